@@ -1,0 +1,1 @@
+"""Guest images, virtual machines, their metadata service, and cheap private hosts."""

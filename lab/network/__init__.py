@@ -1,0 +1,1 @@
+"""VPC routers, subnets, route tables, Internet gateways and security groups as Linux networking."""

@@ -1,0 +1,118 @@
+"""What the AWS API says exists, as the data plane needs it: plain frozen records, no SDK types.
+
+`lab.observe` fills a `World` from describe calls; `lab.network` and `lab.machines` make this machine agree with it.
+"""
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal
+
+InstanceState = Literal["pending", "running", "stopping", "stopped", "shutting-down", "terminated"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One active entry of a route table, other than `local`."""
+
+    destination: IPv4Network
+    target_kind: Literal["internet-gateway", "network-interface"]
+    target_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteTable:
+    """A route table; the VPC's own CIDRs are always local."""
+
+    id: str
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subnet:
+    """A subnet and the route table in force for it (its own, or the VPC's main one)."""
+
+    id: str
+    cidr_block: IPv4Network
+    availability_zone: str
+    route_table_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityGroupRule:
+    """One allowance. `protocol` is -1 (all) or an IP protocol number; ports (ICMP: type and code) are -1 for all."""
+
+    is_egress: bool
+    protocol: int
+    from_port: int
+    to_port: int
+    cidr_block: IPv4Network | None
+    referenced_group_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityGroup:
+    """A security group: what is not allowed by a rule is dropped; replies are always allowed."""
+
+    id: str
+    rules: tuple[SecurityGroupRule, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkInterface:
+    """An ENI: the thing that has addresses, groups and the source/destination check."""
+
+    id: str
+    mac_address: str
+    subnet_id: str
+    private_ip: IPv4Address
+    public_ip: IPv4Address | None
+    source_dest_check: bool
+    security_group_ids: tuple[str, ...]
+    instance_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vpc:
+    """A VPC with everything in it."""
+
+    id: str
+    region: str
+    cidr_blocks: tuple[IPv4Network, ...]
+    internet_gateway_id: str | None
+    subnets: tuple[Subnet, ...]
+    route_tables: tuple[RouteTable, ...]
+    security_groups: tuple[SecurityGroup, ...]
+    network_interfaces: tuple[NetworkInterface, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """An instance and what its machine needs to boot."""
+
+    id: str
+    name: str
+    """The `Name` tag, or the id."""
+    region: str
+    vpc_id: str
+    state: InstanceState
+    reboots: int
+    """How many times RebootInstances was called on it."""
+    image_id: str
+    image_name: str
+    """The AMI's name, e.g. `debian-13-amd64-20260901-1234`: decides the guest image."""
+    instance_type: str
+    network_interface_id: str
+    """The primary ENI."""
+    user_data: bytes
+    """As given, decoded from base64; empty when there is none."""
+    ssh_public_key: str | None
+    instance_profile_arn: str | None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """All regions at one moment."""
+
+    vpcs: tuple[Vpc, ...]
+    instances: tuple[Instance, ...]

@@ -1,0 +1,5 @@
+"""What runs on a gateway: one cloud-init document, rendered from decisions made elsewhere. Text in, text out."""
+
+from .render import Connection, GatewayDocument, Peer, SecretsInline, SecretsInSsm, render_user_data
+
+__all__ = ["Connection", "GatewayDocument", "Peer", "SecretsInSsm", "SecretsInline", "render_user_data"]
