@@ -1,0 +1,102 @@
+"""Processes that outlive the command which starts them: each is recorded, so that any later command can end it.
+
+A record is a JSON file in `settings.RUN/processes`; it holds the process's start time too, so that a pid the kernel has
+given to somebody else is never signalled.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from lab import settings
+
+_RECORDS = settings.RUN / "processes"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is remembered of a started process."""
+
+    name: str
+    pid: int
+    create_time: float
+    """Seconds since the epoch, as psutil reports it."""
+
+
+def start(
+    name: str,
+    command: Sequence[str],
+    *,
+    log: Path,
+    namespace: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Record:
+    """Start `command` in a session of its own, inside a network namespace if one is named, its output appended to `log`.
+
+    Raises ValueError when a process of that name is already running.
+    """
+    if find(name) is not None:
+        raise ValueError(f"process {name!r} is already running; stop it first")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    prefix = ["ip", "netns", "exec", namespace] if namespace else []
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            [*prefix, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment} if environment else None,
+            start_new_session=True,
+            pass_fds=pass_fds,
+        )
+    record = Record(name, child.pid, psutil.Process(child.pid).create_time())
+    _RECORDS.mkdir(parents=True, exist_ok=True)
+    _path(name).write_text(json.dumps(asdict(record)))
+    return record
+
+
+def find(name: str) -> psutil.Process | None:
+    """Return the running process of that name, or None."""
+    try:
+        record = Record(**json.loads(_path(name).read_text()))
+        process = psutil.Process(record.pid)
+        alive = process.create_time() == record.create_time and process.status() != psutil.STATUS_ZOMBIE
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return None
+    return process if alive else None
+
+
+def stop(name: str, *, timeout: float = 5.0) -> None:
+    """End the process of that name and its descendants: SIGTERM, after `timeout` seconds SIGKILL. Nothing there is fine."""
+    process = find(name)
+    if process is not None:
+        family = [process, *process.children(recursive=True)]
+        for member in family:
+            _signal(member, kill=False)
+        _, alive = psutil.wait_procs(family, timeout=timeout)
+        for member in alive:
+            _signal(member, kill=True)
+        psutil.wait_procs(alive, timeout=timeout)
+    _path(name).unlink(missing_ok=True)
+
+
+def names(prefix: str = "") -> list[str]:
+    """Return the names of all recorded processes that start with `prefix`, running or not."""
+    return sorted(path.stem for path in _RECORDS.glob("*.json") if path.stem.startswith(prefix))
+
+
+def _signal(process: psutil.Process, *, kill: bool) -> None:
+    try:
+        process.kill() if kill else process.terminate()
+    except psutil.NoSuchProcess:
+        pass
+
+
+def _path(name: str) -> Path:
+    return _RECORDS / f"{name}.json"
