@@ -4,6 +4,7 @@ A record is a JSON file in `settings.RUN/processes`; it holds the process's star
 given to somebody else is never signalled.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -37,7 +38,7 @@ def start(
     environment: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Record:
-    """Start `command` in a session of its own, inside a network namespace if one is named, its output appended to `log`.
+    """Start `command` in a session of its own, in a network namespace if one is named, its output appended to `log`.
 
     Raises ValueError when a process of that name is already running.
     """
@@ -73,7 +74,7 @@ def find(name: str) -> psutil.Process | None:
 
 
 def stop(name: str, *, timeout: float = 5.0) -> None:
-    """End the process of that name and its descendants: SIGTERM, after `timeout` seconds SIGKILL. Nothing there is fine."""
+    """End the process of that name and its descendants, if there: SIGTERM, after `timeout` seconds SIGKILL."""
     process = find(name)
     if process is not None:
         family = [process, *process.children(recursive=True)]
@@ -92,10 +93,8 @@ def names(prefix: str = "") -> list[str]:
 
 
 def _signal(process: psutil.Process, *, kill: bool) -> None:
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.kill() if kill else process.terminate()
-    except psutil.NoSuchProcess:
-        pass
 
 
 def _path(name: str) -> Path:

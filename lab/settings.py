@@ -15,7 +15,7 @@ BIN: Final = STATE / "bin"
 """The engine (`pulumi`), its language host, and nothing else: `lab env` puts it on PATH."""
 
 CACHE: Final = STATE / "cache"
-"""What is dear to make and safe to keep: guest images, package mirrors, the certificate authority. Survives `lab down`."""
+"""What is dear to make and safe to keep (guest images, package mirrors, certificates). Survives `lab down`."""
 
 RUN: Final = STATE / "run"
 """Pid files, sockets, mounts and machine disks of the running lab. Empty when the lab is down."""

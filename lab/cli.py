@@ -1,0 +1,197 @@
+"""`lab`: the cloud on one machine, from the command line."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Annotated, NoReturn
+
+import typer
+
+# A command imports what it needs, no more: `lab env` is run by every new shell.
+
+app = typer.Typer(help="A cloud on one machine.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+HostArgument = Annotated[str, typer.Argument(help="an instance's Name tag or id, or `internet`")]
+
+
+@app.command()
+def prepare() -> None:
+    """Build what is missing: the engine, the plugins, the guest image. Quick when nothing is."""
+    from lab import preflight
+    from lab.engine.build import ensure_engine
+    from lab.machines.image import ensure_image
+    from lab.plugins.install import install_plugins
+    from lab.progress import phase
+
+    _refuse(preflight.check)
+    with phase("Pulumi engine") as say:
+        ensure_engine(say)
+        install_plugins()
+    with phase("guest image debian-13") as say:
+        ensure_image("debian-13", say)
+
+
+@app.command()
+def up() -> None:
+    """Start the cloud: the AWS API and the data plane."""
+    from lab import daemons
+    from lab.progress import phase
+
+    prepare()
+    with phase("lab up"):
+        _refuse(daemons.start)
+
+
+@app.command()
+def down() -> None:
+    """Stop the cloud and remove every process, namespace, interface, mount and file it made. Safe at any time."""
+    from lab import daemons
+    from lab.progress import phase, say
+
+    with phase("lab down"):
+        for removed in daemons.stop():
+            say(f"removed {removed}")
+
+
+@app.command()
+def deploy() -> None:
+    """Run `pulumi up --stack lab` of the checkout's own program."""
+    from lab import stack
+    from lab.progress import phase
+
+    with phase("pulumi up --stack lab"):
+        _exit(stack.up())
+
+
+@app.command()
+def destroy() -> None:
+    """Run `pulumi destroy` on the lab's stack; forget the stack when its cloud is gone already."""
+    from lab import daemons, stack
+    from lab.progress import phase, say
+
+    if not stack.exists():
+        return
+    with phase("pulumi destroy --stack lab"):
+        if daemons.api_answers():
+            _exit(stack.destroy())
+        else:
+            say("the cloud is gone, and with it everything that the stack describes: its state is removed")
+        stack.forget()
+
+
+@app.command()
+def status() -> None:
+    """Show the processes, machines and faults of the running lab."""
+    from lab import daemons, faults, machines, preflight, processes
+
+    for name in (preflight.API_PROCESS, preflight.CLOUD_PROCESS):
+        process = processes.find(name)
+        print(f"{name:<8} {f'running, pid {process.pid}' if process else 'not running'}")
+    if not daemons.api_answers():
+        raise typer.Exit(1)
+    for machine in machines.status():
+        print(machine)
+    print(f"faults   {', '.join(faults.active()) or 'none'}")
+
+
+@app.command()
+def env() -> None:
+    """Print `export` lines; after `eval "$(lab env)"`, plain pulumi and aws commands work against the lab."""
+    from lab.environment import export_lines
+
+    print(export_lines())
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def exec(  # noqa: A001 - the command's name is the lab's contract
+    host: HostArgument,
+    command: Annotated[list[str], typer.Argument(help="the command and its arguments")],
+    timeout: Annotated[float, typer.Option(help="seconds")] = 60.0,
+) -> None:
+    """Run a command as root on a host, whatever state its network is in."""
+    from lab import hosts
+
+    try:
+        finished = hosts.run(host, command, timeout=timeout)
+    except LookupError as error:
+        _fail(str(error))
+    except subprocess.TimeoutExpired:
+        _fail(f"{command[0]} on {host} did not end within {timeout:.0f} s; allow more with --timeout")
+    sys.stdout.buffer.write(finished.stdout)
+    sys.stderr.buffer.write(finished.stderr)
+    raise typer.Exit(finished.returncode)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def capture(
+    host: HostArgument,
+    expression: Annotated[list[str] | None, typer.Argument(help="pcap-filter(7) expression")] = None,
+    seconds: Annotated[float, typer.Option(help="how long")] = 10.0,
+) -> None:
+    """Run tcpdump on a host for some seconds and print what it saw."""
+    from lab import hosts
+    from lab.capture import command
+
+    try:
+        finished = hosts.run(host, command(host, seconds, expression or []), timeout=seconds + 30)
+    except LookupError as error:
+        _fail(str(error))
+    sys.stdout.buffer.write(finished.stdout)
+    sys.stderr.buffer.write(finished.stderr)
+    raise typer.Exit(finished.returncode)
+
+
+@app.command()
+def fault(
+    name: Annotated[str | None, typer.Argument(help="the fault, or `heal` to switch all off; none lists them")] = None,
+) -> None:
+    """Break the lab's Internet in a named way, or heal it."""
+    from lab import faults
+
+    if name is None:
+        for known in faults.FAULTS:
+            print(f"{known:<12} {'on' if known in faults.active() else 'off'}")
+    elif name == "heal":
+        faults.heal()
+    elif name in faults.FAULTS:
+        faults.inject(name)
+    else:
+        _fail(f"there is no fault {name!r}; there are {', '.join(faults.FAULTS)}, and `heal`")
+
+
+@app.command()
+def evidence() -> None:
+    """Repeat the article's test, write .lab/evidence/, and fail unless all of it holds."""
+    from lab import settings
+    from lab.evidence import collect
+    from lab.progress import phase, say
+
+    try:
+        with phase("evidence"):
+            found = collect()
+    except LookupError as error:
+        _fail(str(error))
+    for failure in found.failures:
+        say(f"does not hold: {failure}")
+    say(f"{'fails' if found.failures else 'holds'}; see {settings.EVIDENCE.relative_to(settings.ROOT)}/")
+    raise typer.Exit(1 if found.failures else 0)
+
+
+def _refuse(step: Callable[[], None]) -> None:
+    from lab.daemons import DaemonError
+    from lab.preflight import PreflightError
+
+    try:
+        step()
+    except (PreflightError, DaemonError) as error:
+        _fail(str(error))
+
+
+def _exit(code: int) -> None:
+    if code:
+        raise typer.Exit(code)
+
+
+def _fail(message: str) -> NoReturn:
+    print(message if message.startswith("lab:") else f"lab: {message}", file=sys.stderr)
+    raise typer.Exit(1)

@@ -1,0 +1,82 @@
+"""Starting and stopping the lab: two processes (the API and the data plane) and everything they made."""
+
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from lab import machines, network, preflight, processes, settings
+from lab.cloud import READY
+from lab.preflight import API_PROCESS, CLOUD_PROCESS
+
+_START_SECONDS = 30.0
+
+
+class DaemonError(Exception):
+    """A process of the lab did not start; the message names its log."""
+
+
+def start() -> None:
+    """Start what is not running; return when the API answers and the data plane serves."""
+    preflight.check()
+    if processes.find(API_PROCESS) is None:
+        # An API that died took the cloud with it: what an older data plane made belongs to nobody any more.
+        stop()
+        _remove_old_logs()
+        processes.start(
+            API_PROCESS,
+            [sys.executable, "-m", "lab.api", "--port", str(settings.API_PORT)],
+            log=settings.LOGS / "api.log",
+        )
+    if processes.find(CLOUD_PROCESS) is None:
+        READY.unlink(missing_ok=True)
+        processes.start(CLOUD_PROCESS, [sys.executable, "-m", "lab.cloud"], log=settings.LOGS / "cloud.log")
+    _wait(API_PROCESS, api_answers)
+    _wait(CLOUD_PROCESS, READY.exists)
+
+
+def stop() -> list[str]:
+    """End every process and remove every namespace, mount, interface and file of the lab; return what was removed.
+
+    Needs nothing but what is recorded on this machine; safe at any time, and twice. Caches, logs and evidence stay.
+    """
+    removed = []
+    for name in (CLOUD_PROCESS, API_PROCESS):
+        if processes.find(name) is not None:
+            removed.append(f"process {name}")
+        processes.stop(name)
+    removed += machines.teardown.remove()
+    removed += network.teardown.remove()
+    for name in processes.names():
+        processes.stop(name)
+        removed.append(f"process {name}")
+    shutil.rmtree(settings.RUN, ignore_errors=True)
+    return removed
+
+
+def api_answers() -> bool:
+    """Say whether the AWS API of this lab is up."""
+    try:
+        with urllib.request.urlopen(f"{settings.API_URL}/_lab/generation?after=-1&timeout=0", timeout=2):  # noqa: S310
+            return True
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def _wait(process: str, ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    log = settings.LOGS / f"{process}.log"
+    while not ready():
+        if processes.find(process) is None:
+            raise DaemonError(f"lab: the process {process!r} ended while starting; see {log}")
+        if time.monotonic() > deadline:
+            raise DaemonError(f"lab: the process {process!r} did not answer within {_START_SECONDS:.0f} s; see {log}")
+        time.sleep(0.05)
+
+
+def _remove_old_logs() -> None:
+    for name in (API_PROCESS, CLOUD_PROCESS):
+        (settings.LOGS / f"{name}.log").unlink(missing_ok=True)
+    shutil.rmtree(settings.LOGS / "machines", ignore_errors=True)

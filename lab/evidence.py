@@ -1,0 +1,154 @@
+"""The article's own test: private hosts ping each other, with tcpdump on the receiver and in the Internet.
+
+Writes `.lab/evidence/`: the two pings, the two captures on the private hosts, the capture in the lab's Internet, and
+`evidence.json` with the figures and every expectation that did not hold.
+"""
+
+import json
+import re
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+
+from lab import hosts, settings
+from lab.capture import Capture, capturing
+from lab.observe import observe_now
+from lab.world import World
+
+PINGS = 5
+EXPECTED_TTL = 62
+"""64 less one for each of the two gateways: nothing else on the way counts as a hop."""
+
+_CAPTURE_SECONDS = 9.0
+_SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received.* ([\d.]+)% packet loss")
+_REPLY = re.compile(r"bytes from ([\d.]+): icmp_seq=\d+ ttl=(\d+) time=([\d.]+) ms")
+_ADDRESSES = re.compile(
+    r"IP (?P<source>\d+\.\d+\.\d+\.\d+)(?:\.(?P<sport>\d+))? > (?P<to>\d+\.\d+\.\d+\.\d+)(?:\.(?P<dport>\d+))?: "
+)
+_IPSEC_PORTS = {"500", "4500"}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One side of the article's test."""
+
+    private_host: str
+    private_ip: str
+    gateway_public_ip: str
+
+
+@dataclass
+class Direction:
+    """Figures of one ping and of the capture on its receiver."""
+
+    sender: str
+    receiver: str
+    transmitted: int = 0
+    received: int = 0
+    loss_percent: float = 100.0
+    ttls: list[int] = field(default_factory=list)
+    round_trip_ms: list[float] = field(default_factory=list)
+    requests_seen_from_sender: int = 0
+
+
+@dataclass
+class Evidence:
+    """The whole test; it holds when `failures` is empty."""
+
+    directions: list[Direction] = field(default_factory=list)
+    internet_packets: int = 0
+    internet_packets_each_way: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+def collect(left: str = "au", right: str = "uk") -> Evidence:
+    """Run the test between `<left>-private` and `<right>-private`, write `.lab/evidence/`, and return the figures.
+
+    Raises LookupError when one of the four instances does not run.
+    """
+    world = observe_now()
+    sides = (_endpoint(world, left), _endpoint(world, right))
+    settings.EVIDENCE.mkdir(parents=True, exist_ok=True)
+    evidence = Evidence()
+    for sender, receiver in (sides, sides[::-1]):
+        with ExitStack() as stack:
+            on_receiver = stack.enter_context(capturing(receiver.private_host, _CAPTURE_SECONDS, ["icmp"]))
+            on_internet = stack.enter_context(capturing(hosts.INTERNET, _CAPTURE_SECONDS))
+            ping = hosts.run(sender.private_host, ["ping", "-c", str(PINGS), receiver.private_ip], timeout=60)
+        text = (ping.stdout + ping.stderr).decode(errors="replace")
+        title = f"{sender.private_host}-to-{receiver.private_host}"
+        _write(f"ping-{title}.txt", text)
+        _write(f"tcpdump-{receiver.private_host}.txt", on_receiver.text)
+        _write(f"internet-{title}.txt", on_internet.text)
+        print(f"\nroot@{sender.private_host}:~# ping -c {PINGS} {receiver.private_ip}\n{text}")
+        print(f"root@{receiver.private_host}:~# tcpdump -n icmp\n{on_receiver.text}")
+        print(f"root@internet:~# tcpdump -n\n{on_internet.text}")
+        evidence.directions.append(_judge_direction(sender, receiver, text, on_receiver, evidence.failures))
+        _judge_internet(sides, on_internet, evidence)
+    _write("evidence.json", json.dumps({"holds": not evidence.failures, **asdict(evidence)}, indent=2) + "\n")
+    return evidence
+
+
+def _endpoint(world: World, side: str) -> Endpoint:
+    interfaces = {interface.id: interface for vpc in world.vpcs for interface in vpc.network_interfaces}
+    found = {}
+    for role in ("gateway", "private"):
+        name = f"{side}-{role}"
+        instance = next((i for i in world.instances if i.name == name and i.state == "running"), None)
+        if instance is None:
+            running = ", ".join(sorted(i.name for i in world.instances if i.state == "running")) or "none"
+            raise LookupError(f"no running instance is named {name!r} (running: {running}); bring the stack up first")
+        found[role] = interfaces[instance.network_interface_id]
+    public_ip = found["gateway"].public_ip
+    if public_ip is None:
+        raise LookupError(f"{side}-gateway has no Elastic IP; bring the stack up first")
+    return Endpoint(f"{side}-private", str(found["private"].private_ip), str(public_ip))
+
+
+def _judge_direction(sender: Endpoint, receiver: Endpoint, ping: str, seen: Capture, failures: list[str]) -> Direction:
+    direction = Direction(sender.private_host, receiver.private_host)
+    if summary := _SUMMARY.search(ping):
+        direction.transmitted, direction.received = int(summary[1]), int(summary[2])
+        direction.loss_percent = float(summary[3])
+    for address, ttl, milliseconds in _REPLY.findall(ping):
+        if address == receiver.private_ip:
+            direction.ttls.append(int(ttl))
+            direction.round_trip_ms.append(float(milliseconds))
+    request = f"IP {sender.private_ip} > {receiver.private_ip}: ICMP echo request"
+    direction.requests_seen_from_sender = sum(request in packet for packet in seen.packets)
+    title = f"{sender.private_host} -> {receiver.private_host}"
+    if direction.received != PINGS or direction.loss_percent:
+        failures.append(f"{title}: {direction.received} of {PINGS} pings came back")
+    if direction.ttls != [EXPECTED_TTL] * PINGS:
+        failures.append(f"{title}: ttl {direction.ttls or 'of no reply'}, not {EXPECTED_TTL} each time")
+    if direction.requests_seen_from_sender != PINGS:
+        failures.append(
+            f"{title}: {receiver.private_host} saw {direction.requests_seen_from_sender} requests from "
+            f"{sender.private_ip}, not {PINGS}"
+        )
+    return direction
+
+
+def _judge_internet(sides: tuple[Endpoint, Endpoint], seen: Capture, evidence: Evidence) -> None:
+    public = {side.gateway_public_ip for side in sides}
+    for packet in seen.packets:
+        match = _ADDRESSES.search(packet)
+        expected = (
+            match is not None
+            and {match["source"], match["to"]} == public
+            and match["sport"] in _IPSEC_PORTS
+            and match["dport"] in _IPSEC_PORTS
+        )
+        if not expected or match is None:
+            evidence.failures.append(f"the Internet saw something other than UDP 500/4500 between the EIPs: {packet}")
+            continue
+        way = f"{match['source']} > {match['to']}"
+        evidence.internet_packets += 1
+        evidence.internet_packets_each_way[way] = evidence.internet_packets_each_way.get(way, 0) + 1
+    for source, to in (sorted(public), sorted(public, reverse=True)):
+        way = f"{source} > {to}"
+        if evidence.internet_packets_each_way.get(way, 0) < PINGS:
+            evidence.failures.append(f"the Internet saw fewer than {PINGS} encrypted packets {way}")
+
+
+def _write(name: str, text: str) -> None:
+    (settings.EVIDENCE / name).write_text(text)

@@ -1,0 +1,47 @@
+"""`pulumi up` and `pulumi destroy` of the checkout's own program with the lab's environment."""
+
+import subprocess
+from collections.abc import Sequence
+
+from lab import environment, settings
+
+STACK = "lab"
+
+
+def pulumi(arguments: Sequence[str], *, capture: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run `pulumi` in the checkout with the lab's environment; the caller looks at the exit code."""
+    return subprocess.run(
+        ["pulumi", *arguments, "--non-interactive"],
+        cwd=settings.ROOT,
+        env=environment.variables(),
+        text=True,
+        capture_output=capture,
+        check=False,
+    )
+
+
+def up() -> int:
+    """Select (or create) the stack and bring it up; return pulumi's exit code."""
+    selected = pulumi(["stack", "select", STACK, "--create"])
+    if selected.returncode:
+        return selected.returncode
+    return pulumi(["up", "--stack", STACK, "--yes", "--suppress-permalink", "--suppress-progress"]).returncode
+
+
+def exists() -> bool:
+    """Say whether the stack has a state, without starting the engine."""
+    return any((settings.BACKEND / ".pulumi" / "stacks").glob(f"*/{STACK}.json"))
+
+
+def destroy() -> int:
+    """Destroy whatever the stack holds, also after an interrupted update; return pulumi's exit code."""
+    pulumi(["cancel", "--stack", STACK, "--yes"], capture=True)
+    # --refresh also clears operations that a crash left pending: the API says what really exists.
+    return pulumi(
+        ["destroy", "--stack", STACK, "--yes", "--refresh", "--suppress-permalink", "--suppress-progress"]
+    ).returncode
+
+
+def forget() -> None:
+    """Remove the stack's state: its cloud is gone, so nothing is left that it could describe."""
+    pulumi(["stack", "rm", STACK, "--yes", "--force", "--preserve-config"], capture=True)
