@@ -1,0 +1,31 @@
+"""The base of every stand-in for a resource plugin.
+
+A plugin declares `Resource`s and `Function`s and hands them to a `Provider`; `serve` runs it for the engine:
+
+    serve(Provider("random", [RANDOM_ID, RANDOM_BYTES]))
+
+It is built on the SDK's own `pulumi.provider.experimental`.
+"""
+
+from lab.plugins.provider.dispatch import Provider, UnsupportedError
+from lab.plugins.provider.naming import auto_name
+from lab.plugins.provider.resource import Call, CancelledError, Function, Input, Resource, TimedOutError
+from lab.plugins.provider.server import serve, version_of
+from lab.plugins.provider.values import UNKNOWN, Properties, is_known
+
+__all__ = [
+    "UNKNOWN",
+    "Call",
+    "CancelledError",
+    "Function",
+    "Input",
+    "Properties",
+    "Provider",
+    "Resource",
+    "TimedOutError",
+    "UnsupportedError",
+    "auto_name",
+    "is_known",
+    "serve",
+    "version_of",
+]
