@@ -5,12 +5,14 @@ import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from pulumi.provider.experimental import provider as wire
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from lab.plugins.provider.difference import differences, response, same
+from lab.plugins.provider.log import EngineLog, Severity
 from lab.plugins.provider.naming import DEFAULTS, auto_name, with_auto_name
 from lab.plugins.provider.resource import Call, Function, Resource
 from lab.plugins.provider.values import UNKNOWN, Properties, annotate, plain_map
@@ -66,8 +68,13 @@ class Provider(wire.Provider):
         self._replacing_settings = replacing_settings
         self._configuration: Any = None
         self._cancelled = threading.Event()
+        self._log: EngineLog | None = None
         # Handlers block on the network and in waiters; the default pool of a small machine would let six run.
         self._pool = ThreadPoolExecutor(_MOST_CALLS_AT_ONCE, thread_name_prefix="call")
+
+    def log_to(self, log: EngineLog) -> None:
+        """Send the lines of `Call.log` there; without this they are dropped."""
+        self._log = log
 
     async def configure(self, request: wire.ConfigureRequest) -> wire.ConfigureResponse:
         """Configure the plugin; all requests after it use the answer of the plugin's own `configure`."""
@@ -88,13 +95,13 @@ class Provider(wire.Provider):
         inputs, old = plain_map(request.new_inputs), plain_map(request.old_inputs)
         failures = _unacceptable(resource, inputs)
         if not failures and resource.check is not None:
-            answer = await self._run(resource.check, self._call(request.type, request.name, 0), inputs)
+            answer = await self._run(resource.check, self._call(request.type, request.name, 0, request.urn), inputs)
             inputs, failures = (inputs, answer) if isinstance(answer, list) else (answer, [])
         if resource.auto_name is not None:
             candidate = auto_name(request.name, request.random_seed, max_length=resource.name_length)
             inputs = with_auto_name(resource.auto_name, inputs, old, candidate)
         return wire.CheckResponse(
-            inputs=annotate(inputs, request.new_inputs),
+            inputs=annotate(inputs, request.new_inputs, secrets=resource.secret_outputs),
             failures=[wire.CheckFailure(key, reason) for key, reason in failures],
         )
 
@@ -107,7 +114,7 @@ class Provider(wire.Provider):
     async def create(self, request: wire.CreateRequest) -> wire.CreateResponse:
         """Create the resource, or in a preview say what is known of it."""
         resource = self._resource(request.type)
-        call = self._call(request.type, request.name, request.timeout or resource.timeout)
+        call = self._call(request.type, request.name, request.timeout or resource.timeout, request.urn)
         inputs = _declared(resource, resource.with_defaults(plain_map(request.properties)))
         if request.preview:
             planned = self._planned(resource, call, inputs, {}, _not_yet(resource, inputs))
@@ -126,7 +133,7 @@ class Provider(wire.Provider):
     async def read(self, request: wire.ReadRequest) -> wire.ReadResponse:
         """Read the resource's real state; an empty answer says that it is gone."""
         resource = self._resource(request.type)
-        call = self._call(request.type, request.name, resource.timeout)
+        call = self._call(request.type, request.name, resource.timeout, request.urn)
         state, inputs = plain_map(request.properties), plain_map(request.inputs)
         imported = not state
         if imported and resource.read is None:
@@ -149,7 +156,7 @@ class Provider(wire.Provider):
     async def update(self, request: wire.UpdateRequest) -> wire.UpdateResponse:
         """Change the resource in place, or in a preview say what is known of the result."""
         resource = self._resource(request.type)
-        call = self._call(request.type, request.name, request.timeout or resource.timeout)
+        call = self._call(request.type, request.name, request.timeout or resource.timeout, request.urn)
         state, inputs = plain_map(request.olds), _declared(resource, resource.with_defaults(plain_map(request.news)))
         changed = frozenset(each.key for each in differences(resource, state, inputs))
         kept = _kept(resource, state, inputs)
@@ -166,7 +173,7 @@ class Provider(wire.Provider):
     async def delete(self, request: wire.DeleteRequest) -> None:
         """Delete the resource."""
         resource = self._resource(request.type)
-        call = self._call(request.type, request.name, request.timeout or resource.timeout)
+        call = self._call(request.type, request.name, request.timeout or resource.timeout, request.urn)
         if resource.delete is not None:
             await self._run(resource.delete, call, request.resource_id, plain_map(request.properties))
 
@@ -188,8 +195,9 @@ class Provider(wire.Provider):
             raise UnsupportedError(_unsupported("resource type", token, self._resources))
         return self._resources[token]
 
-    def _call(self, token: str, name: str, timeout: float) -> Call:
-        return Call(token, name, self._configuration, timeout, self._cancelled)
+    def _call(self, token: str, name: str, timeout: float, urn: str = "") -> Call:
+        log = partial(self._log.write, urn) if self._log else _unheard
+        return Call(token, name, self._configuration, timeout, self._cancelled, log=log)
 
     def _planned(
         self, resource: Resource, call: Call, inputs: Properties, state: Properties, unknown: Collection[str]
@@ -202,6 +210,10 @@ class Provider(wire.Provider):
 
     async def _run(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+def _unheard(_severity: Severity, _line: str) -> None:
+    """Drop a line: nobody listens."""
 
 
 def _create(resource: Resource, call: Call, inputs: Properties) -> tuple[str, Properties]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
+from lab.plugins.provider.log import Logger
 from lab.plugins.provider.values import Properties
 
 T = TypeVar("T")
@@ -34,6 +35,8 @@ class Call:
     cancelled: threading.Event = field(default_factory=threading.Event)
     created_id: str | None = None
     started: float = field(default_factory=time.monotonic)
+    log: Logger = lambda _severity, _line: None
+    """Shows the user a line about this resource while the operation runs."""
 
     def created(self, resource_id: str) -> str:
         """Remember that the resource exists now: a failure from here on keeps it in the state, to be gone on with."""
@@ -110,7 +113,7 @@ class Resource:
     outputs: Sequence[str] = ()
     """Properties that are no inputs; unknown in the preview of a creation."""
     secret_outputs: Collection[str] = ()
-    """Properties that are secret whatever the inputs were."""
+    """Properties, inputs too, that are secret whatever the program said."""
     moved_by: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Output -> inputs whose change makes it unknown in the preview of an update. `*` is any input."""
     plan: PlanHandler | None = None

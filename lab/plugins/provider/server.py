@@ -21,6 +21,7 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from lab.plugins.provider.dispatch import InitializationError, Provider
+from lab.plugins.provider.log import EngineLog
 
 _REPORTED = ("CheckConfig", "DiffConfig", "Configure", "Check", "Diff", "Create", "Read", "Update", "Delete", "Invoke")
 
@@ -44,6 +45,8 @@ def serve(provider: Provider) -> None:
 
 
 async def _serve(provider: Provider, engine_address: str) -> None:
+    if engine_address:
+        provider.log_to(EngineLog(engine_address))
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
     servicer = _Servicer(sys.argv[1:], version_of(provider.package), provider, engine_address)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
