@@ -37,15 +37,17 @@ ACCOUNT_ID: Final = "123456789012"
 
 # RFC 5737 documentation ranges: no packet for them can belong to anybody.
 ELASTIC_IP_POOLS: Final = (IPv4Network("203.0.113.0/24"), IPv4Network("198.51.100.0/24"))
-INTERNET: Final = IPv4Network("192.0.2.0/24")
-ADMINISTRATOR: Final = IPv4Address("192.0.2.10")
+# RFC 2544's benchmark range belongs to nobody either. Not the third documentation range, 192.0.2.0/24: hosts that are
+# themselves sandboxes have it on their own interface, and a route for the lab would cut them off.
+INTERNET: Final = IPv4Network("198.18.0.0/24")
+ADMINISTRATOR: Final = IPv4Address("198.18.0.10")
 """The deploying host as the lab's Internet sees it; the range to admit in a stack is this address/32."""
-ADMINISTRATOR_GATEWAY: Final = IPv4Address("192.0.2.9")
-WEB_SERVER: Final = IPv4Address("192.0.2.80")
+ADMINISTRATOR_GATEWAY: Final = IPv4Address("198.18.0.9")
+WEB_SERVER: Final = IPv4Address("198.18.0.80")
 """Public web server in the lab's Internet; also the Debian package mirror (http, port 80)."""
-AWS_ENDPOINTS: Final = IPv4Address("192.0.2.81")
+AWS_ENDPOINTS: Final = IPv4Address("198.18.0.81")
 """Answers for `*.amazonaws.com` by TLS (port 443)."""
-VPC_UPLINKS: Final = IPv4Network("192.0.2.128/25")
+VPC_UPLINKS: Final = IPv4Network("198.18.0.128/25")
 """Point-to-point /31s between the Internet and each VPC's Internet gateway."""
 
 MIRROR_HOST: Final = "mirror.lab.internal"
