@@ -7,6 +7,7 @@ from typing import Any
 
 from pulumi.provider.experimental.provider import DiffResponse, PropertyDiff, PropertyDiffKind
 
+from lab.plugins.provider.naming import DEFAULTS
 from lab.plugins.provider.resource import Input, Resource, Rule
 from lab.plugins.provider.values import Properties, is_known
 
@@ -38,7 +39,8 @@ def differences(
     wanted = resource.with_defaults(inputs)
     found = []
     for key, rule in resource.inputs.items():
-        if rule.ignored or key in ignored or (rule.computed and wanted.get(key) is None):
+        unseen = rule.write_only or key in ignored or (rule.computed and wanted.get(key) is None)
+        if unseen or decide(rule.ignored, state, wanted):
             continue
         paths = dict(_compare(key, rule, state.get(key), wanted.get(key)))
         if paths:
@@ -54,13 +56,21 @@ def response(resource: Resource, state: Properties, inputs: Properties, found: l
         changes=bool(found),
         replaces=replaces,
         diffs=[each.key for each in found],
-        delete_before_replace=bool(replaces) and decide(resource.delete_before_replace, state, inputs),
+        delete_before_replace=bool(replaces) and _must_go_first(resource, state, inputs, replaces),
         detailed_diff={
             path: PropertyDiff(_REPLACING[kind] if each.replaces else kind, input_diff=False)
             for each in found
             for path, kind in each.paths.items()
         },
     )
+
+
+def _must_go_first(resource: Resource, state: Properties, inputs: Properties, replaces: list[str]) -> bool:
+    """Tell whether the old one stands in the way: by its rule, or because the program fixed the name of both."""
+    if decide(resource.delete_before_replace, state, inputs):
+        return True
+    name = resource.auto_name
+    return name is not None and name not in replaces and name not in inputs.get(DEFAULTS, [])
 
 
 def decide(rule: Rule, state: Properties, inputs: Properties) -> bool:

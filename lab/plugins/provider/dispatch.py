@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pulumi.provider.experimental import provider as wire
 from pulumi.provider.experimental.property_value import PropertyValue
 
-from lab.plugins.provider.difference import differences, response, same
+from lab.plugins.provider.difference import decide, differences, response, same
 from lab.plugins.provider.log import EngineLog, Severity
 from lab.plugins.provider.naming import DEFAULTS, auto_name, with_auto_name
 from lab.plugins.provider.resource import Call, Function, Resource
@@ -239,11 +239,16 @@ def _whatever_there_is(resource: Resource, call: Call, inputs: Properties) -> Pr
 
 
 def _wrap(resource: Resource, state: Properties, *sources: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
-    return annotate(state, *sources, secrets=resource.secret_outputs)
+    return annotate(_stored(resource, state), *sources, secrets=resource.secret_outputs)
 
 
 def _declared(resource: Resource, inputs: Properties) -> Properties:
     return {key: value for key, value in inputs.items() if key in resource.inputs}
+
+
+def _stored(resource: Resource, values: Properties) -> Properties:
+    hidden = {key for key, each in resource.inputs.items() if each.write_only}
+    return {key: value for key, value in values.items() if key not in hidden}
 
 
 def _kept(resource: Resource, state: Properties, inputs: Properties) -> Properties:
@@ -266,9 +271,11 @@ def _inputs_of(resource: Resource, state: Properties, old: Properties, *, import
     for key, rule in resource.inputs.items():
         current = state.get(key)
         if key in old:
-            inputs[key] = old[key] if rule.ignored or same(rule, current, old[key]) else current
-        elif not rule.ignored and (imported or not rule.computed) and not same(rule, current, rule.default):
-            inputs[key] = current
+            keep = rule.write_only or decide(rule.ignored, state, old) or same(rule, current, old[key])
+            inputs[key] = old[key] if keep else current
+        elif (imported or not rule.computed) and not same(rule, current, rule.default):
+            if not decide(rule.ignored, state, old):
+                inputs[key] = current
     return _without_nulls(inputs)
 
 

@@ -28,7 +28,7 @@ class EngineLog:
         self._stub: engine_pb2_grpc.EngineStub | None = None
 
     def write(self, urn: str, severity: Severity, message: str) -> None:
-        """Send one line about the resource `urn`. An engine that does not take it is no reason to fail the operation."""
+        """Send one line about the resource `urn`. An engine that does not take it is no reason to fail."""
         if self._stub is None:
             self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(self._address))
         request = engine_pb2.LogRequest(

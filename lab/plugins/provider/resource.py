@@ -75,8 +75,10 @@ class Input:
     """Value that stands for an absent input."""
     computed: bool = False
     """Whether the provider chooses a value for an absent input: absence is then no difference."""
-    ignored: bool = False
+    ignored: Rule = False
     """Whether a change of it alone is no change (options of the provider itself, e.g. `forceDestroy`)."""
+    write_only: bool = False
+    """Whether the state never holds it, so that a change of it cannot be seen."""
     unordered: bool = False
     """Whether a list is a set: its order is no difference."""
     partial: bool = False
