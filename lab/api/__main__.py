@@ -1,0 +1,39 @@
+"""`python -m lab.api --port N`: serve the AWS API until SIGTERM or SIGINT. Keeps no state on disk."""
+
+import argparse
+import signal
+import sys
+
+from lab import settings
+
+
+def main() -> int:
+    """Run the server. Returns 1 when the port is busy."""
+    parser = argparse.ArgumentParser(prog="python -m lab.api", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=settings.API_PORT, help="port (default: %(default)s)")
+    parser.add_argument("--rules", action="store_true", help="print AWS's rules that the lab adds to moto, and exit")
+    arguments = parser.parse_args()
+
+    from lab.api.server import serve  # noqa: PLC0415 - moto takes a second to import; --help should not
+
+    if arguments.rules:
+        from lab.api.rules import listing  # noqa: PLC0415
+
+        sys.stdout.write(listing())
+        return 0
+    try:
+        server = serve(arguments.host, arguments.port)
+    except (OSError, SystemExit) as error:
+        sys.stderr.write(f"cannot listen on {arguments.host}:{arguments.port}: {error}; choose another --port\n")
+        return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+    sys.stdout.write(f"AWS API on http://{arguments.host}:{server.port}\n")
+    sys.stdout.flush()
+    server.serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

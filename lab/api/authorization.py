@@ -1,0 +1,164 @@
+"""Who calls, and whether that principal may.
+
+Any long-term key (the lab's `test`) is the administrator. Credentials that STS issued for a role are checked as on AWS: token,
+expiry, SigV4 signature, and the role's own policies.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Final
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from moto.core.request import Request
+from moto.core.utils import utcnow
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import IAMBackend, Policy, iam_backends
+from moto.sts.models import AssumedRole, sts_backends
+
+from lab import settings
+from lab.api.errors import ApiError
+from lab.api.policies import is_allowed
+
+ADMINISTRATOR: Final = "administrator"
+_PARTITION: Final = "aws"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What an Authorization header says. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html"""
+
+    access_key_id: str
+    region: str
+    service: str
+    signed_headers: tuple[str, ...]
+    signature: str
+
+
+def parse_scope(authorization: str) -> Scope:
+    """Read an `AWS4-HMAC-SHA256` header. Raises ApiError: MissingAuthenticationToken, IncompleteSignature."""
+    if not authorization.startswith("AWS4-HMAC-SHA256"):
+        raise ApiError(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
+    parts = dict(part.strip().split("=", 1) for part in authorization[16:].split(",") if "=" in part)
+    try:
+        access_key_id, _, region, service, _ = parts["Credential"].split("/")
+        return Scope(
+            access_key_id=access_key_id,
+            region=region,
+            service=service.lower(),
+            signed_headers=tuple(parts["SignedHeaders"].split(";")),
+            signature=parts["Signature"],
+        )
+    except (KeyError, ValueError) as error:
+        raise ApiError(400, "IncompleteSignature", f"Authorization header is incomplete: {error}") from error
+
+
+def authorize(request: Request, scope: Scope, action: str, resources: Iterator[str]) -> str:
+    """Return the principal (`administrator` or the session's ARN), or raise ApiError when it may not do `action`.
+
+    `action` with its service, e.g. `ssm:GetParameter`; `resources` are ARNs, or `*` for an action without any.
+    """
+    if not scope.access_key_id.startswith("ASIA"):
+        return ADMINISTRATOR
+    session = _session(request, scope)
+    _require_signature(request, scope, session)
+    if action == "sts:GetCallerIdentity":  # always allowed, AWS says
+        return session.arn
+    documents = list(_role_policies(session))
+    context = {"aws:requestedregion": scope.region, "aws:principalaccount": settings.ACCOUNT_ID}
+    for resource in resources:
+        if not is_allowed(documents, action, resource, context):
+            raise _denied(scope.service, session.arn, action, resource)
+    return session.arn
+
+
+def _session(request: Request, scope: Scope) -> AssumedRole:
+    session = sts_backends[settings.ACCOUNT_ID][_PARTITION].get_assumed_role_from_access_key(scope.access_key_id)
+    token = request.headers.get("X-Amz-Security-Token", "")
+    if session is None or not compare_digest(token.encode(), session.session_token.encode()):
+        if scope.service == "ec2":
+            raise ApiError(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
+        code = "UnrecognizedClientException" if scope.service == "ssm" else "InvalidClientTokenId"
+        raise ApiError(
+            400 if scope.service == "ssm" else 403, code, "The security token included in the request is invalid."
+        )
+    if session.expiration <= utcnow():
+        code = {"ec2": "RequestExpired", "ssm": "ExpiredTokenException"}.get(scope.service, "ExpiredToken")
+        raise ApiError(403, code, "The security token included in the request is expired")
+    return session
+
+
+def _require_signature(request: Request, scope: Scope, session: AssumedRole) -> None:
+    headers = {name: request.headers.get(name, "") for name in scope.signed_headers}
+    signed = AWSRequest(method=request.method, url=request.raw_url, data=request.get_data(), headers=headers)
+    signed.context["timestamp"] = request.headers.get("X-Amz-Date", "")
+    credentials = Credentials(session.access_key_id, session.secret_access_key, session.session_token)
+    signer = SigV4Auth(credentials, scope.service, scope.region)
+    expected = signer.signature(signer.string_to_sign(signed, signer.canonical_request(signed)), signed)
+    if not compare_digest(expected, scope.signature):
+        code = "AuthFailure" if scope.service == "ec2" else "SignatureDoesNotMatch"
+        if scope.service == "ssm":
+            code = "InvalidSignatureException"
+        raise ApiError(
+            403,
+            code,
+            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
+            "Key and signing method. Consult the service documentation for details.",
+        )
+
+
+def _role_policies(session: AssumedRole) -> Iterator[str]:
+    iam: IAMBackend = iam_backends[settings.ACCOUNT_ID][_PARTITION]
+    try:
+        role = iam.get_role_by_arn(session.role_arn)
+    except NotFoundException:
+        return
+    yield from role.policies.values()
+    for policy in role.managed_policies.values():
+        yield _default_document(policy)
+
+
+def _default_document(policy: Policy) -> str:
+    return next(version.document for version in policy.versions if version.is_default)
+
+
+def _denied(service: str, principal: str, action: str, resource: str) -> ApiError:
+    where = "" if resource == "*" else f" on resource: {resource}"
+    reason = f"because no identity-based policy allows the {action} action"
+    sentence = f"User: {principal} is not authorized to perform: {action}{where} {reason}"
+    if service == "ec2":
+        return ApiError(403, "UnauthorizedOperation", f"You are not authorized to perform this operation. {sentence}")
+    return ApiError(
+        400 if service == "ssm" else 403, "AccessDeniedException" if service == "ssm" else "AccessDenied", sentence
+    )
+
+
+def resources_of(service: str, action: str, region: str, parameters: Mapping[str, object]) -> Iterator[str]:
+    """Yield the ARNs that a call is about, as far as instance roles are concerned: SSM parameters and roles.
+
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+    """
+    names: list[str] = []
+    if service == "ssm":
+        given = [parameters.get("Name"), parameters.get("Path"), *_listed(parameters.get("Names"))]
+        names = [str(name) for name in given if name]
+        if action not in {"DescribeParameters"} and names:
+            for name in names:
+                bare = name.split(":")[0] if not name.startswith("arn:") else name
+                yield bare if bare.startswith("arn:") else _parameter_arn(region, bare)
+            return
+    if service == "sts" and parameters.get("RoleArn"):
+        yield str(parameters["RoleArn"])
+        return
+    yield "*"
+
+
+def _listed(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _parameter_arn(region: str, name: str) -> str:
+    account = "" if name.startswith("/aws/service/") else settings.ACCOUNT_ID
+    return f"arn:aws:ssm:{region}:{account}:parameter/{name.removeprefix('/')}"

@@ -1,0 +1,81 @@
+"""AWS's errors, in AWS's codes and words, and how each protocol spells them.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Final
+from xml.sax.saxutils import escape
+
+from moto.core.exceptions import ServiceException
+from moto.ec2.exceptions import EC2ClientError
+
+_RESOURCE_ID: Final = re.compile(r"\b[a-z]+-[0-9a-f]{8,17}\b|\beipalloc-\w+")
+
+# moto words these its own way, or prints a Python set; these are AWS's sentences for one missing resource.
+_WORDING: Final[Mapping[str, str]] = {
+    "InvalidAllocationID.NotFound": "The allocation ID '{}' does not exist",
+    "InvalidAMIID.NotFound": "The image id '[{}]' does not exist",
+    "InvalidAssociationID.NotFound": "The association ID '{}' does not exist",
+    "InvalidGroup.NotFound": "The security group '{}' does not exist",
+    "InvalidInstanceID.NotFound": "The instance ID '{}' does not exist",
+    "InvalidInternetGatewayID.NotFound": "The internetGateway ID '{}' does not exist",
+    "InvalidNetworkInterfaceID.NotFound": "The networkInterface ID '{}' does not exist",
+    "InvalidRouteTableID.NotFound": "The routeTable ID '{}' does not exist",
+    "InvalidSecurityGroupRuleId.NotFound": "The security group rule ID '{}' does not exist",
+    "InvalidSubnetID.NotFound": "The subnet ID '{}' does not exist",
+    "InvalidVpcID.NotFound": "The vpc ID '{}' does not exist",
+}
+
+
+def ec2_error(code: str, message: str) -> EC2ClientError:
+    """Return an EC2 client error (HTTP 400)."""
+    return EC2ClientError(code, message)
+
+
+def dependency_violation(kind: str, resource_id: str) -> EC2ClientError:
+    """Return EC2's answer to deleting what others still need; `kind` as AWS writes it, e.g. `subnet`, `routeTable`."""
+    return ec2_error("DependencyViolation", f"The {kind} '{resource_id}' has dependencies and cannot be deleted.")
+
+
+def in_aws_words(error: ServiceException) -> ServiceException:
+    """Return `error` with AWS's sentence where moto has its own; the code stays."""
+    template = _WORDING.get(error.code)
+    found = _RESOURCE_ID.search(str(error.message))
+    if template is None or found is None:
+        return error
+    return ec2_error(error.code, template.format(found.group()))
+
+
+class ApiError(Exception):
+    """An error raised before any service is asked: who calls, and what for."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+def render(service: str, error: ApiError, request_id: str) -> tuple[dict[str, str], str]:
+    """Return headers and body of `error` in the protocol of `service`.
+
+    JSON 1.1 for ssm, EC2's XML for ec2, the query protocol's XML for everything else.
+    """
+    if service == "ssm":
+        body = json.dumps({"__type": error.code, "message": error.message})
+        return {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": error.code}, body
+    code, message = escape(error.code), escape(error.message)
+    if service == "ec2":
+        body = (
+            f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
+            f"<RequestID>{request_id}</RequestID></Response>"
+        )
+    else:
+        body = (
+            f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+        )
+    return {"Content-Type": "text/xml"}, body

@@ -1,0 +1,104 @@
+"""Whether IAM policies allow an action on a resource: pure, and strict where a policy says what is not understood here.
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+Document = Mapping[str, Any]
+Context = Mapping[str, str]
+"""Condition keys of the request, in lower case, e.g. `aws:requestedregion`."""
+
+
+def is_allowed(documents: Iterable[str], action: str, resource: str, context: Context) -> bool:
+    """Return whether a statement allows `action` on `resource` and none denies it.
+
+    `documents` are policies as JSON. A condition operator or key that is not known here never matches in an Allow and always
+    matches in a Deny, so that the lab is never more generous than AWS.
+    """
+    allowed = False
+    for document in documents:
+        for statement in _statements(json.loads(document)):
+            deny = statement.get("Effect") == "Deny"
+            if not _concerns(statement, action, resource):
+                continue
+            if not _conditions_hold(statement.get("Condition") or {}, context, unknown=deny):
+                continue
+            if deny:
+                return False
+            allowed = True
+    return allowed
+
+
+def trusts(document: str, principal_type: str, principals: Iterable[str]) -> bool:
+    """Return whether a trust policy lets one of `principals` of a type (`Service`, `AWS`) assume the role."""
+    names = set(principals)
+    for statement in _statements(json.loads(document)):
+        if statement.get("Effect") != "Allow" or not _matches_any(statement.get("Action"), "sts:AssumeRole"):
+            continue
+        principal = statement.get("Principal")
+        if principal == "*":
+            return True
+        if isinstance(principal, Mapping) and names & set(_values(principal.get(principal_type))):
+            return True
+    return False
+
+
+def _statements(document: Document) -> Iterator[Document]:
+    statements = document.get("Statement") or []
+    yield from [statements] if isinstance(statements, Mapping) else statements
+
+
+def _concerns(statement: Document, action: str, resource: str) -> bool:
+    if "NotAction" in statement:
+        action_matches = not _matches_any(statement["NotAction"], action, ignore_case=True)
+    else:
+        action_matches = _matches_any(statement.get("Action"), action, ignore_case=True)
+    if "NotResource" in statement:
+        return action_matches and not _matches_any(statement["NotResource"], resource)
+    return action_matches and _matches_any(statement.get("Resource"), resource)
+
+
+def _conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Context, *, unknown: bool) -> bool:
+    for operator, tests in conditions.items():
+        for key, expected in tests.items():
+            actual = context.get(key.lower())
+            held = None if actual is None else _condition_holds(operator, actual, _values(expected))
+            if not (unknown if held is None else held):
+                return False
+    return True
+
+
+def _condition_holds(operator: str, actual: str, expected: list[str]) -> bool | None:
+    if operator in {"StringEquals", "ArnEquals"}:
+        return actual in expected
+    if operator in {"StringLike", "ArnLike"}:
+        return any(_pattern(value).fullmatch(actual) for value in expected)
+    if operator == "StringNotEquals":
+        return actual not in expected
+    if operator == "StringNotLike":
+        return not any(_pattern(value).fullmatch(actual) for value in expected)
+    return None
+
+
+def _matches_any(patterns: Any, value: str, *, ignore_case: bool = False) -> bool:
+    flags = re.IGNORECASE if ignore_case else 0
+    return any(_pattern(pattern, flags).fullmatch(value) for pattern in _values(patterns))
+
+
+def _values(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else [str(item) for item in value]
+
+
+@lru_cache(maxsize=1024)
+def _pattern(text: str, flags: int = 0) -> re.Pattern[str]:
+    wildcards = {"*": ".*", "?": "."}
+    return re.compile(
+        "".join(wildcards.get(character) or re.escape(character) for character in text), flags | re.DOTALL
+    )

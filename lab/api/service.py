@@ -1,0 +1,157 @@
+"""The corrected moto: which classes take which one's place, and one call through it."""
+
+import json
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import moto.ec2.models.elastic_ip_addresses
+import moto.ec2.models.elastic_network_interfaces
+import moto.ec2.models.instances
+import moto.ec2.models.route_tables
+import moto.ec2.models.security_groups
+import moto.ec2.models.subnets
+import moto.ssm.models
+from moto.core.exceptions import ServiceException
+from moto.core.request import Request
+from moto.core.responses import ActionResult, BaseResponse
+from moto.core.utils import camelcase_to_underscores
+from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ec2.models.amis import Ami
+from moto.ec2.responses import EC2Response
+from moto.iam.responses import IamResponse
+from moto.ssm.responses import SimpleSystemManagerResponse
+from moto.sts.models import STSBackend, sts_backends
+from moto.sts.responses import TokenResponse
+
+from lab.api import (
+    addresses,
+    corrections,
+    dependencies,
+    images,
+    instances,
+    interfaces,
+    launch,
+    lifecycle,
+    public_parameters,
+    roles,
+    routes,
+    security_groups,
+    subnets,
+)
+from lab.api.errors import in_aws_words
+
+CHECKING_MODULES: Final = (addresses, dependencies, interfaces, launch, lifecycle, routes, security_groups, subnets)
+"""Importing these declares the checks."""
+
+MODELS: Final[tuple[tuple[Any, str, type], ...]] = (
+    (moto.ec2.models.elastic_ip_addresses, "ElasticAddress", addresses.BoundElasticAddress),
+    (moto.ec2.models.elastic_network_interfaces, "NetworkInterface", interfaces.AccountedInterface),
+    (moto.ec2.models.instances, "Instance", instances.LivingInstance),
+    (moto.ec2.models.route_tables, "Route", routes.LiveRoute),
+    (moto.ec2.models.security_groups, "SecurityGroupRule", security_groups.AnyProtocolRule),
+    (moto.ec2.models.subnets, "Subnet", subnets.AccountedSubnet),
+    (moto.ssm.models, "ParameterDict", public_parameters.PublicParameterDict),
+)
+"""Module of moto that makes objects of a class, the class's name there, and the subclass that it makes from now on."""
+
+
+class CorrectedEC2Backend(
+    addresses.AddressBackend,
+    images.ImageBackend,
+    instances.InstanceBackend,
+    interfaces.InterfaceBackend,
+    routes.RouteBackend,
+    security_groups.SecurityGroupBackend,
+    subnets.SubnetBackend,
+):
+    """A region of EC2."""
+
+
+class CorrectedEC2Response(launch.LaunchResponse, lifecycle.LifecycleResponse, security_groups.SecurityGroupResponse):
+    """EC2's actions; those with checks run them first (see `_add_checks`)."""
+
+    def serialized(self, action_result: ActionResult) -> Any:
+        """Serialize an answer; errors in AWS's words."""
+        if isinstance(action_result.result, ServiceException):
+            action_result = ActionResult(in_aws_words(action_result.result))
+        return super().serialized(action_result)
+
+
+RESPONSES: Final[dict[str, type[BaseResponse]]] = {
+    "ec2": CorrectedEC2Response,
+    "iam": IamResponse,
+    "ssm": SimpleSystemManagerResponse,
+    "sts": TokenResponse,
+}
+"""Signing name of each service the lab has -> the class that answers."""
+
+_installed = False
+
+
+def install() -> None:
+    """Put the corrections in place, once per process. Raises IncompatibleMotoError when they do not fit moto."""
+    global _installed  # noqa: PLW0603 - moto's state is the process's
+    if _installed:
+        return
+    corrections.require_moto_version()
+    for module, name, replacement in MODELS:
+        corrections.verify(replacement, getattr(module, name))
+        setattr(module, name, replacement)
+    for mixin in CorrectedEC2Backend.__bases__:
+        corrections.verify(mixin, EC2Backend)
+    for mixin in CorrectedEC2Response.__bases__:
+        corrections.verify(mixin, EC2Response)
+    corrections.verify(images.DebianImage, Ami)
+    corrections.verify(roles.TrustingBackend, STSBackend)
+    ec2_backends.backend = CorrectedEC2Backend
+    sts_backends.backend = roles.TrustingBackend
+    _add_checks()
+    _installed = True
+
+
+def _add_checks() -> None:
+    for action in corrections.checked_actions():
+        name = camelcase_to_underscores(action)
+        if not hasattr(CorrectedEC2Response, name):
+            raise corrections.IncompatibleMotoError(f"a check is declared for {action}, which moto's EC2 does not have")
+        setattr(CorrectedEC2Response, name, _checked(action, getattr(CorrectedEC2Response, name)))
+
+
+def _checked(action: str, answer: Any) -> Any:
+    def checked_answer(self: CorrectedEC2Response) -> ActionResult:
+        call = corrections.Call(action=action, backend=self.ec2_backend, parameter=self._get_param)
+        corrections.run_checks(call)
+        result: ActionResult = answer(self)
+        return result
+
+    checked_answer.__name__ = answer.__name__
+    return checked_answer
+
+
+def action_of(service: str, request: Request) -> str:
+    """Return the action's name, e.g. `RunInstances`; empty when the request has none."""
+    if service == "ssm":
+        return request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+    return str(_fields(request).get("Action", ""))
+
+
+def parameters_of(service: str, request: Request) -> dict[str, Any]:
+    """Return the request's top-level parameters; lists and structures of the query protocols stay flat."""
+    if service != "ssm":
+        return _fields(request)
+    try:
+        body = json.loads(request.get_data() or b"{}")
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    body = request.get_data(cache=True).decode("utf-8", "replace")
+    return dict(parse_qsl(body, keep_blank_values=True)) or dict(request.args)
+
+
+def answer(service: str, request: Request) -> tuple[int, dict[str, Any], bytes | str]:
+    """Let moto answer; the caller holds the lock. Returns status, headers, body."""
+    status, headers, body = RESPONSES[service].dispatch(request, request.raw_url, dict(request.headers))
+    return int(status), dict(headers), body

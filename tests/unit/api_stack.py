@@ -1,0 +1,188 @@
+"""Helpers of the API tests: one served API per test module, and the product's stack built with plain boto3."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lab.api import state
+from lab.api.client import client
+
+TRUST_EC2 = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    }
+)
+
+
+@contextmanager
+def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
+    """Serve the API on a free port of this process; yields its URL. Instances change their state fast."""
+    from lab.api.server import serve  # noqa: PLC0415 - moto takes a second to import
+
+    server = serve("127.0.0.1", 0)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(state, "TRANSITION_SECONDS", transition_seconds)
+        try:
+            yield f"http://127.0.0.1:{server.port}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+def error_code(call: Callable[..., Any], **parameters: Any) -> str:
+    """Return AWS's error code of a call that must fail."""
+    with pytest.raises(ClientError) as caught:
+        call(**parameters)
+    return caught.value.response["Error"]["Code"]
+
+
+def error_message(call: Callable[..., Any], **parameters: Any) -> str:
+    """Return AWS's message of a call that must fail."""
+    with pytest.raises(ClientError) as caught:
+        call(**parameters)
+    return caught.value.response["Error"]["Message"]
+
+
+def lab_path(api: str, path: str) -> Any:
+    """Return the JSON of one of the lab's own paths."""
+    with urllib.request.urlopen(api + path) as response:  # noqa: S310 - our own server
+        return json.load(response)
+
+
+def wait_for_state(ec2: Any, instance_id: str, wanted: str) -> dict[str, Any]:
+    """Return the instance once it is in a state; fails after five seconds."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        instance = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+        if instance["State"]["Name"] == wanted:
+            return dict(instance)
+        time.sleep(0.01)
+    raise AssertionError(f"{instance_id} is {instance['State']['Name']} after 5 s, expected {wanted}")
+
+
+@dataclass
+class Site:
+    """One side of the pair, as the component makes it: VPC, subnets, gateway ENI with EIP, instance on the ENI."""
+
+    api: str
+    region: str
+    name: str
+    cidr_block: str
+    public_cidr_block: str
+    private_cidr_block: str
+    gateway_address: str
+    instance_type: str = "t3.nano"
+    user_data: bytes = b"#cloud-config\n"
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ec2 = client("ec2", self.region, self.api)
+        self.iam = client("iam", self.region, self.api)
+        self.ssm = client("ssm", self.region, self.api)
+
+    @property
+    def image_id(self) -> str:
+        name = "/aws/service/debian/release/13/latest/amd64"
+        return str(self.ssm.get_parameter(Name=name)["Parameter"]["Value"])
+
+    def build_network(self) -> None:
+        ec2, ids = self.ec2, self.ids
+        ids["vpc"] = ec2.create_vpc(CidrBlock=self.cidr_block)["Vpc"]["VpcId"]
+        ids["igw"] = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=ids["igw"], VpcId=ids["vpc"])
+        for kind, block in (("public", self.public_cidr_block), ("private", self.private_cidr_block)):
+            subnet = ec2.create_subnet(VpcId=ids["vpc"], CidrBlock=block, AvailabilityZone=f"{self.region}a")
+            ids[f"{kind}_subnet"] = subnet["Subnet"]["SubnetId"]
+            ids[f"{kind}_table"] = ec2.create_route_table(VpcId=ids["vpc"])["RouteTable"]["RouteTableId"]
+            ids[f"{kind}_association"] = ec2.associate_route_table(
+                RouteTableId=ids[f"{kind}_table"], SubnetId=ids[f"{kind}_subnet"]
+            )["AssociationId"]
+        ec2.create_route(
+            RouteTableId=ids["public_table"], DestinationCidrBlock="0.0.0.0/0", GatewayId=ids["igw"]
+        )
+
+    def build_identity(self) -> None:
+        ec2, ids = self.ec2, self.ids
+        ids["group"] = ec2.create_security_group(GroupName="gateway", Description="gateway", VpcId=ids["vpc"])["GroupId"]
+        ids["eni"] = ec2.create_network_interface(
+            SubnetId=ids["public_subnet"], PrivateIpAddress=self.gateway_address, Groups=[ids["group"]]
+        )["NetworkInterface"]["NetworkInterfaceId"]
+        ec2.modify_network_interface_attribute(NetworkInterfaceId=ids["eni"], SourceDestCheck={"Value": False})
+        address = ec2.allocate_address(Domain="vpc")
+        ids["eip"], ids["public_ip"] = address["AllocationId"], address["PublicIp"]
+        ids["eip_association"] = ec2.associate_address(AllocationId=ids["eip"], NetworkInterfaceId=ids["eni"])[
+            "AssociationId"
+        ]
+        ec2.create_route(
+            RouteTableId=ids["private_table"], DestinationCidrBlock="0.0.0.0/0", NetworkInterfaceId=ids["eni"]
+        )
+
+    def admit(self, peer_ip: str) -> None:
+        ranges = [{"CidrIp": f"{peer_ip}/32", "Description": "peer"}]
+        udp = [{"IpProtocol": "udp", "FromPort": port, "ToPort": port, "IpRanges": ranges} for port in (500, 4500)]
+        esp = {"IpProtocol": "50", "IpRanges": ranges}
+        inside = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": self.cidr_block}]}
+        rules = [*udp, esp, inside]
+        self.ec2.authorize_security_group_ingress(GroupId=self.ids["group"], IpPermissions=rules)  # type: ignore[arg-type]
+
+    def build_role(self) -> None:
+        name, parameter = f"{self.name}-gateway", f"/vpn/{self.name}/psk"
+        self.ssm.put_parameter(Name=parameter, Value="a secret", Type="SecureString")
+        arn = f"arn:aws:ssm:{self.region}:123456789012:parameter{parameter}"
+        statement = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": arn}
+        self.ids["role"] = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST_EC2)["Role"]["Arn"]
+        self.iam.put_role_policy(
+            RoleName=name,
+            PolicyName="secrets",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+        )
+        self.iam.create_instance_profile(InstanceProfileName=name)
+        self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+
+    def launch(self, **more: Any) -> str:
+        launched = self.ec2.run_instances(
+            ImageId=self.image_id,
+            InstanceType=self.instance_type,  # type: ignore[arg-type]
+            MinCount=1,
+            MaxCount=1,
+            NetworkInterfaces=[{"DeviceIndex": 0, "NetworkInterfaceId": self.ids["eni"]}],
+            UserData=self.user_data,
+            MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled"},
+            BlockDeviceMappings=[
+                {"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "VolumeType": "gp3", "VolumeSize": 8}}
+            ],
+            TagSpecifications=[
+                {"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": f"{self.name}-gateway"}]}
+            ],
+            **more,
+        )
+        self.ids["instance"] = launched["Instances"][0]["InstanceId"]
+        return self.ids["instance"]
+
+    def end_instance(self) -> None:
+        self.ec2.terminate_instances(InstanceIds=[self.ids["instance"]])
+        wait_for_state(self.ec2, self.ids["instance"], "terminated")
+
+
+def uk(api: str, **more: Any) -> Site:
+    """Return the article's `uk` side, not yet built."""
+    return Site(api, "eu-west-2", "uk", "10.1.0.0/16", "10.1.1.0/24", "10.1.10.0/24", "10.1.1.254", **more)
+
+
+def au(api: str, **more: Any) -> Site:
+    """Return the article's `au` side, not yet built."""
+    return Site(
+        api, "ap-southeast-2", "au", "172.31.0.0/16", "172.31.12.0/24", "172.31.200.0/24", "172.31.12.198", **more
+    )
