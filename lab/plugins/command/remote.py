@@ -1,0 +1,56 @@
+"""`command:remote:Command`: a command on another machine, by SSH, for each of create, update and delete.
+
+As in the real plugin, `custom_timeouts` limit the dialling; a command that runs is waited for. The stand-in ends both
+when the engine cancels.
+"""
+
+import math
+from typing import Any
+
+from lab.plugins.command import dialling, session, waiting
+from lab.plugins.command.connection import complaints, target_of, with_defaults
+from lab.plugins.command.lifecycle import INPUTS, OUTPUTS, Lifecycle, unknown_logging
+from lab.plugins.command.transcript import Transcript, previous_outputs
+from lab.plugins.provider import Call, Input, Properties, Resource
+
+
+def check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
+    """Fill in the connection's defaults, or say what is wrong."""
+    connection = with_defaults(inputs["connection"])
+    found = complaints(connection) + unknown_logging(inputs)
+    return found or {**inputs, "connection": connection}
+
+
+def _run(call: Call, command: str, properties: Properties, former: Properties) -> Properties:
+    return waiting.run(call, _run_there(call, command, properties, former))
+
+
+async def _run_there(call: Call, command: str, properties: Properties, former: Properties) -> dict[str, Any]:
+    transcript = Transcript(properties.get("logging"), call.log)
+    async with await dialling.dial(call, target_of(properties["connection"])) as connection:
+        await session.run(
+            connection,
+            command,
+            environment=properties.get("environment") or {},
+            previous=previous_outputs(properties, former),
+            stdin=properties.get("stdin") or "",
+            transcript=transcript,
+            log=call.log,
+        )
+    return transcript.outputs()
+
+
+_LIFECYCLE = Lifecycle(_run)
+
+COMMAND = Resource(
+    "command:remote:Command",
+    {"connection": Input(required=True), **INPUTS},
+    create=_LIFECYCLE.create,
+    update=_LIFECYCLE.update,
+    delete=_LIFECYCLE.delete,
+    check=check,
+    outputs=OUTPUTS,
+    secret_outputs=("connection",),
+    moved_by=dict.fromkeys(OUTPUTS, ("*",)),
+    timeout=math.inf,
+)
