@@ -1,0 +1,41 @@
+"""A flat Debian repository (deb822 indices over a folder of packages), as the guests' apt sources name it."""
+
+import gzip
+import hashlib
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+
+
+def write_indices(directory: Path, *, codename: str) -> int:
+    """Write Packages, Packages.gz and Release over the .deb files of `directory`; return how many there are.
+
+    The format is the flat repository of https://wiki.debian.org/DebianRepository/Format.
+    """
+    packages = subprocess.run(
+        ["dpkg-scanpackages", "--multiversion", "."], cwd=directory, check=True, capture_output=True
+    ).stdout
+    (directory / "Packages").write_bytes(packages)
+    (directory / "Packages.gz").write_bytes(gzip.compress(packages, mtime=0))
+    indices = [directory / "Packages", directory / "Packages.gz"]
+    sums = "".join(
+        f" {hashlib.sha256(path.read_bytes()).hexdigest()} {path.stat().st_size} {path.name}\n" for path in indices
+    )
+    (directory / "Release").write_text(
+        f"Origin: lab\nLabel: lab\nSuite: {codename}\nCodename: {codename}\nArchitectures: amd64 all\n"
+        f"Date: {format_datetime(datetime.now(UTC), usegmt=True)}\nSHA256:\n{sums}"
+    )
+    return packages.count(b"\nFilename: ")
+
+
+def publish(built: Path, published: Path) -> None:
+    """Put the repository `built` in the place of `published`: a reader sees the old one or the new one."""
+    published.parent.mkdir(parents=True, exist_ok=True)
+    old = published.with_name(f".{published.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if published.exists():
+        published.rename(old)
+    built.rename(published)
+    shutil.rmtree(old, ignore_errors=True)

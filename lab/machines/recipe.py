@@ -1,0 +1,127 @@
+"""What is in a guest image: Debian's own EC2 image as user data sees it, without what only costs emulated CPU."""
+
+import textwrap
+from dataclasses import dataclass
+
+import yaml
+
+from lab import settings
+from lab.machines.releases import Release
+
+PACKAGES = (
+    "linux-image-cloud-amd64",
+    "initramfs-tools",
+    "zstd",
+    "busybox",
+    "systemd-sysv",
+    "systemd-resolved",
+    "dbus",
+    "udev",
+    "kmod",
+    "netbase",
+    "procps",
+    "cloud-init",
+    "openssh-server",
+    "sudo",
+    "python3",
+    "curl",
+    "ca-certificates",
+    "iproute2",
+    "iputils-ping",
+    "tcpdump",
+    "qemu-guest-agent",
+)
+"""Installed in the image; the release's DHCP client is added."""
+
+MIRRORED_PACKAGES = ("libreswan", "iptables", "nftables", "conntrack", "jq")
+"""What user data can install at boot: these and all they depend on are in the lab's package mirror."""
+
+TOOL_PACKAGES = ("libreswan", "iptables")
+"""What the tool root has installed on top, for tests that check configuration with the real tools."""
+
+INITRAMFS_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
+
+DISK_BYTES = 3 * 1024**3
+"""Size of the root disk that a guest sees; the file is sparse."""
+
+ENABLED_UNITS = ("systemd-networkd.service", "ssh.service")
+MASKED_UNITS = (
+    # Timers of a long-lived server: in minutes of emulation they only slow the boot.
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "man-db.timer",
+)
+
+DPKG_OPTIONS = (
+    "path-exclude=/usr/share/doc/*",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*",
+    "force-unsafe-io",
+)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the image."""
+
+    path: str
+    """Relative to the image's root."""
+    content: str
+    mode: int = 0o644
+
+
+def files(release: Release, ca_certificate_pem: str) -> tuple[File, ...]:
+    """Return the files that make plain Debian an EC2 image of the lab."""
+    return (
+        File("etc/hostname", "localhost\n"),
+        File("etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"),
+        File("etc/fstab", "/dev/vda / ext4 rw,noatime,errors=remount-ro 0 1\n"),
+        # Empty: systemd writes a new one at the first boot, without the first-boot wizard's units.
+        File("etc/machine-id", ""),
+        File("etc/apt/sources.list", f"deb [trusted=yes] http://{settings.MIRROR_HOST}/{release.codename} ./\n"),
+        File("etc/cloud/cloud.cfg.d/01_debian_cloud.cfg", _cloud_config()),
+        # In one line: ds-identify reads this file with a shell.
+        File("etc/cloud/cloud.cfg.d/99_datasource.cfg", "datasource_list: [ Ec2 ]\n" + _datasource()),
+        File("usr/local/share/ca-certificates/lab.crt", ca_certificate_pem),
+    )
+
+
+def _cloud_config() -> str:
+    # https://salsa.debian.org/cloud-team/debian-cloud-images: the user of Debian's EC2 images is `admin`.
+    return yaml.safe_dump(
+        {
+            "apt": {"preserve_sources_list": True},
+            "disable_root": True,
+            "manage_etc_hosts": True,
+            "growpart": {"mode": "off"},
+            "resize_rootfs": False,
+            "locale": "C.UTF-8",
+            # Debian's images make an RSA key too, which takes an emulated processor several seconds.
+            "ssh_genkeytypes": ["ed25519", "ecdsa"],
+            "system_info": {
+                "default_user": {
+                    "name": "admin",
+                    "gecos": "Debian",
+                    "groups": ["adm", "audio", "cdrom", "dialout", "dip", "floppy", "plugdev", "sudo", "video"],
+                    "lock_passwd": True,
+                    "shell": "/bin/bash",
+                    "sudo": ["ALL=(ALL) NOPASSWD:ALL"],
+                },
+                "network": {"renderers": ["networkd"]},
+            },
+        }
+    )
+
+
+def _datasource() -> str:
+    return textwrap.dedent("""\
+        datasource:
+          Ec2:
+            strict_id: false
+            timeout: 10
+            max_wait: 60
+    """)
