@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from lab import settings
@@ -57,12 +58,8 @@ class GuestImage:
 def image_of(release: str) -> GuestImage:
     """Return where the image of `release` (e.g. `debian-13`) is, or will be once `ensure_image` has built it."""
     found = releases.find(release)
-    digest = hashlib.sha256(ca_certificate_pem().encode())
-    for module in _SHAPED_BY:
-        # The syntax tree: a comment or a line break does not shape an image.
-        source = Path(str(module.__file__)).read_text()
-        digest.update(ast.dump(ast.parse(source)).encode())
-    directory = settings.CACHE / "guest" / f"{found.codename}-{digest.hexdigest()[:12]}"
+    digest = hashlib.sha256(f"{found}{ca_certificate_pem()}{_recipe_syntax()}".encode()).hexdigest()
+    directory = settings.CACHE / "guest" / f"{found.codename}-{digest[:12]}"
     return GuestImage(release=found, directory=directory)
 
 
@@ -101,6 +98,12 @@ def tool_root(release: str, progress: Progress = lambda _: None) -> Path:
             build.install_tools(building, image.mirror, log)
             building.rename(tools)
     return tools
+
+
+@cache
+def _recipe_syntax() -> str:
+    # The syntax trees: a comment or a line break does not shape an image.
+    return "".join(ast.dump(ast.parse(Path(str(module.__file__)).read_text())) for module in _SHAPED_BY)
 
 
 def _is_complete(image: GuestImage) -> bool:
@@ -166,7 +169,7 @@ def _lock(release: Release, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress(f"guest image {release.name}: another process is building it; waiting")
+            progress(f"guest image {release.name}: another process is building; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
