@@ -1,0 +1,14 @@
+"""The program: settings -> VpnGatewayPair -> outputs."""
+
+import pulumi
+
+from components import VpnGatewayPair
+from components.configuration import pair_arguments
+
+pair = VpnGatewayPair("vpn", pair_arguments(pulumi.Config()))
+
+pulumi.export("left", pair.left)
+pulumi.export("right", pair.right)
+pulumi.export("profile", pair.profile)
+pulumi.export("ssh_private_key", pair.ssh_private_key)
+pulumi.export("verification", pair.verification)

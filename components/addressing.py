@@ -1,0 +1,155 @@
+"""Pure decisions about CIDR blocks and addresses: what a VPC may be, and what is chosen when nothing is said.
+
+Every check returns the problems it found as `Problem`s (empty when all is well) and raises nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from itertools import combinations, pairwise
+from typing import Final
+
+LARGEST_PREFIX_LENGTH: Final = 28
+SMALLEST_PREFIX_LENGTH: Final = 16
+"""A VPC, and a subnet, is a /16 to a /28 (Amazon VPC user guide, "VPC CIDR blocks")."""
+
+RESERVED_AT_START: Final = 4
+"""Network, router, DNS, future use: the first four addresses of every subnet are Amazon's, and so is the last one."""
+
+PREFERRED_SUBNET_PREFIX_LENGTH: Final = 24
+
+# Amazon VPC user guide: these collide with services inside a VPC or are no unicast addresses at all.
+UNUSABLE_NETWORKS: Final = {
+    IPv4Network("0.0.0.0/8"): "addresses of 'this network'",
+    IPv4Network("127.0.0.0/8"): "loopback addresses",
+    IPv4Network("169.254.0.0/16"): "link-local addresses, where the metadata service is",
+    IPv4Network("224.0.0.0/3"): "multicast and reserved addresses",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing wrong with what a caller said."""
+
+    setting: str
+    """Path of the setting, e.g. `left.cidr_block`."""
+    value: str
+    """The value as given; never a secret."""
+    rule: str
+    """What the value breaks."""
+    remedy: str
+    """What to write instead."""
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.value!r}: {self.rule}; {self.remedy}"
+
+
+def parse_network(setting: str, value: str, *, example: str = "10.10.0.0/16") -> IPv4Network | Problem:
+    """Return the canonical IPv4 network that `value` spells, or what is wrong with it."""
+
+    def problem(rule: str, remedy: str) -> Problem:
+        return Problem(setting=setting, value=value, rule=rule, remedy=remedy)
+
+    if "/" not in value or "." in value.partition("/")[2]:
+        return problem("is not an IPv4 CIDR block (address/prefix length)", f"use e.g. {example}")
+    try:
+        network = IPv4Network(value, strict=False)
+    except (AddressValueError, NetmaskValueError, ValueError):
+        return problem("is not a valid IPv4 CIDR block", f"use e.g. {example}")
+    if str(network) != value:
+        return problem("is not canonical: bits are set to the right of the prefix", f"use {network}")
+    return network
+
+
+def parse_address(setting: str, value: str) -> IPv4Address | Problem:
+    """Return the IPv4 address that `value` spells, or what is wrong with it."""
+    try:
+        return IPv4Address(value)
+    except AddressValueError:
+        rule = "is not a valid IPv4 address"
+        return Problem(setting=setting, value=value, rule=rule, remedy="use e.g. 10.10.1.254")
+
+
+def check_vpc(setting: str, network: IPv4Network) -> list[Problem]:
+    """Return the problems of `network` as the CIDR block of a VPC."""
+
+    def problem(rule: str, remedy: str) -> Problem:
+        return Problem(setting=setting, value=str(network), rule=rule, remedy=remedy)
+
+    problems = []
+    if not SMALLEST_PREFIX_LENGTH <= network.prefixlen <= LARGEST_PREFIX_LENGTH:
+        problems.append(problem("a VPC is a /16 to a /28", "choose a prefix length from 16 to 28"))
+    for unusable, what in UNUSABLE_NETWORKS.items():
+        if network.overlaps(unusable):
+            problems.append(problem(f"contains {what} ({unusable})", "use a private range of RFC 1918"))
+    return problems
+
+
+def check_disjoint(networks: Sequence[tuple[str, IPv4Network]]) -> list[Problem]:
+    """Return one problem for each two of the named networks that share an address."""
+    return [
+        Problem(
+            setting=setting,
+            value=str(network),
+            rule=f"overlaps {other_setting} {str(other)!r}",
+            remedy="give each a range of its own: an address must be in one place only",
+        )
+        for (other_setting, other), (setting, network) in combinations(networks, 2)
+        if network.overlaps(other)
+    ]
+
+
+def check_subnet(setting: str, subnet: IPv4Network, vpc: IPv4Network) -> list[Problem]:
+    """Return the problems of `subnet` as a subnet of `vpc`."""
+
+    def problem(rule: str, remedy: str) -> Problem:
+        return Problem(setting=setting, value=str(subnet), rule=rule, remedy=remedy)
+
+    problems = []
+    if not subnet.subnet_of(vpc):
+        problems.append(problem(f"is outside its VPC {vpc}", f"use a part of {vpc}"))
+    if not SMALLEST_PREFIX_LENGTH <= subnet.prefixlen <= LARGEST_PREFIX_LENGTH:
+        problems.append(problem("a subnet is a /16 to a /28", "choose a prefix length from 16 to 28"))
+    return problems
+
+
+def reserved_addresses(subnet: IPv4Network) -> frozenset[IPv4Address]:
+    """Return the five addresses of `subnet` that AWS keeps: the first four and the last."""
+    return frozenset([*(subnet.network_address + n for n in range(RESERVED_AT_START)), subnet.broadcast_address])
+
+
+def check_host(setting: str, address: IPv4Address, subnets: Iterable[IPv4Network]) -> list[Problem]:
+    """Return the problems of `address` as the address of a host in one of `subnets`."""
+    candidates = tuple(subnets)
+    home = subnet_of(address, candidates)
+    if home is None:
+        where = " or ".join(map(str, candidates))
+        rule, remedy = f"is outside its subnet {where}", f"use an address of {where}"
+    elif address in reserved_addresses(home):
+        first, last = home.network_address + RESERVED_AT_START, home.broadcast_address - 1
+        rule = f"is reserved by AWS (the first four addresses and the last of {home})"
+        remedy = f"use {first} to {last}"
+    else:
+        return []
+    return [Problem(setting=setting, value=str(address), rule=rule, remedy=remedy)]
+
+
+def subnet_of(address: IPv4Address, subnets: Iterable[IPv4Network]) -> IPv4Network | None:
+    """Return the subnet that holds `address`."""
+    return next((subnet for subnet in subnets if address in subnet), None)
+
+
+def default_subnets(vpc: IPv4Network) -> tuple[IPv4Network, IPv4Network] | None:
+    """Return the default public and private subnet of `vpc`: its first two /24, or its halves.
+
+    None when the VPC is too small for two subnets.
+    """
+    if vpc.prefixlen >= LARGEST_PREFIX_LENGTH:
+        return None
+    first_two = vpc.subnets(new_prefix=max(PREFERRED_SUBNET_PREFIX_LENGTH, vpc.prefixlen + 1))
+    return next(pairwise(first_two))
+
+
+def default_gateway_address(public_subnet: IPv4Network) -> IPv4Address:
+    """Return the gateway's default address: the last one that AWS leaves free, as the article has it."""
+    return public_subnet.broadcast_address - 1

@@ -1,0 +1,212 @@
+"""What a caller may say. The text under each field is its documentation in every Pulumi language.
+
+Plain values (`str`, not `pulumi.Input[str]`) decide which resources exist and must be known when the program runs.
+`settings` turns these into frozen settings with every default filled in.
+"""
+
+from enum import Enum
+from typing import NotRequired, TypedDict
+
+import pulumi
+
+from .tunnel import TunnelProfile
+
+
+class SecretDelivery(Enum):
+    """How a gateway gets its pre-shared key and its SSH host key."""
+
+    SSM = "ssm"
+    """Two SSM SecureString parameters, read at boot by the instance's own role. Nothing secret is in the user data."""
+    USER_DATA = "user-data"
+    """Inside the user data, for accounts without IAM rights: readable by whoever may call
+    ec2:DescribeInstanceAttribute.
+    """
+
+
+class SiteArgs(TypedDict):
+    """One side of a pair: a network in one region and its gateway."""
+
+    name: str
+    """Short name of the side, e.g. `uk`: lower-case letters, digits and hyphens, at most 20. Names the hosts
+    (`uk-gateway`), their tags and the connection.
+    """
+
+    region: str
+    """AWS region, e.g. `eu-west-2`."""
+
+    cidr_block: str
+    """IPv4 CIDR block of the VPC, /16 to /28, canonical, disjoint from the other side's."""
+
+    public_subnet_cidr_block: NotRequired[str]
+    """IPv4 CIDR block of the subnet of the gateway. Default: the first /24 of the VPC, or its first half when it is
+    smaller than a /23.
+    """
+
+    private_subnet_cidr_blocks: NotRequired[list[str]]
+    """IPv4 CIDR blocks of the private subnets. Default: one, the second /24 of the VPC, or its second half when it is
+    smaller than a /23.
+    """
+
+    availability_zones: NotRequired[list[str]]
+    """Availability zones, e.g. `eu-west-2a`: the first for the public subnet, then taken in turn by the private ones,
+    beginning with the first again. Default: AWS chooses.
+    """
+
+    gateway_private_ip: NotRequired[str]
+    """Private IPv4 address of the gateway, in the public subnet. Default: the last address that AWS leaves free."""
+
+    probe_host_private_ip: NotRequired[str]
+    """Private IPv4 address of a small host in a private subnet that tests the tunnel from end to end. Default: no such
+    host.
+    """
+
+    instance_type: NotRequired[str]
+    """EC2 instance type of the gateway and of the probe host; Graviton types get an arm64 image. Default: `t3.nano`."""
+
+    image: NotRequired[str]
+    """`debian-13`, `debian-12` (the newest image at first creation, then kept), or the id of an AMI of one of the two.
+    Default: `debian-13`.
+    """
+
+    aws_profile: NotRequired[str]
+    """Profile of the shared AWS configuration to deploy this side with. Default: the ambient credentials."""
+
+    assume_role_arn: NotRequired[str]
+    """ARN of an IAM role to assume for this side, e.g. in another account. Default: none."""
+
+    host_private_key: NotRequired[pulumi.Input[str]]
+    """The gateway's SSH host key, OpenSSH format, ed25519; secret. Needs `host_public_key`. Default: generated."""
+
+    host_public_key: NotRequired[pulumi.Input[str]]
+    """Public part of `host_private_key`: one line, `ssh-ed25519 AAAA…`."""
+
+
+class VpnGatewayPairArgs(TypedDict):
+    """Two sites and the tunnel between them."""
+
+    left: SiteArgs
+    """One side. `left` and `right` are the words of ipsec.conf; the sides are equals."""
+
+    right: SiteArgs
+    """The other side."""
+
+    profile: NotRequired[TunnelProfile]
+    """How the tunnel is negotiated and encrypted: `modern` or `article-2014`. Default: `modern`."""
+
+    psk: NotRequired[pulumi.Input[str]]
+    """Pre-shared key, at least 128 bits, printable ASCII without blank, quote and backslash; secret. Default: 256
+    random bits.
+    """
+
+    secret_delivery: NotRequired[SecretDelivery]
+    """How the gateways get their secrets: `ssm` or `user-data`. Default: `ssm`."""
+
+    administrator_cidr_blocks: NotRequired[list[str]]
+    """IPv4 CIDR blocks that may reach the gateways by SSH; the host that runs Pulumi is in one of them when `verify`
+    is on. Default: none.
+    """
+
+    ssh_private_key: NotRequired[pulumi.Input[str]]
+    """SSH key that the verification logs in with, OpenSSH or PEM format; secret. Needs `ssh_public_key`. Default:
+    generated, ed25519.
+    """
+
+    ssh_public_key: NotRequired[pulumi.Input[str]]
+    """Public part of the SSH key: one line. Given alone, nothing is generated and `verify` must be off."""
+
+    verify: NotRequired[bool]
+    """Whether to log in to both gateways (and probe hosts) and prove that packets cross the tunnel. Default: true."""
+
+    verify_timeout_seconds: NotRequired[int]
+    """How long the verification waits for SSH to answer, and then as long again for the tunnel, in seconds. Default:
+    600.
+    """
+
+    tags: NotRequired[dict[str, str]]
+    """Tags of every resource that can have some, besides `Name`. Default: none."""
+
+
+class PeerArgs(TypedDict):
+    """The gateway at the other end of a tunnel."""
+
+    name: str
+    """Short name of the other side, e.g. `au`."""
+
+    public_ip: pulumi.Input[str]
+    """Elastic IP of the other gateway; its IKE identity."""
+
+    private_ip: str
+    """Private IPv4 address of the other gateway; answers the verification's pings through the tunnel."""
+
+    cidr_blocks: list[str]
+    """IPv4 CIDR blocks that are reached through the tunnel."""
+
+
+class VpnGatewayArgs(TypedDict):
+    """One site with its gateway, in the region of the `aws` provider it is given."""
+
+    name: str
+    """Short name of the site, e.g. `uk`: lower-case letters, digits and hyphens, at most 20. Names the hosts
+    (`uk-gateway`), their tags and the connections.
+    """
+
+    cidr_block: str
+    """IPv4 CIDR block of the VPC, /16 to /28, canonical, disjoint from those of the peers."""
+
+    peers: list[PeerArgs]
+    """The gateways at the other ends, at least one; all share `psk`."""
+
+    psk: pulumi.Input[str]
+    """Pre-shared key, at least 128 bits, printable ASCII without blank, quote and backslash; secret."""
+
+    ssh_public_key: pulumi.Input[str]
+    """SSH public key that may log in as `admin`: one line."""
+
+    public_subnet_cidr_block: NotRequired[str]
+    """IPv4 CIDR block of the subnet of the gateway. Default: the first /24 of the VPC, or its first half when it is
+    smaller than a /23.
+    """
+
+    private_subnet_cidr_blocks: NotRequired[list[str]]
+    """IPv4 CIDR blocks of the private subnets. Default: one, the second /24 of the VPC, or its second half when it is
+    smaller than a /23.
+    """
+
+    availability_zones: NotRequired[list[str]]
+    """Availability zones: the first for the public subnet, then taken in turn by the private ones, beginning with the
+    first again. Default: AWS chooses.
+    """
+
+    gateway_private_ip: NotRequired[str]
+    """Private IPv4 address of the gateway, in the public subnet. Default: the last address that AWS leaves free."""
+
+    probe_host_private_ip: NotRequired[str]
+    """Private IPv4 address of a small host in a private subnet that tests the tunnel from end to end. Default: no such
+    host.
+    """
+
+    instance_type: NotRequired[str]
+    """EC2 instance type of the gateway and of the probe host; Graviton types get an arm64 image. Default: `t3.nano`."""
+
+    image: NotRequired[str]
+    """`debian-13`, `debian-12` (the newest image at first creation, then kept), or the id of an AMI of one of the two.
+    Default: `debian-13`.
+    """
+
+    host_private_key: NotRequired[pulumi.Input[str]]
+    """The gateway's SSH host key, OpenSSH format, ed25519; secret. Needs `host_public_key`. Default: generated."""
+
+    host_public_key: NotRequired[pulumi.Input[str]]
+    """Public part of `host_private_key`: one line, `ssh-ed25519 AAAA…`."""
+
+    profile: NotRequired[TunnelProfile]
+    """How the tunnels are negotiated and encrypted: `modern` or `article-2014`. Default: `modern`."""
+
+    secret_delivery: NotRequired[SecretDelivery]
+    """How the gateway gets its secrets: `ssm` or `user-data`. Default: `ssm`."""
+
+    administrator_cidr_blocks: NotRequired[list[str]]
+    """IPv4 CIDR blocks that may reach the gateway by SSH. Default: none."""
+
+    tags: NotRequired[dict[str, str]]
+    """Tags of every resource that can have some, besides `Name`. Default: none."""

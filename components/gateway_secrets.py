@@ -1,0 +1,143 @@
+"""How a gateway gets its secrets: by two SSM parameters and a role that reads exactly these, or in its user data."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_tls as tls
+from pulumi_aws import iam, ssm
+
+from .addressing import Problem
+from .gateway_user_data import GivenSecrets, StoredSecrets
+from .reader import SECRET, SettingsError
+from .scope import Scope
+from .tunnel import psk_weakness
+
+DNS_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
+"""Of the partitions whose services are not under amazonaws.com."""
+
+PRIVATE_KEY_OUTPUTS = ["private_key_openssh", "private_key_pem", "private_key_pem_pkcs8"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SshKey:
+    """An SSH key; the private part is secret, the public one a line of text."""
+
+    private: pulumi.Output[str]
+    public: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What the gateway's user data says about its secrets, and what the instance needs for it."""
+
+    secrets: pulumi.Output[StoredSecrets | GivenSecrets]
+    instance_profile: iam.InstanceProfile | None
+    needed_at_boot: tuple[pulumi.Resource, ...]
+
+
+def given_ssh_key(private: pulumi.Input[str], public: pulumi.Input[str]) -> SshKey:
+    """Return a key that the caller has."""
+    return SshKey(private=pulumi.Output.secret(private), public=public_key_line(public))
+
+
+def generated_ssh_key(name: str, options: pulumi.ResourceOptions) -> SshKey:
+    """Generate an ed25519 key, which is kept, encrypted, in the stack's state."""
+    secret_outputs = pulumi.ResourceOptions(additional_secret_outputs=PRIVATE_KEY_OUTPUTS)
+    key = tls.PrivateKey(name, algorithm="ED25519", opts=pulumi.ResourceOptions.merge(options, secret_outputs))
+    return given_ssh_key(key.private_key_openssh, key.public_key_openssh)
+
+
+def public_key_line(public: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Return a public key without the end of its line."""
+    return pulumi.Output.from_input(public).apply(str.strip)
+
+
+def checked_psk(psk: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Return the pre-shared key as a secret that fails with the rule it breaks, once it is known."""
+
+    def check(text: str) -> str:
+        weakness = psk_weakness(text)
+        if weakness is not None:
+            rule, remedy = weakness
+            raise SettingsError("VPN gateway", [Problem(setting="psk", value=SECRET, rule=rule, remedy=remedy)])
+        return text
+
+    return pulumi.Output.secret(psk).apply(check)
+
+
+def inline_secrets(psk: pulumi.Output[str], host_key: SshKey) -> Delivery:
+    """Deliver the secrets inside the user data."""
+    secrets: pulumi.Output[StoredSecrets | GivenSecrets] = pulumi.Output.all(psk, host_key.private).apply(
+        lambda values: GivenSecrets(psk=values[0], host_private_key=values[1])
+    )
+    return Delivery(secrets=secrets, instance_profile=None, needed_at_boot=())
+
+
+def stored_secrets(scope: Scope, psk: pulumi.Output[str], host_key: SshKey) -> Delivery:
+    """Deliver the secrets by SSM Parameter Store."""
+    psk_parameter = _parameter(scope, "psk", "Pre-shared key of the VPN", psk)
+    host_key_parameter = _parameter(scope, "host-key", "SSH host key of the VPN gateway", host_key.private)
+    role = iam.Role(
+        scope.name("role"),
+        description=f"VPN gateway {scope.site}: reads its own two secrets",
+        assume_role_policy=psk_parameter.arn.apply(_assume_role_policy),
+        tags=scope.tags("role"),
+        opts=scope.options(),
+    )
+    policy = iam.RolePolicy(
+        scope.name("role-policy"),
+        role=role.name,
+        policy=pulumi.Output.all(psk_parameter.arn, host_key_parameter.arn).apply(_read_policy),
+        opts=scope.options(),
+    )
+    profile = iam.InstanceProfile(
+        scope.name("instance-profile"), role=role.name, tags=scope.tags("instance-profile"), opts=scope.options()
+    )
+    parameters = (psk_parameter, host_key_parameter)
+    values = [value for parameter in parameters for value in (parameter.name, parameter.version)]
+    secrets: pulumi.Output[StoredSecrets | GivenSecrets] = pulumi.Output.all(psk_parameter.arn, *values).apply(_stored)
+    return Delivery(secrets=secrets, instance_profile=profile, needed_at_boot=(policy, *parameters))
+
+
+def _parameter(scope: Scope, thing: str, description: str, value: pulumi.Output[str]) -> ssm.Parameter:
+    return ssm.Parameter(
+        scope.name(f"{thing}-parameter"),
+        type=ssm.ParameterType.SECURE_STRING,
+        description=description,
+        value=value,
+        tags=scope.tags(thing),
+        opts=scope.options(),
+    )
+
+
+def _stored(values: list[Any]) -> StoredSecrets:
+    arn, psk_name, psk_version, host_key_name, host_key_version = values
+    _, partition, _, region, *_ = str(arn).split(":")
+    return StoredSecrets(
+        endpoint=f"ssm.{region}.{_dns_suffix(partition)}",
+        region=region,
+        psk_parameter=psk_name,
+        host_key_parameter=host_key_name,
+        revision=f"{int(psk_version)}-{int(host_key_version)}",
+    )
+
+
+def _assume_role_policy(arn: str) -> str:
+    partition = arn.split(":")[1]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"ec2.{_dns_suffix(partition)}"},
+        "Action": "sts:AssumeRole",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _read_policy(arns: list[str]) -> str:
+    statement = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": list(arns)}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _dns_suffix(partition: str) -> str:
+    return DNS_SUFFIXES.get(partition, "amazonaws.com")

@@ -1,0 +1,96 @@
+"""Decisions -> `GatewayDocument` -> text. The only module that knows `userdata`, whose place differs by packaging."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .tunnel import TCP_MSS, ConnectionDecision, End
+
+if TYPE_CHECKING:
+    import userdata
+else:
+    try:  # inside the wheel
+        from . import userdata
+    except ImportError:  # in the checkout, beside this package
+        import userdata
+
+USER_DATA_LIMIT = 16 * 1024
+"""Bytes of user data that EC2 takes, before base64 (Amazon EC2 user guide, "User data limitations")."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredSecrets:
+    """Where in SSM Parameter Store this gateway's secrets are."""
+
+    endpoint: str
+    region: str
+    psk_parameter: str
+    host_key_parameter: str
+    revision: str
+    """Changes with the values, and is none of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenSecrets:
+    """The secrets themselves."""
+
+    psk: str
+    host_private_key: str
+
+
+def gateway_user_data(
+    *,
+    hostname: str,
+    local: End,
+    connections: Sequence[ConnectionDecision],
+    secrets: StoredSecrets | GivenSecrets,
+    host_public_key: str,
+) -> str:
+    """Return the user data of the gateway at `local`; raises ValueError when it is more than EC2 takes."""
+    document = userdata.GatewayDocument(
+        hostname=hostname,
+        local_id=local.public_ip,
+        private_ip=local.private_ip,
+        local_cidr_blocks=local.cidr_blocks,
+        config_setup=_config_setup(connections),
+        connections=tuple(userdata.Connection(name=each.name, keywords=each.keywords) for each in connections),
+        peers=tuple(_peer(each) for each in connections),
+        tcp_mss=TCP_MSS,
+        secrets=_secrets(secrets),
+        ssh_host_public_key=host_public_key.strip(),
+    )
+    text = userdata.render_user_data(document)
+    size = len(text.encode())
+    if size > USER_DATA_LIMIT:
+        rule = f"is {size} bytes long, and EC2 takes {USER_DATA_LIMIT}"
+        raise ValueError(f"user data of {hostname} {rule}; use fewer peers, or secret_delivery ssm")
+    return text
+
+
+def _config_setup(connections: Sequence[ConnectionDecision]) -> Mapping[str, str]:
+    # One gateway has one profile, so these cannot disagree.
+    return {key: value for each in connections for key, value in each.profile.config_setup.items()}
+
+
+def _peer(connection: ConnectionDecision) -> "userdata.Peer":
+    return userdata.Peer(
+        connection=connection.name,
+        public_ip=connection.peer.public_ip,
+        private_ip=connection.peer.private_ip,
+        cidr_blocks=connection.peer.cidr_blocks,
+        ike_version=connection.profile.ike_version,
+        ike_algorithm=connection.profile.ike_algorithm,
+        esp_algorithm=connection.profile.esp_algorithm,
+    )
+
+
+def _secrets(secrets: StoredSecrets | GivenSecrets) -> "userdata.SecretsInSsm | userdata.SecretsInline":
+    if isinstance(secrets, GivenSecrets):
+        return userdata.SecretsInline(psk=secrets.psk, host_key=secrets.host_private_key)
+    return userdata.SecretsInSsm(
+        ssm_endpoint=secrets.endpoint,
+        region=secrets.region,
+        psk_parameter_name=secrets.psk_parameter,
+        host_key_parameter_name=secrets.host_key_parameter,
+        revision=secrets.revision,
+    )

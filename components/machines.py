@@ -1,0 +1,86 @@
+"""The disposable machines of one site: the gateway's instance and the probe host."""
+
+from collections.abc import Sequence
+
+import pulumi
+from pulumi_aws import ec2, iam
+
+from .scope import Scope
+from .settings import SiteSettings
+
+ROOT_VOLUME_GIB = 8
+
+METADATA_OPTIONS = ec2.InstanceMetadataOptionsArgs(
+    http_endpoint="enabled",
+    http_tokens="required",
+    # One hop: nothing that is routed or forwarded reaches the metadata service.
+    http_put_response_hop_limit=1,
+)
+
+
+def create_gateway(
+    scope: Scope,
+    site: SiteSettings,
+    *,
+    image: pulumi.Input[str],
+    key_pair: ec2.KeyPair,
+    interface: ec2.NetworkInterface,
+    instance_profile: iam.InstanceProfile | None,
+    user_data: pulumi.Input[str],
+    needed_at_boot: Sequence[pulumi.Resource],
+) -> ec2.Instance:
+    """Create the gateway's instance on its interface. Whatever changes in the user data replaces it."""
+    # Replaced in this order because an interface is held by one instance at a time.
+    one_holder = pulumi.ResourceOptions(delete_before_replace=True)
+    return ec2.Instance(
+        scope.name("gateway"),
+        ami=image,
+        instance_type=site.instance_type,
+        key_name=key_pair.key_name,
+        iam_instance_profile=None if instance_profile is None else instance_profile.name,
+        primary_network_interface=ec2.InstancePrimaryNetworkInterfaceArgs(network_interface_id=interface.id),
+        metadata_options=METADATA_OPTIONS,
+        root_block_device=_root_volume(scope, "gateway"),
+        user_data=user_data,
+        user_data_replace_on_change=True,
+        tags=scope.tags("gateway"),
+        opts=pulumi.ResourceOptions.merge(scope.options(needed_at_boot), one_holder),
+    )
+
+
+def create_probe_host(
+    scope: Scope,
+    site: SiteSettings,
+    *,
+    image: pulumi.Input[str],
+    key_pair: ec2.KeyPair,
+    subnet: ec2.Subnet,
+    security_group: ec2.SecurityGroup,
+) -> ec2.Instance:
+    """Create the probe host: an instance without user data at its fixed private address."""
+    # Replaced in this order because its address is held by one instance at a time.
+    one_holder = pulumi.ResourceOptions(delete_before_replace=True)
+    return ec2.Instance(
+        scope.name("probe-host"),
+        ami=image,
+        instance_type=site.instance_type,
+        key_name=key_pair.key_name,
+        subnet_id=subnet.id,
+        private_ip=str(site.probe_host_address),
+        associate_public_ip_address=False,
+        vpc_security_group_ids=[security_group.id],
+        metadata_options=METADATA_OPTIONS,
+        root_block_device=_root_volume(scope, "private"),
+        tags=scope.tags("private"),
+        opts=pulumi.ResourceOptions.merge(scope.options(), one_holder),
+    )
+
+
+def _root_volume(scope: Scope, thing: str) -> ec2.InstanceRootBlockDeviceArgs:
+    return ec2.InstanceRootBlockDeviceArgs(
+        encrypted=True,
+        volume_type="gp3",
+        volume_size=ROOT_VOLUME_GIB,
+        delete_on_termination=True,
+        tags=scope.tags(f"{thing}-root"),
+    )

@@ -1,0 +1,166 @@
+"""Reads untrusted arguments one by one, gathers every problem instead of stopping at the first, and raises once."""
+
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, TypeVar
+
+import pulumi
+
+from .addressing import Problem, parse_address, parse_network
+
+EnumT = TypeVar("EnumT", bound=Enum)
+ParsedT = TypeVar("ParsedT", IPv4Address, IPv4Network)
+
+SECRET = "(secret)"  # noqa: S105 - what is printed in place of one
+
+
+class SettingsError(pulumi.RunError):
+    """Settings that no resource may be made of; the message has one line for each problem."""
+
+    def __init__(self, component: str, problems: list[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        super().__init__("\n".join([f"{component}: {count} wrong:", *(f"  - {problem}" for problem in problems)]))
+
+
+class Reader:
+    """Reads the keys of one mapping; `problems` is shared with the readers of nested mappings."""
+
+    def __init__(self, path: str, args: Any, known: frozenset[str], problems: list[Problem]) -> None:
+        self.path = path
+        self.problems = problems
+        self._args: Mapping[str, Any] = args if isinstance(args, Mapping) else {}
+        if not isinstance(args, Mapping):
+            self.report(path, args, "is not a mapping of settings", f"give {', '.join(sorted(known))}")
+        for key in self._args.keys() - known:
+            self.report(self.setting(key), "…", "is not a known setting", f"use one of {', '.join(sorted(known))}")
+
+    def setting(self, key: str) -> str:
+        """Return the full path of a key, e.g. `left.cidr_block`."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def report(self, setting: str, value: object, rule: str, remedy: str) -> None:
+        """Note one problem."""
+        self.problems.append(Problem(setting=setting, value=str(value), rule=rule, remedy=remedy))
+
+    def nested(self, key: str, known: frozenset[str]) -> "Reader":
+        """Return a reader of the mapping under `key`."""
+        return Reader(self.setting(key), self._args.get(key), known, self.problems)
+
+    def nested_list(self, key: str, known: frozenset[str]) -> list["Reader"]:
+        """Return a reader of each mapping in the list under `key`."""
+        values = self._sequence(key)
+        return [Reader(f"{self.setting(key)}[{n}]", each, known, self.problems) for n, each in enumerate(values)]
+
+    def given(self, key: str) -> Any:
+        """Return the value under `key` as it is, an Output maybe; None when there is none."""
+        return self._args.get(key)
+
+    def text(self, key: str, *, pattern: str, remedy: str, default: str | None = None) -> str | None:
+        """Return the text under `key`, or `default`; what does not match `pattern` whole is a problem (and None).
+
+        With no default the setting is required.
+        """
+        value = self._args.get(key)
+        if value is None and default is not None:
+            return default
+        if value is None:
+            self.report(self.setting(key), "", "is required", remedy)
+        elif not isinstance(value, str):
+            self.report(self.setting(key), type(value).__name__, "is not text known before deployment", remedy)
+        elif not re.fullmatch(pattern, value):
+            self.report(self.setting(key), value, f"does not match {pattern}", remedy)
+        else:
+            return value
+        return None
+
+    def optional_text(self, key: str, *, pattern: str, remedy: str) -> str | None:
+        """Return the text under `key`, or None when there is none."""
+        return None if self._args.get(key) is None else self.text(key, pattern=pattern, remedy=remedy)
+
+    def texts(self, key: str, *, pattern: str, remedy: str) -> tuple[str, ...]:
+        """Return the list of texts under `key`, without those that are problems; empty when there is none."""
+        values = {str(n): value for n, value in enumerate(self._sequence(key))}
+        items = Reader(self.setting(key), values, frozenset(values), self.problems)
+        read = (items.text(n, pattern=pattern, remedy=remedy) for n in values)
+        return tuple(value for value in read if value is not None)
+
+    def network(self, key: str, *, required: bool = False) -> IPv4Network | None:
+        """Return the network under `key`, None when there is none or it is a problem."""
+        return self._parsed(self.setting(key), self._args.get(key), parse_network, required=required)
+
+    def networks(self, key: str) -> tuple[tuple[str, IPv4Network], ...]:
+        """Return each network in the list under `key` with its setting's path, without those that are problems."""
+        named = [(f"{self.setting(key)}[{n}]", value) for n, value in enumerate(self._sequence(key))]
+        parsed = [(setting, self._parsed(setting, value, parse_network, required=True)) for setting, value in named]
+        return tuple((setting, network) for setting, network in parsed if network is not None)
+
+    def address(self, key: str, *, required: bool = False) -> IPv4Address | None:
+        """Return the address under `key`, None when there is none or it is a problem."""
+        return self._parsed(self.setting(key), self._args.get(key), parse_address, required=required)
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Return the boolean under `key`, or `default`."""
+        value = self._args.get(key)
+        if value is not None and not isinstance(value, bool):
+            self.report(self.setting(key), value, "is not a boolean", "use true or false")
+        return value if isinstance(value, bool) else default
+
+    def seconds(self, key: str, *, default: int, smallest: int, largest: int) -> int:
+        """Return the whole number of seconds under `key`, or `default`."""
+        value = self._args.get(key)
+        if value is None:
+            return default
+        # Numbers of other Pulumi languages arrive as floats.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not smallest <= value <= largest:
+            rule, remedy = "is not a number of seconds in range", f"use {smallest} to {largest}"
+            self.report(self.setting(key), value, rule, remedy)
+            return default
+        return int(value)
+
+    def choice(self, key: str, kind: type[EnumT], *, default: EnumT) -> EnumT:
+        """Return the member of `kind` under `key`, given as member or as value, or `default`."""
+        value = self._args.get(key)
+        if value is None:
+            return default
+        try:
+            return kind(value)
+        except ValueError:
+            allowed = ", ".join(member.value for member in kind)
+            self.report(self.setting(key), value, f"is unknown (known: {allowed})", f"use {default.value}")
+            return default
+
+    def tags(self, key: str) -> Mapping[str, str]:
+        """Return the tags under `key` (Amazon EC2 user guide, "Tag restrictions"); `Name` is not for the caller."""
+        value = self._args.get(key) or {}
+        if not isinstance(value, Mapping):
+            self.report(self.setting(key), value, "is not a mapping of tag to value", "use e.g. {owner: network}")
+            return {}
+        for tag in value:
+            if tag == "Name":
+                self.report(f"{self.setting(key)}.{tag}", value[tag], "is set by the component", "leave it out")
+            elif str(tag).startswith("aws:"):
+                self.report(f"{self.setting(key)}.{tag}", value[tag], "`aws:` is reserved", "choose another prefix")
+        return {str(tag): str(text) for tag, text in value.items()}
+
+    def _sequence(self, key: str) -> list[Any]:
+        value = self._args.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list | tuple):
+            self.report(self.setting(key), value, "is not a list", "write a list, even for one value")
+            return []
+        return list(value)
+
+    def _parsed(
+        self, setting: str, value: Any, parse: Callable[[str, str], ParsedT | Problem], *, required: bool
+    ) -> ParsedT | None:
+        if value is None and not required:
+            return None
+        parsed = parse(setting, value if isinstance(value, str) else "" if value is None else type(value).__name__)
+        if isinstance(parsed, Problem):
+            self.problems.append(parsed)
+            return None
+        return parsed

@@ -1,0 +1,32 @@
+"""What every resource of one site has in common: its parent, the beginning of its name, its tags."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+HOST_USER = "admin"
+"""The user that Debian's images create for the key pair."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Names, tags and options for the children of one component."""
+
+    parent: pulumi.Resource
+    resource_name: str
+    """The component's own name; children are `<resource_name>-<thing>`."""
+    site: str
+    common_tags: Mapping[str, str]
+
+    def name(self, thing: str) -> str:
+        """Return the logical name of a child."""
+        return f"{self.resource_name}-{thing}"
+
+    def tags(self, thing: str) -> dict[str, str]:
+        """Return the caller's tags and `Name`, e.g. `uk-gateway`."""
+        return {**self.common_tags, "Name": f"{self.site}-{thing}"}
+
+    def options(self, depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
+        """Return the options of a child."""
+        return pulumi.ResourceOptions(parent=self.parent, depends_on=list(depends_on) or None)

@@ -1,0 +1,197 @@
+"""Pure decisions about the IPsec tunnel: profiles as data, the connection of each side, what the secret must be.
+
+Keywords are those of ipsec.conf(5) that Libreswan 4.10 (Debian 12) and 5.2 (Debian 13) both accept.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from math import log2
+from string import ascii_letters, digits, hexdigits
+from types import MappingProxyType
+from typing import Final
+
+MINIMUM_PSK_BITS: Final = 128
+MINIMUM_DISTINCT_CHARACTERS: Final = 8
+GENERATED_PSK_BYTES: Final = 32
+"""Half of SHA2-512's output, the FIPS floor for its PRF; Libreswan refuses less in FIPS mode."""
+
+TUNNEL_MTU: Final = 1400
+"""Route MTU inside the tunnel, bytes: every profile's ESP in UDP then fits into a 1500-byte path."""
+
+TCP_MSS: Final = TUNNEL_MTU - 20 - 20
+"""Clamp for TCP through the tunnel, bytes: the tunnel's MTU without the inner IPv4 and TCP headers."""
+
+
+class TunnelProfile(Enum):
+    """How the tunnel is negotiated and encrypted."""
+
+    MODERN = "modern"
+    """IKEv2, AES-256-GCM, SHA2-512, ECP-384 or ECP-256, perfect forward secrecy."""
+    ARTICLE_2014 = "article-2014"
+    """IKEv1, AES-256-CBC, SHA-1, MODP-2048, as in the article of 2014: weak, for peers that know nothing better."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EspOverhead:
+    """Sizes that decide how much of a packet is left for what it carries, in bytes (RFC 4303, RFC 4106)."""
+
+    block: int
+    initialization_vector: int
+    integrity_check: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileData:
+    """What a profile means, as keywords and as what the established tunnel must then report."""
+
+    ike_version: int
+    ike_algorithm: str
+    """As Libreswan names the encryption of an established IKE SA."""
+    esp_algorithm: str
+    config_setup: Mapping[str, str]
+    keywords: Mapping[str, str]
+    esp_overhead: EspOverhead
+    weaknesses: str | None = None
+    """What a user of this profile is to be warned of."""
+
+
+_COMMON: Final = {
+    "pfs": "yes",
+    "encapsulation": "yes",  # an EIP is 1:1 NAT, and security groups then need no protocol 50
+    "fragmentation": "no",  # CVE-2026-12413; with a PSK every IKE message is small
+    "narrowing": "no",
+    "failureshunt": "drop",
+    "ikelifetime": "8h",
+    "salifetime": "1h",
+    "replay-window": "1024",
+    "mtu": str(TUNNEL_MTU),
+}
+
+PROFILES: Final[Mapping[TunnelProfile, ProfileData]] = MappingProxyType(
+    {
+        TunnelProfile.MODERN: ProfileData(
+            ike_version=2,
+            ike_algorithm="AES_GCM_16_256",
+            esp_algorithm="AES_GCM_16_256",
+            config_setup={"ikev1-policy": "drop"},
+            keywords={
+                "ikev2": "yes",
+                "ike": "aes_gcm256-sha2_512-dh20+dh19",
+                "esp": "aes_gcm256-none-dh20+dh19",
+                **_COMMON,
+                "dpddelay": "15",
+                "retransmit-timeout": "30s",
+            },
+            esp_overhead=EspOverhead(block=4, initialization_vector=8, integrity_check=16),
+        ),
+        TunnelProfile.ARTICLE_2014: ProfileData(
+            ike_version=1,
+            ike_algorithm="AES_CBC_256",
+            esp_algorithm="AES_CBC_256",
+            # Without the first, Debian's build drops IKEv1; without `ikev2=no` the tunnel silently comes up as IKEv2.
+            config_setup={"ikev1-policy": "accept"},
+            keywords={
+                "ikev2": "no",
+                "ike": "aes256-sha1;modp2048",
+                "esp": "aes256-sha1;modp2048",
+                **_COMMON,
+                "retransmit-timeout": "30s",
+            },
+            esp_overhead=EspOverhead(block=16, initialization_vector=16, integrity_check=12),
+            weaknesses="IKEv1 (RFC 9395: deprecated) with SHA-1; whoever guesses the pre-shared key can read it all",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """One end of a tunnel, as both gateways must agree on it."""
+
+    site: str
+    public_ip: str
+    """The EIP: where IKE finds this gateway, and its IKE identity."""
+    private_ip: str
+    """The address on the gateway's own interface, behind the EIP."""
+    cidr_blocks: tuple[str, ...]
+    """What is reached through the tunnel at this end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionDecision:
+    """One `conn` of ipsec.conf(5) and what its established tunnel must be."""
+
+    name: str
+    keywords: Mapping[str, str]
+    peer: End
+    profile: ProfileData = field(repr=False)
+
+
+def connection_name(site: str, peer_site: str) -> str:
+    """Return the connection's name on the gateway of `site`, spelled as in the article: `uk-to-au`."""
+    return f"{site}-to-{peer_site}"
+
+
+def connect(local: End, peer: End, profile: TunnelProfile) -> ConnectionDecision:
+    """Return the connection that the gateway at `local` holds towards `peer`.
+
+    Mirror property: what `connect(a, b)` says about its left side, `connect(b, a)` says about its right, and the other
+    way round; everything else is the same on both.
+    """
+    data = PROFILES[profile]
+    keywords = {
+        "authby": "secret",
+        "auto": "ondemand",  # traps from the first moment: `auto=start` has no policy until the peer first answers
+        "type": "tunnel",
+        "left": "%defaultroute",
+        "leftid": local.public_ip,
+        **_subnets("left", local.cidr_blocks),
+        "leftsourceip": local.private_ip,
+        "right": peer.public_ip,
+        "rightid": peer.public_ip,
+        **_subnets("right", peer.cidr_blocks),
+        **data.keywords,
+    }
+    return ConnectionDecision(name=connection_name(local.site, peer.site), keywords=keywords, peer=peer, profile=data)
+
+
+def _subnets(side: str, cidr_blocks: Sequence[str]) -> dict[str, str]:
+    # A list in `leftsubnet` is one SA from Libreswan 5.0 only; `leftsubnets` makes an SA per pair in all versions.
+    if len(cidr_blocks) == 1:
+        return {f"{side}subnet": cidr_blocks[0]}
+    return {f"{side}subnets": "{" + ",".join(cidr_blocks) + "}"}
+
+
+def largest_inner_packet(overhead: EspOverhead, *, path_mtu: int = 1500) -> int:
+    """Return the largest packet, in bytes, that ESP in UDP in tunnel mode carries over a path of `path_mtu` bytes.
+
+    Outer IPv4 (20), UDP (8), ESP header (8), then padding to the cipher's block with the two trailer bytes inside.
+    """
+    encrypted = path_mtu - 20 - 8 - 8 - overhead.initialization_vector - overhead.integrity_check
+    return encrypted // overhead.block * overhead.block - 2
+
+
+def psk_weakness(psk: str) -> tuple[str, str] | None:
+    """Return what is wrong with a pre-shared key as (rule, remedy), without saying any of it; None when it serves.
+
+    The secrets file carries it as quoted text (ipsec.secrets(5)): printable ASCII without the quote itself. A key has
+    as many bits as its length times what one character of its alphabet is worth; a leading `0x` is worth nothing.
+    """
+    remedy = "leave it out to have 256 random bits generated, or use the output of `openssl rand -base64 32`"
+    if any(not 0x20 < ord(character) < 0x7F or character in '"\\' for character in psk):
+        return 'has characters that ipsec.secrets cannot carry (only printable ASCII without blank, " and \\)', remedy
+    text = psk.removeprefix("0x")
+    bits = len(text) * log2(_alphabet_size(text))
+    if bits < MINIMUM_PSK_BITS:
+        return f"is worth {int(bits)} bits at most, fewer than {MINIMUM_PSK_BITS}", remedy
+    if len(set(text)) < MINIMUM_DISTINCT_CHARACTERS:
+        return f"repeats itself: fewer than {MINIMUM_DISTINCT_CHARACTERS} different characters", remedy
+    return None
+
+
+def _alphabet_size(text: str) -> int:
+    alphabets = (digits, digits + "abcdef", digits + "ABCDEF", hexdigits, ascii_letters + digits + "+/=-_")
+    # Mixed case in hex digits is not one more bit each: it spells the same number.
+    sizes = (10, 16, 16, 16, 64)
+    return next((size for alphabet, size in zip(alphabets, sizes, strict=True) if set(text) <= set(alphabet)), 92)

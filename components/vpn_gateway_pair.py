@@ -1,0 +1,221 @@
+"""VpnGatewayPair: two sites, one tunnel, the proof."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_random as random
+
+from .arguments import PeerArgs, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
+from .gateway_secrets import generated_ssh_key, given_ssh_key, public_key_line
+from .settings import PairSettings, Placement, SiteSettings, pair_settings
+from .tunnel import GENERATED_PSK_BYTES
+from .verification import Host, Proof, ping_from, verify_gateway
+from .vpn_gateway import SiteOutputs, VpnGateway
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One side of a pair: what the caller said of it and what was decided."""
+
+    resource_name: str
+    args: SiteArgs
+    settings: SiteSettings
+    placement: Placement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What both sides have in common."""
+
+    settings: PairSettings
+    psk: pulumi.Output[str]
+    ssh_private_key: pulumi.Output[str] | None
+    ssh_public_key: pulumi.Output[str]
+
+
+class VpnGatewayPair(pulumi.ComponentResource):
+    """Two private networks in two AWS regions, joined by a pair of small gateways that are NAT and IPsec at once.
+
+    Creates an explicit `aws` provider and a `VpnGateway` for each side, a pre-shared key and an SSH key unless given,
+    and, with `verify`, remote commands that turn red unless packets cross the tunnel in both directions.
+    """
+
+    left: SiteOutputs
+    """The left site."""
+
+    right: SiteOutputs
+    """The right site."""
+
+    profile: pulumi.Output[str]
+    """How the tunnel is negotiated and encrypted: `modern` or `article-2014`."""
+
+    ssh_private_key: pulumi.Output[str] | None
+    """SSH key of the user `admin` on the gateways and probe hosts; secret. Absent when not known."""
+
+    verification: pulumi.Output[dict[str, str]]
+    """What the proof printed, by name: `verify-uk` (the JSON of `vpn-verify`), `ping-uk`. Empty without `verify`."""
+
+    def __init__(self, name: str, args: VpnGatewayPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        settings = pair_settings(name, args)
+        super().__init__("vpn-gateway-pair:index:VpnGatewayPair", name, None, opts)
+        private_key, public_key = _ssh_key(self, name, args)
+        shared = Shared(
+            settings=settings, psk=_psk(self, name, args), ssh_private_key=private_key, ssh_public_key=public_key
+        )
+        left_side, right_side = _sides(name, args, settings)
+        # Each gateway is told the other's Elastic IP, so one of the two has to be promised before it exists.
+        left_public_ip: pulumi.Output[str]
+        resolve_left_public_ip: Callable[[pulumi.Output[str]], None]
+        left_public_ip, resolve_left_public_ip = pulumi.deferred_output()
+        right = _gateway(self, shared, right_side, left_side, left_public_ip)
+        left = _gateway(self, shared, left_side, right_side, right.public_ip)
+        resolve_left_public_ip(left.public_ip)
+        self.left = left.site_outputs()
+        self.right = right.site_outputs()
+        self.profile = pulumi.Output.from_input(settings.profile.value)
+        self.ssh_private_key = shared.ssh_private_key
+        self.verification = _verification(self, name, shared, left, right)
+        outputs: dict[str, Any] = {
+            "left": self.left,
+            "right": self.right,
+            "profile": self.profile,
+            "ssh_private_key": self.ssh_private_key,
+            "verification": self.verification,
+        }
+        self.register_outputs({key: value for key, value in outputs.items() if value is not None})
+
+
+def _psk(parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs) -> pulumi.Output[str]:
+    given = args.get("psk")
+    if given is not None:
+        return pulumi.Output.secret(given)
+    generated = random.RandomBytes(
+        f"{name}-psk",
+        length=GENERATED_PSK_BYTES,
+        opts=pulumi.ResourceOptions(parent=parent, additional_secret_outputs=["base64", "hex"]),
+    )
+    return pulumi.Output.secret(generated.base64)
+
+
+def _ssh_key(
+    parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs
+) -> tuple[pulumi.Output[str] | None, pulumi.Output[str]]:
+    """Return the key to log in with, as private and public part, given or generated."""
+    private, public = args.get("ssh_private_key"), args.get("ssh_public_key")
+    if public is not None and private is None:
+        return None, public_key_line(public)
+    if public is not None and private is not None:
+        key = given_ssh_key(private, public)
+    else:
+        key = generated_ssh_key(f"{name}-ssh-key", pulumi.ResourceOptions(parent=parent))
+    return key.private, key.public
+
+
+def _provider(parent: pulumi.Resource, name: str, placement: Placement) -> aws.Provider:
+    role = placement.assume_role_arn
+    return aws.Provider(
+        name,
+        region=placement.region,
+        profile=placement.aws_profile,
+        assume_roles=None if role is None else [aws.ProviderAssumeRoleArgs(role_arn=role)],
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def _sides(name: str, args: VpnGatewayPairArgs, settings: PairSettings) -> tuple[Side, Side]:
+    left, right = settings.left, settings.right
+    return (
+        Side(resource_name=f"{name}-{left.name}", args=args["left"], settings=left, placement=settings.left_placement),
+        Side(
+            resource_name=f"{name}-{right.name}", args=args["right"], settings=right, placement=settings.right_placement
+        ),
+    )
+
+
+def _gateway(
+    pair: VpnGatewayPair, shared: Shared, side: Side, peer: Side, peer_public_ip: pulumi.Output[str]
+) -> VpnGateway:
+    """Create one side's provider and, with it, the side's `VpnGateway`."""
+    provider = _provider(pair, f"{side.resource_name}-aws", side.placement)
+    site = side.settings
+    args: VpnGatewayArgs = {
+        "name": site.name,
+        "cidr_block": str(site.vpc),
+        "public_subnet_cidr_block": str(site.public_subnet),
+        "private_subnet_cidr_blocks": [str(subnet) for subnet in site.private_subnets],
+        "availability_zones": list(site.availability_zones),
+        "gateway_private_ip": str(site.gateway_address),
+        "instance_type": site.instance_type,
+        "image": site.image,
+        "peers": [_peer(peer.settings, peer_public_ip)],
+        "psk": shared.psk,
+        "ssh_public_key": shared.ssh_public_key,
+        "profile": shared.settings.profile,
+        "secret_delivery": shared.settings.secret_delivery,
+        "administrator_cidr_blocks": [str(network) for network in shared.settings.administrators],
+        "tags": dict(shared.settings.tags),
+    }
+    if site.probe_host_address is not None:
+        args["probe_host_private_ip"] = str(site.probe_host_address)
+    host_private_key, host_public_key = side.args.get("host_private_key"), side.args.get("host_public_key")
+    if host_private_key is not None and host_public_key is not None:
+        args["host_private_key"], args["host_public_key"] = host_private_key, host_public_key
+    return VpnGateway(side.resource_name, args, pulumi.ResourceOptions(parent=pair, providers={"aws": provider}))
+
+
+def _peer(site: SiteSettings, public_ip: pulumi.Output[str]) -> PeerArgs:
+    return {
+        "name": site.name,
+        "public_ip": public_ip,
+        "private_ip": str(site.gateway_address),
+        "cidr_blocks": [str(site.vpc)],
+    }
+
+
+def _verification(
+    pair: VpnGatewayPair, name: str, shared: Shared, left: VpnGateway, right: VpnGateway
+) -> pulumi.Output[dict[str, str]]:
+    """Create the proof, both sides at once; return what each command printed."""
+    settings, private_key = shared.settings, shared.ssh_private_key
+    if not settings.verify or private_key is None:
+        return pulumi.Output.from_input({})
+    machines = [each for side in (left, right) for each in (side.instance, side.probe_host) if each is not None]
+    proof = Proof(
+        parent=pair,
+        resource_name=name,
+        private_key=private_key,
+        triggers=[machine.id for machine in machines],
+        timeout=settings.verify_timeout,
+    )
+    hosts = {
+        settings.left.name: _gateway_host(settings.left, left),
+        settings.right.name: _gateway_host(settings.right, right),
+    }
+    commands = {f"verify-{site}": verify_gateway(proof, host) for site, host in hosts.items()}
+    both = list(commands.values())
+    for gateway, here, there in ((left, settings.left, settings.right), (right, settings.right, settings.left)):
+        if gateway.probe_host is None or there.probe_host_address is None:
+            continue
+        probe_host = Host(
+            site=here.name,
+            address=str(here.probe_host_address),
+            instance=gateway.probe_host,
+            host_public_key=None,
+        )
+        # After the gateways' own proof, so that a red ping means: the tunnel is good, something behind it is not.
+        commands[f"ping-{here.name}"] = ping_from(
+            proof, probe_host, str(there.probe_host_address), gateway=hosts[here.name], depends_on=both
+        )
+    return pulumi.Output.all(**{thing: command.stdout for thing, command in commands.items()})
+
+
+def _gateway_host(site: SiteSettings, gateway: VpnGateway) -> Host:
+    return Host(
+        site=site.name,
+        address=gateway.public_ip,
+        instance=gateway.instance,
+        host_public_key=gateway.ssh_host_public_key,
+    )
