@@ -1,78 +1,123 @@
 """GatewayDocument -> cloud-init user data. Pure: imports jinja2 and yaml only, decides nothing."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from importlib.resources import files
+from typing import Any, Final
 
-# The contract between components/ (which decides) and the templates (which only spell).
+import yaml
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from .model import Connection, GatewayDocument, Peer, SecretsInline, SecretsInSsm
+from .programs import packed_programs
 
-@dataclass(frozen=True, kw_only=True)
-class Connection:
-    """One `conn` of ipsec.conf(5)."""
+__all__ = ["Connection", "GatewayDocument", "Peer", "SecretsInSsm", "SecretsInline", "render_user_data"]
 
-    name: str
-    keywords: Mapping[str, str]
-    """Keyword -> value, in the order they are written."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Peer:
-    """The other gateway of a connection, and what vpn-verify expects of the tunnel to it."""
-
-    connection: str
-    """Name of the `Connection`."""
-    public_ip: str
-    private_ip: str
-    """Answers the verification's pings, through the tunnel."""
-    cidr_blocks: tuple[str, ...]
-    ike_version: int
-    """1 or 2."""
-    ike_algorithm: str
-    """As Libreswan prints it for an established IKE SA, e.g. `AES_GCM_16_256`; compared without regard to case."""
-    esp_algorithm: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class SecretsInSsm:
-    """Names of SSM SecureString parameters in the gateway's own region, fetched at boot with the instance role."""
-
-    ssm_endpoint: str
-    """Host name, e.g. `ssm.eu-west-2.amazonaws.com`."""
-    region: str
-    psk_parameter_name: str
-    host_key_parameter_name: str
-    revision: str
-    """Changes whenever one of the values does, so that the document changes with it. Not secret."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SecretsInline:
-    """Secrets inside the user data: readable by whoever may call ec2:DescribeInstanceAttribute. For accounts without IAM rights."""
-
-    psk: str
-    host_key: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class GatewayDocument:
-    """Everything one gateway's user data says."""
-
-    hostname: str
-    local_id: str
-    """This gateway's public IPv4 address: its IKE identity."""
-    private_ip: str
-    local_cidr_blocks: tuple[str, ...]
-    config_setup: Mapping[str, str]
-    """Keywords of ipsec.conf's `config setup`."""
-    connections: tuple[Connection, ...]
-    peers: tuple[Peer, ...]
-    tcp_mss: int
-    """Clamp for TCP through the tunnel, bytes."""
-    secrets: SecretsInSsm | SecretsInline
-    ssh_host_public_key: str
-    """OpenSSH line of the pinned ed25519 host key."""
+USER_DATA_LIMIT: Final = 16384
+"""Bytes of user data, before base64, that EC2 takes (RunInstances, UserData)."""
 
 
 def render_user_data(document: GatewayDocument) -> str:
-    """Return the cloud-config document for one gateway."""
-    raise NotImplementedError(document)
+    """Return the cloud-config document for one gateway: ASCII, the same bytes for the same document.
+
+    Raises ValueError when it would be larger than EC2 takes, or when a peer names no connection.
+    """
+    names = {connection.name for connection in document.connections}
+    for peer in document.peers:
+        if peer.connection not in names:
+            raise ValueError(f"peer {peer.public_ip} names connection '{peer.connection}'; there is {sorted(names)}")
+    text = _template(
+        "cloud-config.yaml.j2", hostname=document.hostname, files=_files(document), programs=packed_programs()
+    )
+    size = len(text.encode())
+    if size > USER_DATA_LIMIT:
+        raise ValueError(
+            f"user data of {document.hostname} is {size} bytes, EC2 takes {USER_DATA_LIMIT}; "
+            "use fewer CIDR blocks, or secrets in SSM instead of inline"
+        )
+    return text
+
+
+def _files(document: GatewayDocument) -> list[dict[str, str]]:
+    """Return cloud-init's write_files: what is this gateway's own."""
+    connections = {"connections": document.connections}
+    ipsec = _template("ipsec.conf.j2", config_setup=document.config_setup, **connections)
+    return [
+        _file("/etc/ipsec.d/vpn.conf", ipsec),
+        _file("/etc/systemd/system/ipsec.service.d/vpn.conf", _template("ipsec.service.conf.j2", **connections)),
+        _file("/etc/vpn-gateway/filter.rules", _filter_rules(document)),
+        _file("/etc/vpn-verify.json", json.dumps(_expectations(document))),
+        _file("/etc/vpn-secrets.json", json.dumps(_secrets(document)), "0600"),
+    ]
+
+
+def _filter_rules(document: GatewayDocument) -> str:
+    remote = dict.fromkeys(block for peer in document.peers for block in peer.cidr_blocks)
+    return _template(
+        "filter.rules.j2",
+        local_cidr_blocks=document.local_cidr_blocks,
+        remote_cidr_blocks=tuple(remote),
+        tcp_mss=document.tcp_mss,
+    )
+
+
+def _expectations(document: GatewayDocument) -> dict[str, Any]:
+    return {
+        "gateway": document.hostname,
+        "local_id": document.local_id,
+        "address": document.private_ip,
+        "local_cidr_blocks": document.local_cidr_blocks,
+        "peers": [vars(peer) for peer in document.peers],
+    }
+
+
+def _secrets(document: GatewayDocument) -> dict[str, Any]:
+    common = {
+        "host_public_key": document.ssh_host_public_key.strip(),
+        # Start of the line in the secrets file: a secret belongs to a pair of identities.
+        "connections": {peer.connection: f"{document.local_id} {peer.public_ip}" for peer in document.peers},
+    }
+    match document.secrets:
+        case SecretsInline(psk=psk, host_key=host_key):
+            return {**common, "psk": psk, "host_key": host_key}
+        case SecretsInSsm() as ssm:
+            parameters = {"psk": ssm.psk_parameter_name, "host_key": ssm.host_key_parameter_name}
+            endpoint = {"endpoint": ssm.ssm_endpoint, "region": ssm.region, "revision": ssm.revision}
+            return {**common, "ssm": {**endpoint, **parameters}}
+
+
+def _file(path: str, content: str, permissions: str = "0644") -> dict[str, str]:
+    return {"path": path, "permissions": permissions, "content": content}
+
+
+def _load_template(name: str) -> str:
+    return files(__package__).joinpath("templates", name).read_text(encoding="ascii")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as literal blocks, so that nested files stay readable and unquoted."""
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _to_yaml(value: object) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=10**6).rstrip("\n")
+
+
+def _template(name: str, **values: object) -> str:
+    return _environment.get_template(name).render(values)
+
+
+_environment: Final = Environment(
+    loader=FunctionLoader(_load_template),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,  # noqa: S701 - no HTML anywhere
+)
+_environment.filters["to_yaml"] = _to_yaml

@@ -1,0 +1,78 @@
+"""The contract between components/ (which decides) and the templates (which only spell)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """One `conn` of ipsec.conf(5)."""
+
+    name: str
+    keywords: Mapping[str, str]
+    """Keyword -> value, in the order they are written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """The other gateway of a connection, and what vpn-verify expects of the tunnel to it."""
+
+    connection: str
+    """Name of the `Connection`."""
+    public_ip: str
+    private_ip: str
+    """Answers the verification's pings, through the tunnel."""
+    cidr_blocks: tuple[str, ...]
+    ike_version: int
+    """1 or 2."""
+    ike_algorithm: str
+    """As Libreswan prints it for an established IKE SA, e.g. `AES_GCM_16_256`; compared without regard to case."""
+    esp_algorithm: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretsInSsm:
+    """Names of SSM SecureString parameters in the gateway's own region, fetched at boot with the instance role."""
+
+    ssm_endpoint: str
+    """Host name, e.g. `ssm.eu-west-2.amazonaws.com`."""
+    region: str
+    psk_parameter_name: str
+    """Its value: as `SecretsInline.psk`."""
+    host_key_parameter_name: str
+    """Its value: as `SecretsInline.host_key`."""
+    revision: str
+    """Changes whenever one of the values does, so that the document changes with it. Not secret."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretsInline:
+    """Secrets inside the user data: readable by whoever may call ec2:DescribeInstanceAttribute.
+
+    For accounts without IAM rights.
+    """
+
+    psk: str
+    """Literal text of the key, printable ASCII without `"`; the gateway's secrets file quotes it."""
+    host_key: str
+    """OpenSSH private key (PEM), ed25519, without passphrase."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayDocument:
+    """Everything one gateway's user data says."""
+
+    hostname: str
+    local_id: str
+    """This gateway's public IPv4 address: its IKE identity."""
+    private_ip: str
+    local_cidr_blocks: tuple[str, ...]
+    config_setup: Mapping[str, str]
+    """Keywords of ipsec.conf's `config setup`."""
+    connections: tuple[Connection, ...]
+    peers: tuple[Peer, ...]
+    tcp_mss: int
+    """Clamp for TCP through the tunnel, bytes."""
+    secrets: SecretsInSsm | SecretsInline
+    ssh_host_public_key: str
+    """OpenSSH line of the pinned ed25519 host key."""
