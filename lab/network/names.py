@@ -42,9 +42,9 @@ def administrator_link() -> str:
     return f"{settings.NAMESPACE_PREFIX}admin"[:_INTERFACE_NAME_LENGTH]
 
 
-def dnsmasq_process(vpc_id: str) -> str:
-    """Return the name under which the VPC's DHCP and DNS server is recorded in `lab.processes`."""
-    return f"{PROCESS_PREFIX}{settings.NAMESPACE_PREFIX}{vpc_id}"
+def dnsmasq_process(namespace: str) -> str:
+    """Return the name under which the DHCP and DNS server in a VPC's namespace is recorded in `lab.processes`."""
+    return f"{PROCESS_PREFIX}{namespace}"
 
 
 def routing_table(route_table_id: str) -> int:

@@ -1,0 +1,20 @@
+"""Removes everything of the network that the lab ever makes; needs no state of a running daemon."""
+
+import shutil
+
+from lab import processes
+from lab.network import kernel, names, namespaces, services
+
+
+def remove() -> list[str]:
+    """Remove DHCP servers, namespaces and the host's link (with its routes); return one line for each. Safe twice."""
+    removed = []
+    for process in processes.names(names.PROCESS_PREFIX):
+        processes.stop(process)
+        removed.append(f"process {process}")
+    for name in sorted(namespaces.present()):
+        namespaces.remove(name)
+        removed.append(f"namespace {name}")
+    removed += [f"interface {link}" for link in kernel.delete_links(None, [names.administrator_link()])]
+    shutil.rmtree(services.directory(), ignore_errors=True)
+    return removed
