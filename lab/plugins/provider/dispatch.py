@@ -270,12 +270,11 @@ def _inputs_of(resource: Resource, state: Properties, old: Properties, *, import
     inputs = {DEFAULTS: old[DEFAULTS]} if DEFAULTS in old else {}
     for key, rule in resource.inputs.items():
         current = state.get(key)
+        unseen = rule.write_only or decide(rule.ignored, state, old)
         if key in old:
-            keep = rule.write_only or decide(rule.ignored, state, old) or same(rule, current, old[key])
-            inputs[key] = old[key] if keep else current
-        elif (imported or not rule.computed) and not same(rule, current, rule.default):
-            if not decide(rule.ignored, state, old):
-                inputs[key] = current
+            inputs[key] = old[key] if unseen or same(rule, current, old[key]) else current
+        elif not unseen and (imported or not rule.computed) and not same(rule, current, rule.default):
+            inputs[key] = current
     return _without_nulls(inputs)
 
 
