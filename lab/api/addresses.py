@@ -16,9 +16,9 @@ from lab.api.errors import ec2_error
 class AddressPool:
     """Public addresses of all regions.
 
-    Regions take turns with the networks, so that two regions' addresses are told apart at a glance; a region goes on in the
-    next network when its own is used up. A returned address is given again only after all others, as on AWS, where it
-    can for a while be recovered by name.
+    Regions take turns with the networks, so that two regions' addresses are told apart at a glance; a region goes on in
+    the next network when its own is used up. A returned address is given again only after all others, as on AWS, where
+    it can for a while be recovered by name.
     """
 
     def __init__(self, networks: Sequence[IPv4Network]) -> None:
@@ -42,6 +42,11 @@ class AddressPool:
     def give_back(self, address: str) -> None:
         """Make an address free again; an address that is not taken stays so."""
         self._taken.discard(IPv4Address(address))
+
+    def clear(self) -> None:
+        """Make all addresses free."""
+        self._taken.clear()
+        self._regions.clear()
 
     def _queue(self, region: str) -> list[IPv4Address]:
         if region not in self._regions:
@@ -136,10 +141,10 @@ class AddressBackend(EC2Backend):
 
 def _address_of(call: Call) -> ElasticAddress | None:
     allocation_id, public_ip = call.parameter("AllocationId"), call.parameter("PublicIp")
-    return next(
-        (eip for eip in call.backend.addresses if allocation_id == eip.allocation_id or public_ip == eip.public_ip),
-        None,
-    )
+    for eip in call.backend.addresses:
+        if allocation_id == eip.allocation_id or public_ip == eip.public_ip:
+            return eip
+    return None
 
 
 @refuses(

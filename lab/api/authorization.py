@@ -1,7 +1,7 @@
 """Who calls, and whether that principal may.
 
-Any long-term key (the lab's `test`) is the administrator. Credentials that STS issued for a role are checked as on AWS: token,
-expiry, SigV4 signature, and the role's own policies.
+Any long-term key (the lab's `test`) is the administrator. Credentials that STS issued for a role are checked as on AWS:
+token, expiry, SigV4 signature, and the role's own policies.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,10 @@ _PARTITION: Final = "aws"
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What an Authorization header says. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html"""
+    """What an Authorization header says.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
+    """
 
     access_key_id: str
     region: str
@@ -80,10 +83,8 @@ def _session(request: Request, scope: Scope) -> AssumedRole:
     if session is None or not compare_digest(token.encode(), session.session_token.encode()):
         if scope.service == "ec2":
             raise ApiError(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
-        code = "UnrecognizedClientException" if scope.service == "ssm" else "InvalidClientTokenId"
-        raise ApiError(
-            400 if scope.service == "ssm" else 403, code, "The security token included in the request is invalid."
-        )
+        status, code = (400, "UnrecognizedClientException") if scope.service == "ssm" else (403, "InvalidClientTokenId")
+        raise ApiError(status, code, "The security token included in the request is invalid.")
     if session.expiration <= utcnow():
         code = {"ec2": "RequestExpired", "ssm": "ExpiredTokenException"}.get(scope.service, "ExpiredToken")
         raise ApiError(403, code, "The security token included in the request is expired")
@@ -98,14 +99,12 @@ def _require_signature(request: Request, scope: Scope, session: AssumedRole) -> 
     signer = SigV4Auth(credentials, scope.service, scope.region)
     expected = signer.signature(signer.string_to_sign(signed, signer.canonical_request(signed)), signed)
     if not compare_digest(expected, scope.signature):
-        code = "AuthFailure" if scope.service == "ec2" else "SignatureDoesNotMatch"
-        if scope.service == "ssm":
-            code = "InvalidSignatureException"
+        code = {"ec2": "AuthFailure", "ssm": "InvalidSignatureException"}.get(scope.service, "SignatureDoesNotMatch")
         raise ApiError(
             403,
             code,
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
-            "Key and signing method. Consult the service documentation for details.",
+            "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+            "Access Key and signing method. Consult the service documentation for details.",
         )
 
 
@@ -130,9 +129,9 @@ def _denied(service: str, principal: str, action: str, resource: str) -> ApiErro
     sentence = f"User: {principal} is not authorized to perform: {action}{where} {reason}"
     if service == "ec2":
         return ApiError(403, "UnauthorizedOperation", f"You are not authorized to perform this operation. {sentence}")
-    return ApiError(
-        400 if service == "ssm" else 403, "AccessDeniedException" if service == "ssm" else "AccessDenied", sentence
-    )
+    if service == "ssm":
+        return ApiError(400, "AccessDeniedException", sentence)
+    return ApiError(403, "AccessDenied", sentence)
 
 
 def resources_of(service: str, action: str, region: str, parameters: Mapping[str, object]) -> Iterator[str]:
@@ -140,19 +139,13 @@ def resources_of(service: str, action: str, region: str, parameters: Mapping[str
 
     Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
     """
-    names: list[str] = []
     if service == "ssm":
-        given = [parameters.get("Name"), parameters.get("Path"), *_listed(parameters.get("Names"))]
-        names = [str(name) for name in given if name]
-        if action not in {"DescribeParameters"} and names:
-            for name in names:
-                bare = name.split(":")[0] if not name.startswith("arn:") else name
-                yield bare if bare.startswith("arn:") else _parameter_arn(region, bare)
+        given = (parameters.get("Name"), parameters.get("Path"), *_listed(parameters.get("Names")))
+        names = [str(name) for name in given if name and action != "DescribeParameters"]
+        yield from (_parameter_arn(region, name) for name in names)
+        if names:
             return
-    if service == "sts" and parameters.get("RoleArn"):
-        yield str(parameters["RoleArn"])
-        return
-    yield "*"
+    yield str(parameters.get("RoleArn") or "*") if service == "sts" else "*"
 
 
 def _listed(value: object) -> list[object]:
@@ -160,5 +153,8 @@ def _listed(value: object) -> list[object]:
 
 
 def _parameter_arn(region: str, name: str) -> str:
+    if name.startswith("arn:"):
+        return name
     account = "" if name.startswith("/aws/service/") else settings.ACCOUNT_ID
-    return f"arn:aws:ssm:{region}:{account}:parameter/{name.removeprefix('/')}"
+    path = name.partition(":")[0].removeprefix("/")  # a version or label may follow
+    return f"arn:aws:ssm:{region}:{account}:parameter/{path}"

@@ -2,11 +2,11 @@
 
 A rule is one of two kinds, and both carry the sentence of AWS's rule and the page it comes from:
 
-- `@refuses(action, …)` marks a check that runs before an action and raises AWS's error when the rule is broken. It sees the
-  call as the client made it, so what moto does internally (deleting a VPC's default group, say) is not checked.
+- `@refuses(action, …)` marks a check that runs before an action and raises AWS's error when the rule is broken. It sees
+  the call as the client made it, so what moto does internally (deleting a VPC's default group, say) is not checked.
 - `@corrects(…)` marks a method or property of a subclass of a moto class that behaves as AWS does.
 
-`verify` compares every `@corrects` method with the one it replaces, so a moto of another version cannot be half corrected.
+`verify` compares every `@corrects` method with the one it replaces, so that no other moto is half corrected.
 """
 
 import inspect

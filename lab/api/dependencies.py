@@ -46,7 +46,7 @@ def _names(group: SecurityGroup, group_id: str) -> bool:
 
 @refuses(
     "DeleteVpc",
-    rule="A VPC can be deleted once nothing is left in it but its main route table, default network ACL and default group.",
+    rule="A VPC can be deleted when only its main route table, default network ACL and default group are left.",
     source="AWSEC2/latest/APIReference/API_DeleteVpc.html",
 )
 def populated_vpc_is_not_deleted(call: Call) -> None:

@@ -67,7 +67,7 @@ class LivingInstance(Instance):
         return previous
 
     @corrects(
-        "A terminated instance's own interface and volumes are deleted, an interface that was handed in is available again.",
+        "A terminated instance's own interface and volumes are deleted; one that was handed in is available again.",
         "AWSEC2/latest/UserGuide/terminating-instances.html",
     )
     def terminate(self) -> InstanceState:

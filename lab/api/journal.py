@@ -1,4 +1,4 @@
-"""What was called and what has changed: for the data plane, which waits for changes, and for tests, which read the calls."""
+"""What was called and what has changed: the data plane waits for changes, tests read the calls."""
 
 import threading
 import time

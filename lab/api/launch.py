@@ -66,7 +66,7 @@ class LaunchResponse(EC2Response):
             self.ec2_backend.associate_iam_instance_profile(instance.id, name, arn)
 
     @corrects(
-        "What a mapping does not say about the root volume is as in the image; volumes go with the instance by default.",
+        "What a mapping does not say about the root volume is as in the image; a volume goes with its instance.",
         "AWSEC2/latest/APIReference/API_EbsBlockDevice.html",
     )
     def _parse_block_device_mapping(self) -> list[dict[str, Any]]:
@@ -191,7 +191,7 @@ def instance_profile_is_usable(call: Call) -> None:
 
 @refuses(
     "RunInstances",
-    rule="An existing interface is handed in alone: free, at a device index, without subnet, groups or address beside it.",
+    rule="An existing interface is handed in alone: free, at a device index, without subnet, groups or address.",
     source="AWSEC2/latest/APIReference/API_InstanceNetworkInterfaceSpecification.html",
 )
 def handed_in_interfaces_are_free(call: Call) -> None:

@@ -17,8 +17,8 @@ Context = Mapping[str, str]
 def is_allowed(documents: Iterable[str], action: str, resource: str, context: Context) -> bool:
     """Return whether a statement allows `action` on `resource` and none denies it.
 
-    `documents` are policies as JSON. A condition operator or key that is not known here never matches in an Allow and always
-    matches in a Deny, so that the lab is never more generous than AWS.
+    `documents` are policies as JSON. A condition operator or key that is not known here never matches in an Allow and
+    always matches in a Deny, so that the lab is never more generous than AWS.
     """
     allowed = False
     for document in documents:

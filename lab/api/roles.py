@@ -13,8 +13,8 @@ from lab.api.policies import trusts
 class TrustingBackend(STSBackend):
     """Temporary credentials for roles.
 
-    The lab's metadata service asks for an instance's credentials by AssumeRole with the instance's id as session name, as EC2
-    does on AWS; so a role must trust either ec2.amazonaws.com or the account.
+    The lab's metadata service asks for an instance's credentials by AssumeRole with the instance's id as session name,
+    as EC2 does on AWS; so a role must trust either ec2.amazonaws.com or the account.
     """
 
     @corrects(

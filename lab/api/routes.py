@@ -16,8 +16,8 @@ class LiveRoute(Route):
 
     @property
     @corrects(
-        "A route is a blackhole while its target is not available: the gateway is detached, the interface is deleted or "
-        "not attached, its instance is stopped or terminated.",
+        "A route is a blackhole while its target is not available: the gateway is detached, the interface is deleted "
+        "or not attached, its instance is stopped or terminated.",
         "AWSEC2/latest/APIReference/API_Route.html",
     )
     def state(self) -> str:

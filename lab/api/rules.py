@@ -19,7 +19,7 @@ def listing() -> str:
     """Return one line per rule: where it applies, what it says, AWS's page."""
     lines = [_line(f"{action} refuses", rule) for action, rule in corrections.all_refusals()]
     for corrected in corrected_classes():
-        lines += [_line(f"{corrected.__name__}.{name}", rule) for name, rule in corrections.rules_of(corrected)]
+        lines += [_line(f"{corrected.__qualname__}.{name}", rule) for name, rule in corrections.rules_of(corrected)]
     return "".join(lines)
 
 

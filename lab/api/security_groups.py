@@ -198,8 +198,8 @@ def group_name_is_allowed(call: Call) -> None:
     name = str(call.parameter("GroupName") or "")
     if name.startswith("sg-"):
         raise ec2_error(
-            "InvalidParameterValue", f"Value ({name}) for parameter groupName is invalid. Group names may not be in the "
-            "format sg-*"
-        )  # fmt: skip
+            "InvalidParameterValue",
+            f"Value ({name}) for parameter groupName is invalid. Group names may not be in the format sg-*",
+        )
     if name == "default":
         raise ec2_error("InvalidGroup.Reserved", "The security group 'default' is reserved")

@@ -1,7 +1,7 @@
 """The AWS API over HTTP: one port for all services and regions, and the lab's own paths below `/_lab/`.
 
-- `/_lab/generation?after=N&timeout=S`: answers `{"generation": n, "regions": {region: n}, "reboots": {instance: count}}` as soon
-  as n > N, or after S seconds (default 0, at most 60).
+- `/_lab/generation?after=N&timeout=S`: `{"generation": n, "regions": {region: n}, "reboots": {instance: count}}`
+  as soon as n > N, or after S seconds (default 0, at most 60).
 - `/_lab/calls?after=N`: answers the recorded calls after sequence number N.
 """
 

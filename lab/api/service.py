@@ -11,6 +11,7 @@ import moto.ec2.models.route_tables
 import moto.ec2.models.security_groups
 import moto.ec2.models.subnets
 import moto.ssm.models
+from moto.core.base_backend import BackendDict
 from moto.core.exceptions import ServiceException
 from moto.core.request import Request
 from moto.core.responses import ActionResult, BaseResponse
@@ -39,6 +40,7 @@ from lab.api import (
     subnets,
 )
 from lab.api.errors import in_aws_words
+from lab.api.state import LOCK
 
 CHECKING_MODULES: Final = (addresses, dependencies, interfaces, launch, lifecycle, routes, security_groups, subnets)
 """Importing these declares the checks."""
@@ -96,17 +98,27 @@ def install() -> None:
     corrections.require_moto_version()
     for module, name, replacement in MODELS:
         corrections.verify(replacement, getattr(module, name))
+        # moto's serializer finds `id` for `NetworkInterfaceId` by the name of the object's class
+        replacement.__name__ = name
         setattr(module, name, replacement)
     for mixin in CorrectedEC2Backend.__bases__:
         corrections.verify(mixin, EC2Backend)
     for mixin in CorrectedEC2Response.__bases__:
         corrections.verify(mixin, EC2Response)
     corrections.verify(images.DebianImage, Ami)
+    images.DebianImage.__name__ = Ami.__name__
     corrections.verify(roles.TrustingBackend, STSBackend)
     ec2_backends.backend = CorrectedEC2Backend
     sts_backends.backend = roles.TrustingBackend
     _add_checks()
     _installed = True
+
+
+def forget_everything() -> None:
+    """Make an empty account of it, as after a start of the process."""
+    with LOCK:
+        BackendDict.reset()
+        addresses.POOL.clear()
 
 
 def _add_checks() -> None:

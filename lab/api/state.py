@@ -10,8 +10,8 @@ from lab.api.journal import Journal
 LOCK: Final = threading.RLock()
 """Held while a call is answered and while an instance changes its state.
 
-moto is not thread-safe: its handlers read a dictionary while others change it. A call is a few milliseconds of Python, which
-only one thread can run anyway, so one lock for all regions costs nothing.
+moto is not thread-safe: its handlers read a dictionary while others change it. A call is a few milliseconds of Python,
+which only one thread can run anyway, so one lock for all regions costs nothing.
 """
 
 JOURNAL: Final = Journal()

@@ -152,7 +152,7 @@ class SubnetBackend(EC2Backend):
 
 
 def canonical(cidr_block: str) -> str:
-    """Return an IPv4 CIDR block with its host bits cleared; what is not one is returned as it is, for moto to refuse."""
+    """Return an IPv4 CIDR block with its host bits cleared; what is none is returned as it is, for moto to refuse."""
     try:
         return str(IPv4Network(cidr_block, strict=False))
     except ValueError:

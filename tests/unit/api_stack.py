@@ -27,6 +27,7 @@ TRUST_EC2 = json.dumps(
 def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
     """Serve the API on a free port of this process; yields its URL. Instances change their state fast."""
     from lab.api.server import serve  # noqa: PLC0415 - moto takes a second to import
+    from lab.api.service import forget_everything  # noqa: PLC0415
 
     server = serve("127.0.0.1", 0)
     thread = Thread(target=server.serve_forever, daemon=True)
@@ -39,6 +40,7 @@ def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
             server.shutdown()
             thread.join()
             server.server_close()
+            forget_everything()
 
 
 def error_code(call: Callable[..., Any], **parameters: Any) -> str:
@@ -94,10 +96,12 @@ class Site:
 
     @property
     def image_id(self) -> str:
+        """The newest Debian 13 image of the region."""
         name = "/aws/service/debian/release/13/latest/amd64"
         return str(self.ssm.get_parameter(Name=name)["Parameter"]["Value"])
 
     def build_network(self) -> None:
+        """Make VPC, Internet gateway, subnets and route tables."""
         ec2, ids = self.ec2, self.ids
         ids["vpc"] = ec2.create_vpc(CidrBlock=self.cidr_block)["Vpc"]["VpcId"]
         ids["igw"] = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -109,13 +113,14 @@ class Site:
             ids[f"{kind}_association"] = ec2.associate_route_table(
                 RouteTableId=ids[f"{kind}_table"], SubnetId=ids[f"{kind}_subnet"]
             )["AssociationId"]
-        ec2.create_route(
-            RouteTableId=ids["public_table"], DestinationCidrBlock="0.0.0.0/0", GatewayId=ids["igw"]
-        )
+        ec2.create_route(RouteTableId=ids["public_table"], DestinationCidrBlock="0.0.0.0/0", GatewayId=ids["igw"])
 
     def build_identity(self) -> None:
+        """Make security group, interface and address, and the private route to the interface."""
         ec2, ids = self.ec2, self.ids
-        ids["group"] = ec2.create_security_group(GroupName="gateway", Description="gateway", VpcId=ids["vpc"])["GroupId"]
+        ids["group"] = ec2.create_security_group(GroupName="gateway", Description="gateway", VpcId=ids["vpc"])[
+            "GroupId"
+        ]
         ids["eni"] = ec2.create_network_interface(
             SubnetId=ids["public_subnet"], PrivateIpAddress=self.gateway_address, Groups=[ids["group"]]
         )["NetworkInterface"]["NetworkInterfaceId"]
@@ -130,6 +135,7 @@ class Site:
         )
 
     def admit(self, peer_ip: str) -> None:
+        """Let in the peer's IPsec and everything from the own VPC."""
         ranges = [{"CidrIp": f"{peer_ip}/32", "Description": "peer"}]
         udp = [{"IpProtocol": "udp", "FromPort": port, "ToPort": port, "IpRanges": ranges} for port in (500, 4500)]
         esp = {"IpProtocol": "50", "IpRanges": ranges}
@@ -138,6 +144,7 @@ class Site:
         self.ec2.authorize_security_group_ingress(GroupId=self.ids["group"], IpPermissions=rules)  # type: ignore[arg-type]
 
     def build_role(self) -> None:
+        """Make the secret, the role that may read it, and the instance profile."""
         name, parameter = f"{self.name}-gateway", f"/vpn/{self.name}/psk"
         self.ssm.put_parameter(Name=parameter, Value="a secret", Type="SecureString")
         arn = f"arn:aws:ssm:{self.region}:123456789012:parameter{parameter}"
@@ -152,13 +159,14 @@ class Site:
         self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
 
     def launch(self, **more: Any) -> str:
+        """Run the gateway on its interface; return the instance's id."""
         launched = self.ec2.run_instances(
             ImageId=self.image_id,
             InstanceType=self.instance_type,  # type: ignore[arg-type]
             MinCount=1,
             MaxCount=1,
             NetworkInterfaces=[{"DeviceIndex": 0, "NetworkInterfaceId": self.ids["eni"]}],
-            UserData=self.user_data,
+            UserData=self.user_data,  # type: ignore[arg-type]  # boto3 takes bytes, too
             MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled"},
             BlockDeviceMappings=[
                 {"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "VolumeType": "gp3", "VolumeSize": 8}}
@@ -172,6 +180,7 @@ class Site:
         return self.ids["instance"]
 
     def end_instance(self) -> None:
+        """Terminate the gateway and wait."""
         self.ec2.terminate_instances(InstanceIds=[self.ids["instance"]])
         wait_for_state(self.ec2, self.ids["instance"], "terminated")
 

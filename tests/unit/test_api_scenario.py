@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from api_stack import Site, au, error_code, error_message, served_api, uk, wait_for_state
 
 from lab.api.client import client
+from tests.unit.api_stack import Site, au, error_code, error_message, served_api, uk, wait_for_state
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,61 @@
+"""IAM policies: pure decisions."""
+
+import json
+from typing import Any
+
+import pytest
+
+from lab.api.policies import is_allowed, trusts
+
+OWN = "arn:aws:ssm:eu-west-2:123456789012:parameter/vpn/uk/psk"
+CONTEXT = {"aws:requestedregion": "eu-west-2"}
+
+
+def allowed(*statements: dict[str, Any], action: str = "ssm:GetParameter", resource: str = OWN) -> bool:
+    return is_allowed([json.dumps({"Statement": list(statements)})], action, resource, CONTEXT)
+
+
+def allow(**parts: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": OWN, **parts}
+
+
+def test_nothing_is_allowed_by_nothing() -> None:
+    assert not is_allowed([], "ssm:GetParameter", OWN, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (allow(), True),
+        (allow(Action="ssm:get*"), True),
+        (allow(Action=["ec2:*", "ssm:GetParameter?"]), False),
+        (allow(Resource=OWN.replace("uk", "*")), True),
+        (allow(Resource=OWN + "/more"), False),
+        (allow(Resource=OWN.upper()), False),
+        (allow(NotAction="ec2:*", Action=None), True),
+        ({"Effect": "Allow", "NotAction": "ssm:*", "Resource": "*"}, False),
+        ({"Effect": "Allow", "Action": "*", "NotResource": OWN}, False),
+        (allow(Condition={"StringEquals": {"aws:RequestedRegion": "eu-west-2"}}), True),
+        (allow(Condition={"StringEquals": {"aws:RequestedRegion": ["us-east-1"]}}), False),
+        (allow(Condition={"StringLike": {"aws:RequestedRegion": "eu-*"}}), True),
+        (allow(Condition={"Bool": {"aws:SecureTransport": "true"}}), False),
+    ],
+)
+def test_a_statement_allows_what_it_says(statement: dict[str, Any], expected: bool) -> None:
+    statement = {key: value for key, value in statement.items() if value is not None}
+    if "NotAction" in statement:
+        statement.pop("Action", None)
+    assert allowed(statement) is expected
+
+
+def test_a_deny_wins_also_with_a_condition_nobody_understands() -> None:
+    assert not allowed(allow(), {"Effect": "Deny", "Action": "ssm:*", "Resource": "*"})
+    unclear = {"Bool": {"aws:MultiFactorAuthPresent": "false"}}
+    assert not allowed(allow(), {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": unclear})
+
+
+def test_trust_names_service_or_account() -> None:
+    statement = {"Effect": "Allow", "Principal": {"Service": ["ec2.amazonaws.com"]}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Statement": statement})
+    assert trusts(document, "Service", ["ec2.amazonaws.com"])
+    assert not trusts(document, "AWS", ["123456789012"])

@@ -1,0 +1,153 @@
+"""Least privilege: what a gateway's role may do with its temporary credentials, and how it is refused."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.credentials import Credentials
+
+from lab.api.client import client
+from tests.unit.api_stack import TRUST_EC2, Site, error_code, error_message, served_api, uk
+
+REGION = "eu-west-2"
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    with served_api() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def site(api: str) -> Site:
+    site = uk(api)
+    site.build_role()
+    site.ssm.put_parameter(Name="/vpn/au/psk", Value="another side's secret", Type="SecureString")
+    return site
+
+
+@pytest.fixture(scope="module")
+def credentials(site: Site) -> dict[str, str]:
+    answer = client("sts", REGION, site.api).assume_role(
+        RoleArn=site.ids["role"], RoleSessionName="i-0123456789abcdef0"
+    )
+    return dict(answer["Credentials"])
+
+
+def as_role(api: str, credentials: dict[str, str], service: str) -> Any:
+    session = boto3.session.Session(
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+        region_name=REGION,
+    )
+    factory: Any = session.client
+    return factory(service, endpoint_url=api)
+
+
+def test_the_role_reads_its_own_secret(api: str, credentials: dict[str, str], site: Site) -> None:
+    answer = as_role(api, credentials, "ssm").get_parameter(Name="/vpn/uk/psk", WithDecryption=True)
+    assert answer["Parameter"]["Value"] == "a secret"
+
+
+def test_the_role_does_not_read_another_secret(api: str, credentials: dict[str, str], site: Site) -> None:
+    ssm = as_role(api, credentials, "ssm")
+    wanted = {"Name": "/vpn/au/psk", "WithDecryption": True}
+    assert error_code(ssm.get_parameter, **wanted) == "AccessDeniedException"
+    message = error_message(ssm.get_parameter, **wanted)
+    assert "assumed-role/uk-gateway/i-0123456789abcdef0 is not authorized to perform: ssm:GetParameter" in message
+    assert "arn:aws:ssm:eu-west-2:123456789012:parameter/vpn/au/psk" in message
+
+
+def test_the_role_may_do_nothing_else(api: str, credentials: dict[str, str], site: Site) -> None:
+    assert error_code(as_role(api, credentials, "ec2").describe_instances) == "UnauthorizedOperation"
+    assert error_code(as_role(api, credentials, "iam").list_roles) == "AccessDenied"
+    put = as_role(api, credentials, "ssm").put_parameter
+    assert error_code(put, Name="/vpn/uk/psk", Value="x", Overwrite=True) == "AccessDeniedException"
+
+
+def test_anyone_may_ask_who_they_are(api: str, credentials: dict[str, str], site: Site) -> None:
+    identity = as_role(api, credentials, "sts").get_caller_identity()
+    assert identity["Arn"] == "arn:aws:sts::123456789012:assumed-role/uk-gateway/i-0123456789abcdef0"
+
+
+def test_a_wrong_token_or_secret_is_refused(api: str, credentials: dict[str, str], site: Site) -> None:
+    wanted = {"Name": "/vpn/uk/psk"}
+    wrong_token = {**credentials, "SessionToken": "x"}
+    assert error_code(as_role(api, wrong_token, "ssm").get_parameter, **wanted) == "UnrecognizedClientException"
+    wrong_secret = {**credentials, "SecretAccessKey": "x"}
+    assert error_code(as_role(api, wrong_secret, "ssm").get_parameter, **wanted) == "InvalidSignatureException"
+    assert error_code(as_role(api, wrong_secret, "ec2").describe_vpcs) == "AuthFailure"
+
+
+def test_expired_credentials_are_refused(api: str, site: Site) -> None:
+    from moto.sts.models import sts_backends  # noqa: PLC0415 - to turn the clock back
+
+    answer = client("sts", REGION, api).assume_role(RoleArn=site.ids["role"], RoleSessionName="i-0")["Credentials"]
+    session = sts_backends["123456789012"]["aws"].get_assumed_role_from_access_key(answer["AccessKeyId"])
+    assert session is not None
+    session.expiration -= timedelta(hours=2)
+    ssm = as_role(api, answer, "ssm")
+    assert error_code(ssm.get_parameter, Name="/vpn/uk/psk") == "ExpiredTokenException"
+
+
+def test_a_policy_taken_away_counts_at_once(api: str, site: Site) -> None:
+    arn = site.iam.create_role(RoleName="short", AssumeRolePolicyDocument=TRUST_EC2)["Role"]["Arn"]
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": everything})
+    site.iam.put_role_policy(RoleName="short", PolicyName="all", PolicyDocument=document)
+    answer = client("sts", REGION, api).assume_role(RoleArn=arn, RoleSessionName="i-0")["Credentials"]
+    ec2 = as_role(api, answer, "ec2")
+    assert ec2.describe_vpcs()["Vpcs"]
+    site.iam.delete_role_policy(RoleName="short", PolicyName="all")
+    assert error_code(ec2.describe_vpcs) == "UnauthorizedOperation"
+
+
+def test_a_managed_policy_counts(api: str, site: Site) -> None:
+    arn = site.iam.create_role(RoleName="managed", AssumeRolePolicyDocument=TRUST_EC2)["Role"]["Arn"]
+    statement = {"Effect": "Allow", "Action": "ec2:Describe*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    policy = site.iam.create_policy(PolicyName="describe", PolicyDocument=document)["Policy"]["Arn"]
+    answer = client("sts", REGION, api).assume_role(RoleArn=arn, RoleSessionName="i-0")["Credentials"]
+    ec2 = as_role(api, answer, "ec2")
+    assert error_code(ec2.describe_vpcs) == "UnauthorizedOperation"
+    site.iam.attach_role_policy(RoleName="managed", PolicyArn=policy)
+    assert ec2.describe_vpcs()["Vpcs"]
+    assert error_code(ec2.create_vpc, CidrBlock="10.9.0.0/16") == "UnauthorizedOperation"
+
+
+def test_only_a_role_that_exists_and_trusts_is_assumed(api: str, site: Site) -> None:
+    sts = client("sts", REGION, api)
+    missing = "arn:aws:iam::123456789012:role/missing"
+    assert error_code(sts.assume_role, RoleArn=missing, RoleSessionName="i-0") == "AccessDenied"
+    trust = TRUST_EC2.replace("ec2.amazonaws.com", "lambda.amazonaws.com")
+    arn = site.iam.create_role(RoleName="function", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    assert error_code(sts.assume_role, RoleArn=arn, RoleSessionName="i-0") == "AccessDenied"
+
+
+def test_curl_signs_as_the_gateways_boot_script_does(api: str, credentials: dict[str, str], site: Site) -> None:
+    curl = shutil.which("curl")
+    assert curl, "curl is a prerequisite of the lab"
+    signing = Credentials(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": "AmazonSSM.GetParameter",
+        "X-Amz-Security-Token": signing.token or "",
+        "Host": f"ssm.{REGION}.amazonaws.com",
+    }
+    command = [curl, "--silent", "--aws-sigv4", f"aws:amz:{REGION}:ssm", "--config", "-", api + "/"]
+    lines = [f'header = "{name}: {value}"' for name, value in headers.items()]
+    lines += [f'user = "{signing.access_key}:{signing.secret_key}"']
+    lines += ['data = "{\\"Name\\": \\"/vpn/uk/psk\\", \\"WithDecryption\\": true}"']
+    done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["Parameter"]["Value"] == "a secret"
+    # the same request by a key that is not the session's
+    forged = "\n".join(lines).replace(signing.secret_key, hashlib.sha256(b"x").hexdigest())
+    done = subprocess.run(command, input=forged, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["__type"] == "InvalidSignatureException"
