@@ -5,8 +5,10 @@ key and a refused login included: a machine that is being set up may show both f
 """
 
 import asyncio
+import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 import asyncssh
@@ -26,25 +28,30 @@ class DialError(Exception):
     """One dial, or all that were allowed, did not lead to a connection."""
 
 
-async def dial(call: Call, target: Target) -> asyncssh.SSHClientConnection:
-    """Return a connection to `target`, through its proxy if it has one; the caller closes it.
+@asynccontextmanager
+async def dialled(call: Call, target: Target) -> AsyncIterator[asyncssh.SSHClientConnection]:
+    """Give a connection to `target`, through its proxy if it has one, and close all of it afterwards.
 
-    Raises DialError after `dial_error_limit` failed dials, TimedOutError when the operation's time is up,
-    ConnectionInputError at once for an agent that is not there.
+    Raises DialError after `dial_error_limit` failed dials, TimedOutError when the operation's time is up before there
+    is a connection, ConnectionInputError at once for an agent that is not there.
     """
-    for each, name in ((target, "connection"), (target.proxy, "connection.proxy")):
-        _check_agent(each, name)
+    _check_agent(target, "connection")
     progress = _Progress()
-    try:
-        async with asyncio.timeout(seconds_left(call)):
-            if target.proxy is None:
-                return await _persist(call, progress, "Dial", target.dial_error_limit, lambda: _connect(target))
-            return await _dial_through(call, progress, target, target.proxy)
-    except TimeoutError as error:
-        raise TimedOutError(
-            f"context deadline exceeded: no SSH connection to {target.address} within {call.timeout:.0f} s; "
-            f"last error: {progress.last_error or 'none, the first dial has not ended'}"
-        ) from error
+    async with AsyncExitStack() as opened:
+        try:
+            async with asyncio.timeout(seconds_left(call)):
+                if target.proxy is None:
+                    connection = await _persist(
+                        call, progress, "Dial", target.dial_error_limit, lambda: _connect(target, opened)
+                    )
+                else:
+                    connection = await _dial_through(call, progress, target, target.proxy, opened)
+        except TimeoutError as error:
+            raise TimedOutError(
+                f"context deadline exceeded: no SSH connection to {target.address} within {call.timeout:.0f} s; "
+                f"last error: {progress.last_error or 'none, the first dial has not ended'}"
+            ) from error
+        yield connection
 
 
 class _Progress:
@@ -69,49 +76,53 @@ async def _persist(call: Call, progress: _Progress, what: str, limit: int, attem
         delay = min(delay * _BACK_OFF, _LONGEST_DELAY)
 
 
-async def _dial_through(call: Call, progress: _Progress, target: Target, proxy: Target) -> asyncssh.SSHClientConnection:
+async def _dial_through(
+    call: Call, progress: _Progress, target: Target, proxy: Target, opened: AsyncExitStack
+) -> asyncssh.SSHClientConnection:
     """Log in to the proxy, and through it to the target.
 
     A login that fails behind a proxy is not tried again: the real plugin would try on the same, by then dead channel.
     """
+    _check_agent(proxy, "connection.proxy")
     try:
-        bridge = await _persist(call, progress, "Dial proxy", proxy.dial_error_limit, lambda: _connect(proxy))
-        connection = await _persist(
-            call, progress, "Dial from proxy", target.dial_error_limit, lambda: _connect_behind(bridge, target)
+        bridge = await _persist(call, progress, "Dial proxy", proxy.dial_error_limit, lambda: _connect(proxy, opened))
+        return await _persist(
+            call, progress, "Dial from proxy", target.dial_error_limit, lambda: _connect_behind(bridge, target, opened)
         )
     except (DialError, _LoginBehindProxyError) as error:
         raise DialError(f"proxy: {error}") from error
-    return connection
 
 
 class _LoginBehindProxyError(Exception):
     """The proxy reached the target, the login there failed."""
 
 
-async def _connect(target: Target) -> asyncssh.SSHClientConnection:
+async def _connect(target: Target, opened: AsyncExitStack) -> asyncssh.SSHClientConnection:
     link = await _tcp(target)
     login = _Login(target)
     try:
-        return await asyncssh.connect(target.host, target.port, sock=link, options=login.options())
+        connection = await asyncssh.connect(target.host, target.port, sock=link, options=login.options())
     except (OSError, asyncssh.Error) as error:
         link.close()
         raise DialError(login.explain(error)) from error
     except BaseException:
         link.close()
         raise
+    return await opened.enter_async_context(connection)
 
 
-async def _connect_behind(bridge: asyncssh.SSHClientConnection, target: Target) -> asyncssh.SSHClientConnection:
+async def _connect_behind(
+    bridge: asyncssh.SSHClientConnection, target: Target, opened: AsyncExitStack
+) -> asyncssh.SSHClientConnection:
     login = _Login(target)
     try:
         connection = await asyncssh.connect(target.host, target.port, tunnel=bridge, options=login.options())
     except asyncssh.ChannelOpenError as error:
-        raise DialError(
-            f"ssh: rejected: {error.reason}: {target.address} from {bridge.get_extra_info('host')}"
-        ) from error
+        proxy = bridge.get_extra_info("host")
+        raise DialError(f"ssh: rejected: {error.reason} ({target.address} from {proxy})") from error
     except (OSError, asyncssh.Error) as error:
         raise _LoginBehindProxyError(login.explain(error)) from error
-    return connection
+    return await opened.enter_async_context(connection)
 
 
 async def _tcp(target: Target) -> socket.socket:
@@ -129,7 +140,7 @@ async def _tcp(target: Target) -> socket.socket:
                     await loop.sock_connect(link, address)
                 except OSError as error:
                     link.close()
-                    reason = f"connect: {(error.strerror or str(error)).lower()}"
+                    reason = f"connect: {os.strerror(error.errno or 0).lower()}"
                 except BaseException:
                     link.close()
                     raise
@@ -201,8 +212,8 @@ class _PinnedClient(asyncssh.SSHClient):
         return self._login.accepts(key)
 
 
-def _check_agent(target: Target | None, name: str) -> None:
-    if target is None or target.agent_path is None:
+def _check_agent(target: Target, name: str) -> None:
+    if target.agent_path is None:
         return
     with socket.socket(socket.AF_UNIX) as probe:
         try:

@@ -27,7 +27,7 @@ def _run(call: Call, command: str, properties: Properties, former: Properties) -
 
 async def _run_there(call: Call, command: str, properties: Properties, former: Properties) -> dict[str, Any]:
     transcript = Transcript(properties.get("logging"), call.log)
-    async with await dialling.dial(call, target_of(properties["connection"])) as connection:
+    async with dialling.dialled(call, target_of(properties["connection"])) as connection:
         await session.run(
             connection,
             command,

@@ -1,0 +1,87 @@
+"""A stack of the real engine for a program inside the test: own PULUMI_HOME, file backend and plugin launchers."""
+
+import json
+import stat
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from pulumi import automation
+
+from lab import settings
+from lab.plugins.provider import version_of
+
+
+class InlineStack:
+    """One stack; every operation prints into `output`, the last one's text."""
+
+    def __init__(self, folder: Path, plugins: Iterable[str]) -> None:
+        self.home = folder / "home"
+        backend = folder / "state"
+        backend.mkdir(parents=True)
+        for plugin in plugins:
+            install(self.home, plugin)
+        self.environment = {
+            "PULUMI_HOME": str(self.home),
+            "PULUMI_BACKEND_URL": f"file://{backend}",
+            "PULUMI_CONFIG_PASSPHRASE": "only for tests",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "SSH_AUTH_SOCK": "",
+        }
+        self._folder = folder
+        self.output = ""
+
+    def up(self, program: Callable[[], None], *, refresh: bool = False) -> automation.UpResult:
+        """Run `pulumi up`. Raises CommandError, whose text has the engine's output, when it is red."""
+        return self.stack(program).up(on_output=self._collect(), refresh=refresh, color="never")
+
+    def preview(self, program: Callable[[], None]) -> automation.PreviewResult:
+        """Run `pulumi preview`."""
+        return self.stack(program).preview(on_output=self._collect(), color="never")
+
+    def destroy(self) -> automation.DestroyResult:
+        """Run `pulumi destroy`."""
+        return self.stack(lambda: None).destroy(on_output=self._collect(), color="never")
+
+    def state_text(self) -> str:
+        """Return the state as it lies in the backend, secrets encrypted."""
+        return next((self._folder / "state").rglob("stacks/**/test.json")).read_text()
+
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """Return the state's resources by logical name; secrets in plain."""
+        deployment = self.stack(lambda: None).export_stack().deployment
+        assert deployment is not None
+        return {each["urn"].rpartition("::")[2]: each for each in json.loads(json.dumps(deployment))["resources"]}
+
+    def stack(self, program: Callable[[], None]) -> automation.Stack:
+        """Return the Automation API's handle, with `program` as the stack's program."""
+        return automation.create_or_select_stack(
+            "test",
+            project_name="inline",
+            program=program,
+            opts=automation.LocalWorkspaceOptions(
+                work_dir=str(self._folder),
+                env_vars=self.environment,
+                pulumi_command=automation.PulumiCommand(str(settings.BIN.parent)),
+                project_settings=automation.ProjectSettings("inline", "python"),
+            ),
+        )
+
+    def _collect(self) -> Callable[[str], None]:
+        self.output = ""
+
+        def collect(text: str) -> None:
+            self.output += text + "\n"
+
+        return collect
+
+
+def install(home: Path, plugin: str) -> None:
+    """Put a launcher of a stand-in where the engine looks for the plugin."""
+    folder = home / "plugins" / f"resource-{plugin}-v{version_of(plugin)}"
+    folder.mkdir(parents=True)
+    launcher = folder / f"pulumi-resource-{plugin}"
+    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -m lab.plugins.{plugin} "$@"\n')
+    launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR)

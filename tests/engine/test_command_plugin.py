@@ -1,0 +1,189 @@
+"""The real engine runs commands on a real OpenSSH server of 127.0.0.1 through the `command` stand-in.
+
+Proves: when which command runs, what ends up in the state, in argv and on the screen, and how failures look. Does not
+prove: anything about other SSH servers. Needs root and openssh-server. Nothing is left to clean up.
+"""
+
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import psutil
+import pulumi
+import pytest
+from pulumi.automation import CommandError
+from pulumi_command import local, remote
+
+from tests.engine.inline_stack import InlineStack
+from tests.engine.ssh_server import SshServer, free_port
+
+pytestmark = pytest.mark.engine
+
+SECRET = "c0rrect-h0rse-battery"  # noqa: S105
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SshServer]:
+    with SshServer(tmp_path / "sshd") as made:
+        yield made
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> InlineStack:
+    return InlineStack(tmp_path / "pulumi", ["command"])
+
+
+def connection(server: SshServer, **other: Any) -> remote.ConnectionArgs:
+    fields = {"host": "127.0.0.1", "port": server.port, "private_key": server.private_key, "host_key": server.host_key}
+    return remote.ConnectionArgs(**{**fields, **other})
+
+
+def program(server: SshServer, *, secret_stdin: str | None = None, **arguments: Any) -> Callable[[], None]:
+    def run() -> None:
+        command = remote.Command(
+            "proof",
+            stdin=pulumi.Output.secret(secret_stdin) if secret_stdin else None,
+            add_previous_output_in_env=False,
+            **{"connection": connection(server), **arguments},
+        )
+        pulumi.export("stdout", command.stdout)
+
+    return run
+
+
+def test_a_command_lives_through_create_update_replacement_and_delete(
+    server: SshServer, stack: InlineStack, tmp_path: Path
+) -> None:
+    journal, argv = tmp_path / "journal", tmp_path / "argv"
+
+    def life(trigger: str = "first", update: str = f"echo update >> {journal}", **other: Any) -> Callable[[], None]:
+        return program(
+            server,
+            create=f"cat >> {journal}; tr '\\0' ' ' < /proc/self/cmdline > {argv}; cat /proc/[0-9]*/cmdline >> {argv}; "
+            "echo created; echo noted >&2",
+            update=update,
+            delete=f"echo delete >> {journal}",
+            secret_stdin=f"{SECRET}\n",
+            triggers=[trigger],
+            **other,
+        )
+
+    server.start(delay=8)
+    began = time.monotonic()
+    created = stack.up(life())
+    assert time.monotonic() - began > 7
+    assert "failed: retrying" in stack.output
+    assert created.outputs["stdout"].value == "created"
+    assert not created.outputs["stdout"].secret
+    assert stack.resources()["proof"]["outputs"]["stderr"] == "noted"
+    assert journal.read_text() == f"{SECRET}\n"
+    for text in (
+        stack.output,
+        stack.state_text(),
+        argv.read_text(errors="replace"),
+        (server.folder / "log").read_text(),
+    ):
+        assert SECRET not in text
+        assert "PRIVATE KEY" not in text
+
+    assert stack.up(life()).summary.resource_changes == {"same": 2}
+
+    assert stack.up(life(environment={"ALLOWED_WORD": "x"})).summary.resource_changes == {"same": 1, "update": 1}
+    assert journal.read_text() == f"{SECRET}\nupdate\n"
+
+    with pytest.raises(CommandError) as caught:
+        stack.up(life(update="echo layer; echo broken >&2; exit 3"))
+    for part in (
+        "Process exited with status 3",
+        'running "echo layer; echo broken >&2; exit 3"',
+        "layer\n",
+        "broken\n",
+    ):
+        assert part in str(caught.value)
+
+    replaced = stack.up(life("second", environment={"ALLOWED_WORD": "x"}))
+    assert replaced.summary.resource_changes == {"replace": 1, "same": 1}
+    assert journal.read_text() == f"{SECRET}\nupdate\n{SECRET}\ndelete\n"
+
+    stack.destroy()
+    assert journal.read_text().endswith("delete\ndelete\n")
+
+
+def test_a_late_server_a_wrong_host_key_and_a_refused_variable_make_up_red(
+    server: SshServer, stack: InlineStack
+) -> None:
+    server.start()
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+
+    def run() -> None:
+        # The slowest failure first, so that all three are under way when the first one stops the update.
+        nobody = connection(server, port=free_port(), dial_error_limit=-1)
+        one_second = pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create="1s"))
+        remote.Command("late", connection=nobody, create="true", opts=one_second)
+        pinned = connection(server, host_key=other, dial_error_limit=4)
+        remote.Command("pinned", connection=pinned, create="true")
+        remote.Command("refused", connection=connection(server), create="true", environment={"FORBIDDEN": "1"})
+
+    with pytest.raises(CommandError) as caught:
+        stack.up(run)
+    assert re.search("context deadline exceeded: .* within 1 s; last error: dial tcp", str(caught.value))
+    assert "after 4 failed attempts: ssh: handshake failed: ssh: host key mismatch" in str(caught.value)
+    assert 'could not set environment variable "FORBIDDEN": ssh: setenv failed' in str(caught.value)
+    assert not {"late", "pinned", "refused"} & stack.resources().keys()
+
+
+def test_a_command_behind_a_proxy_and_one_on_this_machine_run(
+    server: SshServer, stack: InlineStack, tmp_path: Path
+) -> None:
+    server.start()
+    with SshServer(tmp_path / "jump") as jump:
+        jump.start()
+
+        def run() -> None:
+            proxy = remote.ProxyConnectionArgs(
+                host="127.0.0.1", port=jump.port, private_key=jump.private_key, host_key=jump.host_key
+            )
+            behind = remote.Command(
+                "behind",
+                connection=connection(server, proxy=proxy),
+                create="echo $SSH_CONNECTION $ALLOWED_WORD",
+                environment={"ALLOWED_WORD": "word"},
+            )
+            here = local.Command("here", create='cat; echo "$WORD"', stdin="in\n", environment={"WORD": "out"})
+            pulumi.export("behind", behind.stdout)
+            pulumi.export("here", here.stdout)
+
+        outputs = stack.up(run).outputs
+    assert outputs["behind"].value.endswith(f" {server.port} word")
+    assert outputs["here"].value == "in\nout"
+    assert "Accepted publickey for root" in (tmp_path / "jump" / "log").read_text()
+
+
+def test_ctrl_c_ends_an_endless_dial_at_once(server: SshServer, stack: InlineStack) -> None:
+    endless = program(server, connection=connection(server, port=free_port(), dial_error_limit=-1), create="true")
+    errors: list[CommandError] = []
+
+    def up() -> None:
+        try:
+            stack.up(endless)
+        except CommandError as error:
+            errors.append(error)
+
+    running = threading.Thread(target=up)
+    running.start()
+    while "Dial 5/inf failed" not in stack.output:
+        assert running.is_alive()
+        time.sleep(0.05)
+    interrupted = time.monotonic()
+    for child in psutil.Process().children():
+        if child.name() == "pulumi":
+            child.send_signal(signal.SIGINT)
+    running.join(timeout=30)
+    assert not running.is_alive()
+    assert time.monotonic() - interrupted < 3
+    assert "context canceled" in str(errors[0])

@@ -1,0 +1,311 @@
+"""`command.remote.Command` by itself, against an SSH server in this process."""
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncssh
+import pytest
+
+from lab.plugins.command import dialling, remote
+from lab.plugins.command.connection import DEFAULTS, ConnectionInputError, with_defaults
+from lab.plugins.command.session import CommandError, SetEnvironmentError
+from lab.plugins.provider import UNKNOWN, Call, CancelledError, TimedOutError
+from lab.plugins.provider.dispatch import Provider
+
+
+@dataclass
+class Log:
+    """What the user was shown."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    def __call__(self, severity: str, line: str) -> None:
+        """Keep the line."""
+        self.lines.append((severity, line))
+
+
+@dataclass
+class Server:
+    """An SSH server in a thread; `seen` is what the last commands were given."""
+
+    port: int
+    host_key: str
+    private_key: str
+    seen: list[dict[str, Any]]
+
+    def connection(self, **other: Any) -> dict[str, Any]:
+        """Return a connection to it that is tried once, unless `other` says otherwise."""
+        fields = {"host": "127.0.0.1", "port": self.port, "privateKey": self.private_key, "hostKey": self.host_key}
+        return {**DEFAULTS, **fields, "dialErrorLimit": 0, **other}
+
+
+def call(log: Log | None = None, timeout: float = math.inf) -> Call:
+    return Call("command:remote:Command", "greet", None, timeout, log=log or Log())
+
+
+@pytest.fixture(autouse=True)
+def _no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    host_key, key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
+    seen: list[dict[str, Any]] = []
+    loop = asyncio.new_event_loop()
+    listening = loop.run_until_complete(_listen(host_key, key, seen))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    yield Server(listening.get_port(), host_key.export_public_key().decode(), key.export_private_key().decode(), seen)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+
+
+async def _listen(host_key: asyncssh.SSHKey, key: asyncssh.SSHKey, seen: list[dict[str, Any]]) -> asyncssh.SSHAcceptor:
+    async def behave(process: asyncssh.SSHServerProcess[str]) -> None:
+        command = process.command or ""
+        seen.append({"command": command, "stdin": await process.stdin.read(), "environment": dict(process.env)})
+        process.stdout.write("first\nsecond\n")
+        process.stderr.write("complaint\n")
+        if command == "die":
+            process.exit_with_signal("KILL")
+        elif command == "hang":
+            await asyncio.sleep(60)
+        else:
+            process.exit(int(command.removeprefix("exit ")) if command.startswith("exit ") else 0)
+
+    class Host(asyncssh.SSHServer):
+        def password_auth_supported(self) -> bool:
+            return True
+
+        def validate_password(self, username: str, password: str) -> bool:
+            return (username, password) == ("root", "open sesame")
+
+        def connection_requested(self, *_: object) -> bool:
+            return True
+
+    return await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=Host,
+        server_host_keys=[host_key],
+        authorized_client_keys=asyncssh.import_authorized_keys(key.export_public_key().decode()),
+        process_factory=behave,
+    )
+
+
+def test_a_command_gets_its_stdin_and_leaves_both_streams_as_outputs(server: Server) -> None:
+    log = Log()
+    inputs = {"connection": server.connection(), "create": "greet", "stdin": "a secret"}
+    created = remote.COMMAND.create(call(log), inputs)
+    assert isinstance(created, tuple)
+    resource_id, outputs = created
+    assert resource_id.startswith("greet")
+    assert len(resource_id) == len("greet") + 8
+    assert outputs == {"stdout": "first\nsecond", "stderr": "complaint"}
+    assert server.seen[-1] == {"command": "greet", "stdin": "a secret", "environment": {}}
+    assert sorted(log.lines) == [("info", "complaint"), ("info", "first"), ("info", "second")]
+
+
+@pytest.mark.parametrize(
+    ("logging", "shown"), [("none", []), ("stdout", ["first", "second"]), ("stderr", ["complaint"])]
+)
+def test_logging_chooses_the_streams_that_are_shown(server: Server, logging: str, shown: list[str]) -> None:
+    log = Log()
+    remote.COMMAND.create(call(log), {"connection": server.connection(), "create": "greet", "logging": logging})
+    assert [line for _, line in log.lines] == shown
+
+
+def test_a_failing_command_is_told_with_its_status_its_text_and_all_output(server: Server) -> None:
+    inputs = {"connection": server.connection(), "create": "exit 3", "logging": "none"}
+    with pytest.raises(CommandError) as caught:
+        remote.COMMAND.create(call(), inputs)
+    first, *rest = str(caught.value).splitlines()
+    assert first == 'Process exited with status 3: running "exit 3":'
+    assert sorted(rest) == ["complaint", "first", "second"]
+
+
+def test_a_killed_command_is_told_with_its_signal(server: Server) -> None:
+    with pytest.raises(CommandError, match=r"^Process exited with status 137 from signal KILL"):
+        remote.COMMAND.create(call(), {"connection": server.connection(), "create": "die"})
+
+
+def test_update_runs_update_with_the_former_outputs_and_else_create(server: Server) -> None:
+    update = remote.COMMAND.update
+    assert update is not None
+    state = {"stdout": "before", "stderr": ""}
+    inputs = {"connection": server.connection(), "create": "made", "update": "changed"}
+    update(call(), "id", state, inputs, frozenset())
+    assert server.seen[-1]["command"] == "changed"
+    assert server.seen[-1]["environment"] == {"PULUMI_COMMAND_STDOUT": "before"}
+    del inputs["update"]
+    update(call(), "id", state, {**inputs, "addPreviousOutputInEnv": False}, frozenset())
+    assert (server.seen[-1]["command"], server.seen[-1]["environment"]) == ("made", {})
+
+
+def test_without_commands_nothing_is_dialled() -> None:
+    inputs = {"connection": with_defaults({"host": "127.0.0.1", "port": 1, "dialErrorLimit": 0})}
+    assert remote.COMMAND.create(call(), inputs)[1] == {"stdout": "", "stderr": ""}
+    assert remote.COMMAND.delete is not None
+    remote.COMMAND.delete(call(), "id", inputs)
+
+
+def test_a_variable_that_the_server_refuses_fails_before_the_command_runs(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asyncssh.channel.SSHServerChannel, "_process_env_request", lambda *_: False)
+    log = Log()
+    ran = len(server.seen)
+    inputs = {"connection": server.connection(), "create": "greet", "environment": {"NAME": "value"}}
+    with pytest.raises(SetEnvironmentError, match=r'^could not set environment variable "NAME": ssh: setenv failed'):
+        remote.COMMAND.create(call(log), inputs)
+    assert len(server.seen) == ran
+    assert "AcceptEnv" in log.lines[0][1]
+
+
+def test_a_former_output_that_the_server_refuses_is_only_a_warning(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asyncssh.channel.SSHServerChannel, "_process_env_request", lambda *_: False)
+    log = Log()
+    assert remote.COMMAND.update is not None
+    inputs = {"connection": server.connection(), "create": "greet"}
+    remote.COMMAND.update(call(log), "id", {"stdout": "before"}, inputs, frozenset())
+    assert server.seen[-1]["command"] == "greet"
+    assert [severity for severity, _ in log.lines].count("warning") == 1
+
+
+def test_a_password_logs_in_too(server: Server) -> None:
+    connection = server.connection(privateKey=None, password="open sesame")  # noqa: S106
+    remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
+
+
+def test_a_refused_login_names_the_methods_that_were_tried(server: Server) -> None:
+    stranger = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    with pytest.raises(dialling.DialError, match=r"after 0 failed attempts: .*attempted methods \[none publickey\]"):
+        remote.COMMAND.create(call(), {"connection": server.connection(privateKey=stranger), "create": "greet"})
+
+
+def test_a_wrong_host_key_is_a_dial_error_that_names_both_keys(server: Server) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519")
+    log = Log()
+    connection = server.connection(hostKey=other.export_public_key().decode(), dialErrorLimit=2)
+    with pytest.raises(dialling.DialError, match=r"^after 2 failed attempts: .*ssh: host key mismatch") as caught:
+        remote.COMMAND.create(call(log), {"connection": connection, "create": "greet"})
+    assert other.get_fingerprint() in str(caught.value)
+    assert asyncssh.import_public_key(server.host_key).get_fingerprint() in str(caught.value)
+    assert [line for _, line in log.lines] == ["Dial 1/2 failed: retrying", "Dial 2/2 failed: retrying"]
+
+
+def test_without_a_pinned_key_any_host_key_is_taken(server: Server) -> None:
+    remote.COMMAND.create(call(), {"connection": server.connection(hostKey=None), "create": "greet"})
+
+
+def test_an_encrypted_private_key_is_opened_by_its_passphrase(server: Server) -> None:
+    key = asyncssh.import_private_key(server.private_key).export_private_key(passphrase="hush").decode()  # noqa: S106
+    connection = server.connection(privateKey=key, privateKeyPassword="hush")
+    remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
+    wrong = {**connection, "privateKeyPassword": "loud"}
+    with pytest.raises(ConnectionInputError, match=r"connection\.privateKeyPassword does not decrypt"):
+        remote.COMMAND.create(call(), {"connection": wrong, "create": "greet"})
+
+
+def test_a_command_goes_through_a_proxy_with_its_own_host_key(server: Server) -> None:
+    remote.COMMAND.create(call(), {"connection": server.connection(proxy=server.connection()), "create": "greet"})
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    wrong = server.connection(proxy=server.connection(hostKey=other))
+    with pytest.raises(dialling.DialError, match=r"^proxy: after 0 failed attempts: .*host key mismatch"):
+        remote.COMMAND.create(call(), {"connection": wrong, "create": "greet"})
+
+
+def test_a_login_that_fails_behind_a_proxy_is_final(server: Server) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    connection = server.connection(hostKey=other, dialErrorLimit=-1, proxy=server.connection())
+    with pytest.raises(dialling.DialError, match=r"^proxy: ssh: handshake failed: ssh: host key mismatch"):
+        remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
+
+
+def test_dials_back_off_from_a_tenth_of_a_second_by_half_up_to_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(round(seconds, 3))
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    connection = with_defaults({"host": "127.0.0.1", "port": 1, "dialErrorLimit": 12})
+    with pytest.raises(
+        dialling.DialError, match=r"^after 12 failed attempts: dial tcp 127\.0\.0\.1:1: connect: connection"
+    ):
+        remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
+    assert slept == [0.1, 0.15, 0.225, 0.338, 0.506, 0.759, 1.139, 1.709, 2.563, 3.844, 5.0, 5.0]
+
+
+def test_an_unlimited_dial_ends_with_the_operations_time() -> None:
+    connection = with_defaults({"host": "127.0.0.1", "port": 1, "dialErrorLimit": -1})
+    with pytest.raises(TimedOutError, match=r"^context deadline exceeded: .*last error: dial tcp 127\.0\.0\.1:1"):
+        remote.COMMAND.create(call(timeout=0.3), {"connection": connection, "create": "greet"})
+
+
+@pytest.mark.parametrize("hanging", [False, True], ids=["while dialling", "while the command runs"])
+def test_a_cancellation_ends_the_operation_at_once(server: Server, hanging: bool) -> None:
+    connection = server.connection() if hanging else server.connection(port=1, dialErrorLimit=-1)
+    running = call()
+    threading.Timer(0.5, running.cancelled.set).start()
+    began = time.monotonic()
+    with pytest.raises(CancelledError):
+        remote.COMMAND.create(running, {"connection": connection, "create": "hang"})
+    assert time.monotonic() - began < 2
+
+
+def test_check_fills_in_the_connections_defaults() -> None:
+    assert remote.COMMAND.check is not None
+    inputs = {"connection": {"host": "gateway", "proxy": {"host": "jump", "port": 2222}}}
+    checked = remote.COMMAND.check(call(), inputs)
+    defaults = {"user": "root", "dialErrorLimit": 10, "perDialTimeout": 15}
+    proxy = {"host": "jump", "port": 2222, **defaults}
+    assert checked == {"connection": {"host": "gateway", "port": 22, **defaults, "proxy": proxy}}
+    assert remote.COMMAND.check(call(), {"connection": UNKNOWN}) == {"connection": UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "where", "what"),
+    [
+        ({"connection": {"hots": "gateway"}}, "connection.hots", "it has: agentSocketPath, dialErrorLimit"),
+        ({"connection": {"user": "root"}}, "connection.host", "needs 'host'"),
+        ({"connection": {"host": "a", "proxy": {}}}, "connection.proxy.host", "needs 'host'"),
+        ({"connection": "gateway"}, "connection", "not str"),
+        ({"connection": {"host": "a"}, "logging": "both"}, "logging", "stdoutAndStderr"),
+    ],
+)
+def test_check_says_what_is_wrong(inputs: dict[str, Any], where: str, what: str) -> None:
+    assert remote.COMMAND.check is not None
+    complaints = remote.COMMAND.check(call(), inputs)
+    assert isinstance(complaints, list)
+    assert any(path == where and what in reason for path, reason in complaints)
+
+
+@pytest.mark.parametrize(
+    ("field_name", "value"), [("hostKey", "gateway.example"), ("privateKey", "-----BEGIN NOTHING-----")]
+)
+def test_an_unusable_key_fails_at_once_and_names_its_input(server: Server, field_name: str, value: str) -> None:
+    connection = server.connection(**{field_name: value, "dialErrorLimit": -1})
+    with pytest.raises(ConnectionInputError, match=rf"connection\.{field_name}"):
+        remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
+
+
+def test_an_agent_that_is_not_there_fails_at_once(server: Server) -> None:
+    connection = server.connection(agentSocketPath="/nowhere/agent", dialErrorLimit=-1)
+    with pytest.raises(ConnectionInputError, match=r"^dial unix /nowhere/agent: No such file"):
+        remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
+
+
+def test_the_engines_cancellation_reaches_a_running_command() -> None:
+    provider = Provider("command", [remote.COMMAND])
+    running = provider._call("command:remote:Command", "greet", math.inf)
+    asyncio.run(provider.cancel())
+    assert running.cancelled.is_set()
