@@ -35,15 +35,18 @@ class Side:
 
     @property
     def vpc_id(self) -> str:
+        """Return the VPC's id."""
         return f"vpc-{self._hex('vpc')}"
 
     def _hex(self, role: str) -> str:
         return hashlib.sha256(f"{self.name} {role}".encode()).hexdigest()[:17]
 
     def instance_id(self, role: str) -> str:
+        """Return the id of the `gateway` or the `host`."""
         return f"i-{self._hex(role)}"
 
     def eni_id(self, role: str) -> str:
+        """Return the id of an instance's ENI."""
         return f"eni-{self._hex(role)}"
 
 
@@ -84,7 +87,7 @@ def rule(
     )
 
 
-def vpc(side: Side, *, elastic_ip: str | None = None) -> Vpc:
+def vpc(side: Side) -> Vpc:
     """Return a side's VPC: everything allowed, source/destination check off on the gateway only."""
 
     def interface(role: str, address: str, subnet: str, *, check: bool, public: str | None) -> NetworkInterface:
@@ -140,7 +143,7 @@ def vpc(side: Side, *, elastic_ip: str | None = None) -> Vpc:
                 side.gateway,
                 f"subnet-public-{side.name}",
                 check=False,
-                public=elastic_ip or side.elastic_ip,
+                public=side.elastic_ip,
             ),
             interface("host", side.host, f"subnet-private-{side.name}", check=True, public=None),
         ),
@@ -169,10 +172,10 @@ def instances(side: Side, *, user_data: bytes = b"") -> tuple[Instance, ...]:
     )
 
 
-def article(*, user_data: bytes = b"") -> World:
-    """Return both sides, all four machines running."""
+def article(*, user_data: bytes = b"", uk: Side = UK, au: Side = AU) -> World:
+    """Return both sides, all four machines running; the gateways have the user data."""
     return World(
-        vpcs=(vpc(UK), vpc(AU)), instances=(*instances(UK, user_data=user_data), *instances(AU, user_data=user_data))
+        vpcs=(vpc(uk), vpc(au)), instances=(*instances(uk, user_data=user_data), *instances(au, user_data=user_data))
     )
 
 

@@ -33,11 +33,13 @@ def render(vpc: Vpc) -> str:
         # Nothing is ever forwarded: what is not known here does not exist.
         "no-resolv",
         "no-poll",
-        "local=//",
-        "address=/#/",
+        "local=/#/",
         f"except-interface={names.UPLINK}",
-        f"address=/amazonaws.com/{settings.AWS_ENDPOINTS}",
-        f"address=/{settings.MIRROR_HOST}/{settings.WEB_SERVER}",
+        *(
+            # The second line makes other record types empty answers: the name does exist.
+            f"address=/{name}/{server}\nlocal=/{name}/"
+            for name, server in (("amazonaws.com", settings.AWS_ENDPOINTS), (settings.MIRROR_HOST, settings.WEB_SERVER))
+        ),
         *(f"synth-domain={domain},{cidr_block},ip-" for cidr_block in vpc.cidr_blocks),
         "dhcp-authoritative",
         "dhcp-no-override",
