@@ -1,0 +1,102 @@
+"""The environment in which any Pulumi program meets the lab instead of AWS."""
+
+import os
+import secrets
+import shlex
+from collections.abc import Mapping
+
+from lab import settings
+
+PASSPHRASE_FILE = settings.STATE / "passphrase"
+"""Encrypts the secrets in the lab's state. Made once, readable by its owner only."""
+
+# What else could choose an account, an endpoint or credentials before those below are looked at
+# (AWS SDKs and Tools Reference Guide, "Settings reference").
+_CLEARED = frozenset(
+    {
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CREDENTIAL_EXPIRATION",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+        "AWS_PROFILE",
+        "AWS_ROLE_ARN",
+        "AWS_ROLE_SESSION_NAME",
+        "AWS_SECURITY_TOKEN",
+        "AWS_SESSION_TOKEN",
+        "AWS_USE_DUALSTACK_ENDPOINT",
+        "AWS_USE_FIPS_ENDPOINT",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        # Would be taken in place of the file.
+        "PULUMI_CONFIG_PASSPHRASE",
+    }
+)
+_ENDPOINT = "AWS_ENDPOINT_URL"
+_LOCAL = ("127.0.0.1", "localhost")
+
+
+def variables(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the whole environment for a process that works against the lab: `inherited`, corrected."""
+    kept = {name: value for name, value in inherited.items() if name not in _cleared(inherited)}
+    return {**kept, **_assigned(inherited)}
+
+
+def export_lines(inherited: Mapping[str, str] = os.environ) -> str:
+    """Return shell lines that turn `inherited` into `variables(inherited)`: `unset NAME` and `export NAME=VALUE`."""
+    unset = [f"unset {name}" for name in sorted(_cleared(inherited) & inherited.keys())]
+    export = [f"export {name}={shlex.quote(value)}" for name, value in _assigned(inherited).items()]
+    return "\n".join([*unset, *export])
+
+
+def _assigned(inherited: Mapping[str, str]) -> dict[str, str]:
+    settings.BACKEND.mkdir(parents=True, exist_ok=True)
+    return {
+        "PATH": _first(str(settings.BIN), inherited.get("PATH", os.defpath), os.pathsep),
+        "PULUMI_HOME": str(settings.PULUMI_HOME),
+        "PULUMI_BACKEND_URL": f"file://{settings.BACKEND}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase_file()),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        _ENDPOINT: settings.API_URL,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # A profile in the user's own files may name endpoints and roles, too.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        # gRPC and botocore send requests for the loopback address to a proxy, unless told not to.
+        **{name: _without_proxy(inherited.get(name, "")) for name in ("NO_PROXY", "no_proxy")},
+    }
+
+
+def _cleared(inherited: Mapping[str, str]) -> frozenset[str]:
+    """Add the endpoints of single services: they come before the one for all."""
+    return _CLEARED | {name for name in inherited if name.startswith(f"{_ENDPOINT}_")}
+
+
+def _first(entry: str, entries: str, separator: str) -> str:
+    """Put `entry` first, once."""
+    return separator.join([entry, *(other for other in entries.split(separator) if other != entry)])
+
+
+def _without_proxy(hosts: str) -> str:
+    kept = [host for host in hosts.split(",") if host]
+    return ",".join([*kept, *(host for host in _LOCAL if host not in kept)])
+
+
+def _passphrase_file() -> str:
+    """Make the file unless it is there; linked into place whole: two commands at once agree on one passphrase."""
+    if not PASSPHRASE_FILE.exists():
+        PASSPHRASE_FILE.parent.mkdir(parents=True, exist_ok=True)
+        draft = PASSPHRASE_FILE.with_name(f"{PASSPHRASE_FILE.name}.{os.getpid()}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
+        try:
+            os.link(draft, PASSPHRASE_FILE)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return str(PASSPHRASE_FILE)

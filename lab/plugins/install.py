@@ -1,0 +1,41 @@
+"""Put resource plugins where the engine looks for them: `settings.PULUMI_HOME/plugins/resource-NAME-vX.Y.Z/`.
+
+That place gives no warning, unlike PATH, and is found by name and exact version only.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from lab import settings
+from lab.engine import real
+from lab.engine.build import launcher
+from lab.plugins.versions import PACKAGES, plugin_version
+
+
+def install_plugins(home: Path = settings.PULUMI_HOME) -> list[Path]:
+    """Install a plugin for every package of the lab under `home`, in the version its installed SDK asks for.
+
+    Each is a launcher of the stand-in, or a link to the real plugin where a complete real Pulumi is used. Other
+    versions, which an earlier SDK asked for, are removed. Returns the executables.
+    """
+    own = real.find()
+    return [_install(home / "plugins", package, own.plugins[package] if own else None) for package in PACKAGES]
+
+
+def _install(folder: Path, package: str, plugin: Path | None) -> Path:
+    place = folder / f"resource-{package}-v{plugin_version(package)}"
+    for other in folder.glob(f"resource-{package}-v*"):
+        if other != place and other.is_dir():
+            shutil.rmtree(other)
+    place.mkdir(parents=True, exist_ok=True)
+    executable = place / f"pulumi-resource-{package}"
+    draft = place / f".draft.{os.getpid()}"
+    if plugin is not None:
+        draft.symlink_to(plugin)
+    else:
+        draft.write_text(launcher(f"lab.plugins.{package}"))
+        draft.chmod(0o755)
+    # Renamed, never rewritten: a running engine may be starting the very file.
+    draft.replace(executable)
+    return executable
