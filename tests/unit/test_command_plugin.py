@@ -10,12 +10,14 @@ from typing import Any
 
 import asyncssh
 import pytest
+from pulumi.provider.experimental.provider import CheckRequest
 
 from lab.plugins.command import dialling, remote
 from lab.plugins.command.connection import DEFAULTS, ConnectionInputError, with_defaults
 from lab.plugins.command.session import CommandError, SetEnvironmentError
 from lab.plugins.provider import UNKNOWN, Call, CancelledError, TimedOutError
 from lab.plugins.provider.dispatch import Provider
+from lab.plugins.provider.values import wrap
 
 
 @dataclass
@@ -309,3 +311,16 @@ def test_the_engines_cancellation_reaches_a_running_command() -> None:
     running = provider._call("command:remote:Command", "greet", math.inf)
     asyncio.run(provider.cancel())
     assert running.cancelled.is_set()
+
+
+def test_a_connection_is_secret_even_if_the_program_does_not_say_so() -> None:
+    given = wrap({"host": "gateway", "privateKey": "key"})
+    urn = "urn:pulumi:test::inline::command:remote:Command::greet"
+    request = CheckRequest(urn, {}, {"connection": given}, b"")
+    checked = asyncio.run(Provider("command", [remote.COMMAND]).check(request))
+    assert checked.inputs is not None
+    assert checked.inputs["connection"].is_secret
+
+
+def test_only_triggers_replace() -> None:
+    assert [name for name, rule in remote.COMMAND.inputs.items() if rule.replaces] == ["triggers"]
