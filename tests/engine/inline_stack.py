@@ -33,9 +33,19 @@ class InlineStack:
         self._folder = folder
         self.output = ""
 
-    def up(self, program: Callable[[], None], *, refresh: bool = False) -> automation.UpResult:
+    def up(
+        self,
+        program: Callable[[], None],
+        *,
+        refresh: bool = False,
+        on_event: Callable[[automation.EngineEvent], Any] | None = None,
+    ) -> automation.UpResult:
         """Run `pulumi up`. Raises CommandError, whose text has the engine's output, when it is red."""
-        return self.stack(program).up(on_output=self._collect(), refresh=refresh, color="never")
+        return self.stack(program).up(on_output=self._collect(), on_event=on_event, refresh=refresh, color="never")
+
+    def refresh(self, program: Callable[[], None]) -> automation.RefreshResult:
+        """Run `pulumi refresh`."""
+        return self.stack(program).refresh(on_output=self._collect(), color="never")
 
     def preview(self, program: Callable[[], None]) -> automation.PreviewResult:
         """Run `pulumi preview`."""

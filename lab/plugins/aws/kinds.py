@@ -134,6 +134,10 @@ def regional(resource: Resource) -> Resource:
         return {**earlier, "region": region_of(call, {**state, **inputs})}
 
     def read(call: Call, resource_id: str, state: Properties) -> Properties | None:
+        if not state and "@" in resource_id:  # an id for import may say where: vpc-1234@eu-west-2
+            own_id, _, region = resource_id.rpartition("@")
+            found = read(call, own_id, {"region": region})
+            return None if found is None else {"id": own_id, **found}
         found = resource.read(call, resource_id, state) if resource.read else {}
         return None if found is None else {**found, "region": region_of(call, state)}
 

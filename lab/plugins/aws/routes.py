@@ -163,10 +163,14 @@ def _create_route(call: Call, inputs: Properties) -> str:
         lambda: api.create_route(RouteTableId=table_id, **arguments),
         {"InvalidParameterException", "InvalidTransitGatewayID.NotFound"},
     )
-    destination = next(iter(_named(inputs, _DESTINATIONS).values()))
-    route_id = call.created(f"r-{table_id}{crc32(destination.encode())}")
-    call.wait_until(f"route to {destination} in {table_id}", lambda: _route(api, inputs))
+    route_id = call.created(_route_id(inputs))
+    call.wait_until(f"route {route_id}", lambda: _route(api, inputs))
     return route_id
+
+
+def _route_id(state: Properties) -> str:
+    destination = next(iter(_named(state, _DESTINATIONS).values()))
+    return f"r-{state['routeTableId']}{crc32(destination.encode())}"
 
 
 def _route(api: Any, state: Properties) -> Properties | None:
@@ -186,6 +190,7 @@ def _read_route(call: Call, route_id: str, state: Properties) -> Properties | No
     if route is None:
         return None
     return {
+        "id": _route_id(state),
         "routeTableId": state["routeTableId"],
         **_read_keys(route, _DESTINATIONS),
         **_read_keys(route, _TARGETS),
@@ -252,6 +257,8 @@ def _read_association(call: Call, association_id: str, state: Properties) -> Pro
     if found is None:
         return None
     return {
+        # Replacing the table gave it a new id; the old one stays the resource's name.
+        "id": found["RouteTableAssociationId"] if "/" in association_id else association_id,
         "routeTableId": found["RouteTableId"],
         "subnetId": found.get("SubnetId"),
         "gatewayId": found.get("GatewayId"),

@@ -19,6 +19,9 @@ from lab.plugins.provider.values import UNKNOWN, Properties, annotate, plain_map
 
 T = TypeVar("T")
 
+ID = "id"
+"""What `read` calls the resource's own id, where the one it was given is only good for import."""
+
 _MOST_CALLS_AT_ONCE = 64
 
 
@@ -142,6 +145,7 @@ class Provider(wire.Provider):
         outputs = await self._run(resource.read, call, resource_id, state) if resource.read else {}
         if outputs is None:
             return wire.ReadResponse()
+        resource_id = outputs.get(ID, resource_id)
         state = _without_nulls({**state, **outputs})
         if imported:
             state = {**resource.with_defaults({}), **state}
@@ -247,7 +251,7 @@ def _declared(resource: Resource, inputs: Properties) -> Properties:
 
 
 def _stored(resource: Resource, values: Properties) -> Properties:
-    hidden = {key for key, each in resource.inputs.items() if each.write_only}
+    hidden = {key for key, each in resource.inputs.items() if each.write_only} | {ID}
     return {key: value for key, value in values.items() if key not in hidden}
 
 

@@ -105,8 +105,9 @@ class Resource:
     create: CreateHandler
     """(call, inputs with defaults) -> id, or (id, outputs). Given only the id, `read` is asked for the outputs."""
     read: ReadHandler | None = None
-    """(call, id, state so far) -> outputs; None when the resource is gone. On import the state so far is empty.
-    Without it the state never changes by itself, and import is refused."""
+    """(call, id, state so far) -> outputs; None when the resource is gone. On import the state so far is empty, and
+    `id` among the outputs says what the id is from now on. Without it the state never changes by itself, and import
+    is refused."""
     update: UpdateHandler | None = None
     """(call, id, old state, new inputs with defaults, names of changed inputs) -> outputs, or None: `read` is asked.
     Without it every change replaces."""
