@@ -1,7 +1,9 @@
 """`python -m lab.api --port N`: serve the AWS API until SIGTERM or SIGINT. Keeps no state on disk."""
 
 import argparse
+import os
 import signal
+import socket
 import sys
 
 from lab import settings
@@ -15,18 +17,21 @@ def main() -> int:
     parser.add_argument("--rules", action="store_true", help="print AWS's rules that the lab adds to moto, and exit")
     arguments = parser.parse_args()
 
-    from lab.api.server import serve  # noqa: PLC0415 - moto takes a second to import; --help should not
-
     if arguments.rules:
-        from lab.api.rules import listing  # noqa: PLC0415
+        from lab.api.rules import listing  # noqa: PLC0415 - moto takes a second to import; --help should not
 
         sys.stdout.write(listing())
         return 0
     try:
-        server = serve(arguments.host, arguments.port)
-    except (OSError, SystemExit) as error:
-        sys.stderr.write(f"cannot listen on {arguments.host}:{arguments.port}: {error}; choose another --port\n")
+        # Before moto is there: a busy port is said at once, and early callers wait instead of being turned away.
+        listener = socket.create_server((arguments.host, arguments.port), backlog=128)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        sys.stderr.write(f"cannot listen on {arguments.host}:{arguments.port}: {reason}; choose another --port\n")
         return 1
+    from lab.api.server import serve  # noqa: PLC0415
+
+    server = serve(listener)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     sys.stdout.write(f"AWS API on http://{arguments.host}:{server.port}\n")

@@ -1,6 +1,7 @@
 """boto3 clients for the lab's own use: its endpoint, its administrator, short timeouts."""
 
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import boto3
@@ -37,10 +38,17 @@ def client(service: str, region: str, endpoint_url: str = settings.API_URL) -> A
     return _client(service, region, endpoint_url)
 
 
+# One session: its loader keeps EC2's model, which takes a third of a second to read. Making clients is not thread-safe.
+_lock = Lock()
+
+
+@lru_cache(maxsize=1)
+def _session() -> boto3.session.Session:
+    return boto3.session.Session(aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY)
+
+
 @lru_cache(maxsize=64)
 def _client(service: str, region: str, endpoint_url: str) -> Any:
-    session = boto3.session.Session(
-        aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=region
-    )
-    factory: Any = session.client
-    return factory(service, endpoint_url=endpoint_url, config=_CONFIG)
+    factory: Any = _session().client
+    with _lock:
+        return factory(service, region_name=region, endpoint_url=endpoint_url, config=_CONFIG)

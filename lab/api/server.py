@@ -6,6 +6,7 @@
 """
 
 import json
+import socket
 import sys
 import time
 import traceback
@@ -147,10 +148,12 @@ def _log(call: RecordedCall) -> None:
     print(line, flush=True)
 
 
-def serve(host: str, port: int) -> BaseWSGIServer:
-    """Return a listening server with the corrected services; port 0 takes a free one (`server.port`).
+def serve(listener: socket.socket) -> BaseWSGIServer:
+    """Return a server of the corrected services on a listening socket, which it takes over.
 
-    Raises OSError when the port is busy, IncompatibleMotoError when moto is not the version the corrections are for.
+    Raises IncompatibleMotoError when moto is not the version that the corrections are for.
     """
     install()
-    return make_server(host, port, application, threaded=True, request_handler=_Handler)
+    host, port = listener.getsockname()[:2]
+    with listener:
+        return make_server(host, port, application, threaded=True, request_handler=_Handler, fd=listener.fileno())

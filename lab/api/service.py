@@ -31,6 +31,7 @@ from lab.api import (
     images,
     instances,
     interfaces,
+    key_pairs,
     launch,
     lifecycle,
     public_parameters,
@@ -42,7 +43,17 @@ from lab.api import (
 from lab.api.errors import in_aws_words
 from lab.api.state import LOCK
 
-CHECKING_MODULES: Final = (addresses, dependencies, interfaces, launch, lifecycle, routes, security_groups, subnets)
+CHECKING_MODULES: Final = (
+    addresses,
+    dependencies,
+    interfaces,
+    key_pairs,
+    launch,
+    lifecycle,
+    routes,
+    security_groups,
+    subnets,
+)
 """Importing these declares the checks."""
 
 MODELS: Final[tuple[tuple[Any, str, type], ...]] = (

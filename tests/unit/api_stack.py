@@ -1,6 +1,7 @@
 """Helpers of the API tests: one served API per test module, and the product's stack built with plain boto3."""
 
 import json
+import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -29,8 +30,8 @@ def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
     from lab.api.server import serve  # noqa: PLC0415 - moto takes a second to import
     from lab.api.service import forget_everything  # noqa: PLC0415
 
-    server = serve("127.0.0.1", 0)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    server = serve(socket.create_server(("127.0.0.1", 0)))
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(state, "TRANSITION_SECONDS", transition_seconds)

@@ -94,4 +94,4 @@ def test_reserved_parameter_names_are_refused(api: str) -> None:
 
 def test_instance_types_are_described(api: str) -> None:
     [found] = client("ec2", "ap-southeast-2", api).describe_instance_types(InstanceTypes=["t3.nano"])["InstanceTypes"]
-    assert found["ProcessorInfo"]["SupportedArchitectures"] == ["x86_64"]  # type: ignore[typeddict-item]
+    assert found["ProcessorInfo"]["SupportedArchitectures"] == ["x86_64"]

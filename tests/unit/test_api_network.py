@@ -163,7 +163,7 @@ def test_an_association_moves_unless_it_may_not(site: Site) -> None:
     third = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
     move = {"AllocationId": eip, "NetworkInterfaceId": third}
     assert error_code(ec2.associate_address, AllowReassociation=False, **move) == "Resource.AlreadyAssociated"
-    ec2.associate_address(**move)
+    ec2.associate_address(AllocationId=eip, NetworkInterfaceId=third)
     [address] = ec2.describe_addresses(AllocationIds=[eip])["Addresses"]
     assert address["NetworkInterfaceId"] == third
     [left] = ec2.describe_network_interfaces(NetworkInterfaceIds=[other])["NetworkInterfaces"]

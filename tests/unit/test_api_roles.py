@@ -16,6 +16,7 @@ from lab.api.client import client
 from tests.unit.api_stack import TRUST_EC2, Site, error_code, error_message, served_api, uk
 
 REGION = "eu-west-2"
+SESSION = boto3.session.Session()
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +42,15 @@ def credentials(site: Site) -> dict[str, str]:
 
 
 def as_role(api: str, credentials: dict[str, str], service: str) -> Any:
-    session = boto3.session.Session(
+    factory: Any = SESSION.client
+    return factory(
+        service,
+        region_name=REGION,
+        endpoint_url=api,
         aws_access_key_id=credentials["AccessKeyId"],
         aws_secret_access_key=credentials["SecretAccessKey"],
         aws_session_token=credentials["SessionToken"],
-        region_name=REGION,
     )
-    factory: Any = session.client
-    return factory(service, endpoint_url=api)
 
 
 def test_the_role_reads_its_own_secret(api: str, credentials: dict[str, str], site: Site) -> None:

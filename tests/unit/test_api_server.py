@@ -10,8 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.ec2.models import EC2Backend
-from moto.ec2.models.elastic_ip_addresses import ElasticAddress
+from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
 
 from lab.api import corrections
 from lab.api.client import client
@@ -42,7 +41,7 @@ def test_a_change_wakes_the_waiting_data_plane(api: str) -> None:
     ec2.describe_vpcs()
     assert not answers, "reading is no change"
     called = time.monotonic()
-    ec2.create_tags(Resources=["vpc-12345678"], Tags=[{"Key": "Name", "Value": "x"}])
+    ec2.create_internet_gateway()
     thread.join(timeout=5)
     [(answered, answer)] = answers
     assert answered - called < 1
@@ -99,8 +98,8 @@ def test_a_call_without_credentials_is_refused(api: str) -> None:
 def test_an_unknown_service_or_action_is_named(api: str) -> None:
     session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-2")  # noqa: S106
     factory: Any = session.client
-    sqs = factory("rds", endpoint_url=api)
-    assert error_code(sqs.describe_db_instances) == "UnknownService"
+    rds = factory("rds", endpoint_url=api)
+    assert error_code(rds.describe_db_instances) == "UnknownService"
     ec2 = client("ec2", "eu-west-2", api)
     assert error_code(ec2.create_vpn_concentrator, Type="ipsec.1") == "UnsupportedOperation"
 
@@ -139,20 +138,20 @@ def test_every_rule_has_a_sentence_and_a_source() -> None:
 
 
 def test_a_correction_that_does_not_fit_moto_is_refused() -> None:
-    class WrongShape(EC2Backend):
+    class WrongShape(ElasticAddressBackend):
         @corrects("A rule.", "page.html")
         def release_address(self, address: str) -> None:  # type: ignore[override]
             raise NotImplementedError(address)
 
-    class NothingToCorrect(ElasticAddress):
+    class NothingToCorrect(ElasticAddressBackend):
         @corrects("A rule.", "page.html")
         def no_such_method(self) -> None:
             raise NotImplementedError
 
     with pytest.raises(IncompatibleMotoError, match="release_address"):
-        verify(WrongShape, EC2Backend)
+        verify(WrongShape, ElasticAddressBackend)
     with pytest.raises(IncompatibleMotoError, match="no_such_method"):
-        verify(NothingToCorrect, ElasticAddress)
+        verify(NothingToCorrect, ElasticAddressBackend)
 
 
 def test_another_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
