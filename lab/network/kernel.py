@@ -83,10 +83,11 @@ class _Reconciliation:
 
     def __init__(self, plan: model.Namespace) -> None:
         self.plan = plan
-        self.owns_all = plan.name is not None
+        self.is_root = plan.name is None
+        self.owns_all = not plan.is_shared
 
     def run(self) -> None:
-        if self.owns_all:
+        if not self.is_root:
             sysctls = _NAMESPACE_SYSCTLS | (_ROUTER_SYSCTLS if self.plan.is_router else {})
             for key, value in sysctls.items():
                 _set_sysctl(key, value)
@@ -109,7 +110,7 @@ class _Reconciliation:
                 self._say(f"delete link {name}")
                 with _ignoring(errno.ENODEV):
                     self.ip.link("del", index=present[name]["index"])
-        if self.owns_all and not present["lo"]["flags"] & _IFF_UP:
+        if not self.is_root and not present["lo"]["flags"] & _IFF_UP:
             self.ip.link("set", index=present["lo"]["index"], state="up")
         for link in self.plan.links:
             current = present.get(link.name)
@@ -137,11 +138,14 @@ class _Reconciliation:
 
     def _set_link(self, current: Any, link: model.Link) -> None:
         index = current["index"]
-        if self.owns_all and self.plan.is_router:
+        if self.plan.is_router:
+            # Again for each link: one that was made from its other end may be older than the namespace's defaults.
+            _set_sysctl(f"net/ipv4/conf/{link.name}/rp_filter", "0")
+            _set_sysctl(f"net/ipv4/conf/{link.name}/send_redirects", "0")
             _set_sysctl(f"net/ipv4/conf/{link.name}/proxy_arp", "1")
             # The kernel answers for others after a random time of up to 0.8 s, meant for real networks (arp(7)).
             _set_sysctl(f"net/ipv4/neigh/{link.name}/proxy_delay", "0")
-        if not self.owns_all:
+        if self.is_root:
             _set_sysctl(f"net/ipv6/conf/{link.name}/disable_ipv6", "1")
         if link.mac_address and current.get_attr("IFLA_ADDRESS") != link.mac_address:
             self.ip.link("set", index=index, address=link.mac_address)

@@ -63,13 +63,12 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Namespace:
-    """Everything in one network namespace.
-
-    The root namespace (`name` None) belongs to the host: only what hangs on the links listed here is ever touched.
-    """
+    """Everything in one network namespace; `name` None is the root namespace."""
 
     name: str | None
     is_router: bool = False
+    is_shared: bool = False
+    """Somebody else lives here too (the host, an instance): only what hangs on the links listed here is touched."""
     links: tuple[Link, ...] = ()
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()

@@ -91,6 +91,7 @@ def _root() -> model.Namespace:
     via = settings.ADMINISTRATOR_GATEWAY
     return model.Namespace(
         name=None,
+        is_shared=True,
         links=(model.veth(link, mtu=settings.EXTERNAL_MTU, to=settings.INTERNET_NAMESPACE, peer_name=ADMINISTRATOR),),
         addresses=(model.Address(interface=link, address=_single(settings.ADMINISTRATOR)),),
         routes=(
@@ -239,6 +240,7 @@ def _host(vpc: Vpc, attachments: Iterable[_Attachment]) -> model.Namespace:
             routes.append(model.Route(destination=_DEFAULT_ROUTE, interface=link, gateway=_router(subnet).ip))
     return model.Namespace(
         name=name,
+        is_shared=True,
         links=tuple(links),
         addresses=tuple(addresses),
         routes=tuple(routes),

@@ -102,7 +102,8 @@ def _input(attached: Sequence[NetworkInterface], ports: Mapping[str, str]) -> li
     return [
         *rules,
         f"iifname {_quoted(UPLINK)} {_drop('router_service')}",
-        "udp dport { 53, 67 } accept",
+        # 68: the DHCP server's own broadcasts come back to it.
+        "udp dport { 53, 67, 68 } accept",
         "tcp dport 53 accept",
         f"ip daddr {METADATA_ADDRESS} tcp dport 80 accept",
         "ct state established,related accept",

@@ -16,6 +16,8 @@ from lab.network.sockets import call_in
 
 _log = logging.getLogger("lab.network")
 
+_NFT = "nft"
+
 # linux/netfilter/nf_conntrack_common.h
 _SOURCE_TRANSLATED = 1 << 4
 _DESTINATION_TRANSLATED = 1 << 5
@@ -29,7 +31,7 @@ def directory() -> Path:
 def load_ruleset(plan: model.Namespace) -> None:
     """Replace the namespace's rules in one transaction. Raises NetworkError with nft's own message."""
     result = subprocess.run(
-        ["ip", "netns", "exec", str(plan.name), "nft", "-f", "-"],
+        ["ip", "netns", "exec", str(plan.name), _NFT, "-f", "-"],
         input=plan.ruleset,
         text=True,
         capture_output=True,

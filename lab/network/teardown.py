@@ -12,9 +12,9 @@ def remove() -> list[str]:
     for process in processes.names(names.PROCESS_PREFIX):
         processes.stop(process)
         removed.append(f"process {process}")
+    removed += [f"interface {link}" for link in kernel.delete_links(None, [names.administrator_link()])]
     for name in sorted(namespaces.present()):
         namespaces.remove(name)
         removed.append(f"namespace {name}")
-    removed += [f"interface {link}" for link in kernel.delete_links(None, [names.administrator_link()])]
     shutil.rmtree(services.directory(), ignore_errors=True)
     return removed
