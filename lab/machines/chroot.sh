@@ -25,5 +25,5 @@ ln -s /proc/self/fd dev/fd
 ln -s /proc/self/fd/0 dev/stdin
 ln -s /proc/self/fd/1 dev/stdout
 ln -s /proc/self/fd/2 dev/stderr
-[ -z "$files" ] || cp -R --preserve=mode "$files/." .
+[ -z "$files" ] || cp -R --preserve=mode --remove-destination "$files/." .
 exec chroot . "$@"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from lab import settings
 from lab.machines import build, mirror, mounts, recipe, releases
-from lab.machines.authority import ca_certificate_pem
 from lab.machines.build import ImageError, Progress
 from lab.machines.releases import Release
+from lab.network.certificates import ca_certificate_pem
 
 _FREE_BYTES = 3 * 1024**3
 _SHAPED_BY = (build, mirror, recipe)
@@ -58,7 +58,7 @@ class GuestImage:
 def image_of(release: str) -> GuestImage:
     """Return where the image of `release` (e.g. `debian-13`) is, or will be once `ensure_image` has built it."""
     found = releases.find(release)
-    digest = hashlib.sha256(f"{found}{ca_certificate_pem()}{_recipe_syntax()}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{recipe.files(found, ca_certificate_pem().decode())}{_recipe_syntax()}".encode()).hexdigest()
     directory = settings.CACHE / "guest" / f"{found.codename}-{digest[:12]}"
     return GuestImage(release=found, directory=directory)
 
@@ -127,7 +127,7 @@ def _build(image: GuestImage, progress: Progress) -> None:
     tell(f"installing {len(recipe.PACKAGES) + 1} packages and what they need; log in {log}")
     build.install_root(release, work.root, building / "packages", log)
     tell("packages are installed, writing configuration and disk")
-    build.customise_root(release, work.root, ca_certificate_pem(), log)
+    build.customise_root(release, work.root, ca_certificate_pem().decode(), log)
     build.make_disk(work.root, work.disk, log)
     build.copy_kernel(work.root, building)
     count = build.make_mirror(release, building / "packages", image.mirror)

@@ -1,0 +1,104 @@
+"""A cheap host: an instance without user data is a namespace with sshd, over the guest image's files."""
+
+import logging
+import shutil
+import time
+from pathlib import Path
+
+from lab import processes
+from lab.machines import mounts
+from lab.machines.image import GuestImage
+from lab.machines.metadata import tree
+from lab.machines.metadata.tree import Subject
+from lab.machines.record import Machine
+from lab.network import names
+
+_log = logging.getLogger("lab.machines")
+
+_CHROOT_SCRIPT = Path(__file__).with_name("chroot.sh")
+_USER_SCRIPT = """\
+set -eu
+hostname "$1"
+sed -i '/127.0.1.1/d' /etc/hosts
+echo "127.0.1.1 $2 $1" >>/etc/hosts
+id admin >/dev/null 2>&1 || useradd --create-home --shell /bin/bash --groups sudo admin
+install -d -m 0700 -o admin -g admin /home/admin/.ssh
+install -m 0600 -o admin -g admin /etc/ssh/lab_authorized_keys /home/admin/.ssh/authorized_keys
+[ -e /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -t ed25519 -N '' -C "root@$1" -f /etc/ssh/ssh_host_ed25519_key
+exec /usr/sbin/sshd -D -e -o HostKey=/etc/ssh/ssh_host_ed25519_key
+"""
+
+
+def start(machine: Machine, subject: Subject, image: GuestImage) -> Machine:
+    """Start its sshd in namespaces of its own; the files it wrote before are still there. Return the new record."""
+    machine.directory.mkdir(parents=True, exist_ok=True)
+    files = machine.directory / "files"
+    _write_files(files, subject)
+    started = machine.with_changes(started_at=time.time(), reboots=subject.instance.reboots)
+    short, full = tree.short_name(subject), tree.private_name(subject)
+    isolated = ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
+    inside = ["sh", "-c", _USER_SCRIPT, "sh", short, full]
+    processes.start(
+        machine.process_name,
+        [*isolated, str(_CHROOT_SCRIPT), str(image.root), str(machine.directory / "store"), str(files), *inside],
+        log=machine.console,
+        namespace=machine.namespace,
+        environment={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+    )
+    _log.info("%s (%s): started as a host", machine.name, machine.id)
+    return started
+
+
+def stop(machine: Machine) -> None:
+    """End all its processes; its files stay."""
+    processes.stop(machine.process_name)
+    _log.info("%s (%s): stopped", machine.name, machine.id)
+
+
+def remove(machine: Machine) -> None:
+    """End all its processes and delete its files."""
+    processes.stop(machine.process_name)
+    mounts.remove_tree(machine.directory)
+    _log.info("%s (%s): removed", machine.name, machine.id)
+
+
+def first_process(machine: Machine) -> int | None:
+    """Return the pid, on this machine, of the host's process 1; None while it does not run."""
+    process = machine.process
+    children = process.children() if process else []
+    return children[0].pid if children else None
+
+
+def enter(pid: int) -> list[str]:
+    """Return the command prefix that runs a command among the host's processes, files and network."""
+    return [
+        "nsenter",
+        f"--target={pid}",
+        "--mount",
+        "--uts",
+        "--ipc",
+        "--pid",
+        "--net",
+        "--root",
+        "--wd",
+        "env",
+        "-i",
+        "HOME=/root",
+        "LANG=C.UTF-8",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ]
+
+
+def _write_files(files: Path, subject: Subject) -> None:
+    shutil.rmtree(files, ignore_errors=True)
+    keys = files / "etc/ssh/lab_authorized_keys"
+    keys.parent.mkdir(parents=True)
+    keys.write_text((subject.instance.ssh_public_key or "").strip() + "\n")
+    sudoers = files / "etc/sudoers.d/90-admin"
+    sudoers.parent.mkdir(parents=True)
+    sudoers.write_text("admin ALL=(ALL) NOPASSWD:ALL\n")
+    sudoers.chmod(0o440)
+    # What `ip netns exec` gives a process in this namespace.
+    resolv_conf = Path("/etc/netns") / names.host_namespace(subject.instance.id) / "resolv.conf"
+    if resolv_conf.exists():
+        shutil.copyfile(resolv_conf, files / "etc/resolv.conf")

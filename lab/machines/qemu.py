@@ -1,0 +1,102 @@
+"""An instance's hardware -> the command line of qemu-system-x86_64(1). Pure."""
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import settings
+from lab.machines.accelerator import Accelerator
+
+MEMORY_MIB = 512
+
+# Nitro names the first interface ens5: PCI slot 5 of a machine whose firmware names its slots, as `pc` does.
+_DISK_SLOT, _NETWORK_SLOT, _RANDOM_SLOT, _SERIAL_SLOT = "0x4", "0x5", "0x6", "0x7"
+
+_KERNEL_ARGUMENTS = (
+    "root=/dev/vda",
+    "rw",
+    "console=ttyS0",
+    # Every one of these costs seconds of emulation and protects nothing here.
+    "mitigations=off",
+    "audit=0",
+    "apparmor=0",
+    "loglevel=4",
+)
+
+# An emulated processor takes no more than a disk that never syncs and translated code that is kept.
+_ACCELERATION = {"kvm": "kvm", "tcg": "tcg,thread=multi,tb-size=512"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """What a machine is made of."""
+
+    instance_id: str
+    instance_type: str
+    mac_address: str
+    tap: str
+    """Name of its persistent tap in the namespace in which QEMU runs."""
+    kernel: Path
+    initrd: Path
+    disk: Path
+    """qcow2."""
+    console: Path
+    """Appended to."""
+    qmp_socket: Path
+    agent_socket: Path
+    accelerator: Accelerator
+
+
+def command(hardware: Hardware) -> list[str]:
+    """Return the command."""
+    return [
+        *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"),
+        *("-M", "pc", "-accel", _ACCELERATION[hardware.accelerator], "-cpu", "max"),
+        *("-smp", "1", "-m", str(MEMORY_MIB), "-rtc", "base=utc"),
+        # A guest that powers itself off leaves QEMU there to say so; one that reboots just reboots.
+        *("-action", "shutdown=pause,reboot=reset"),
+        *("-kernel", str(hardware.kernel), "-initrd", str(hardware.initrd), "-append", " ".join(_KERNEL_ARGUMENTS)),
+        *_identity(hardware),
+        *("-blockdev", f"driver=file,node-name=file,filename={_escaped(hardware.disk)},cache.no-flush=on"),
+        *("-blockdev", "driver=qcow2,node-name=disk,file=file,discard=unmap,cache.no-flush=on"),
+        *("-device", f"virtio-blk-pci,drive=disk,addr={_DISK_SLOT}"),
+        *("-netdev", f"tap,id=network,ifname={hardware.tap},script=no,downscript=no"),
+        *(
+            "-device",
+            f"virtio-net-pci,netdev=network,mac={hardware.mac_address},addr={_NETWORK_SLOT},romfile="
+            f",host_mtu={settings.INTERNAL_MTU}",
+        ),
+        *("-object", "rng-random,id=random,filename=/dev/urandom"),
+        *("-device", f"virtio-rng-pci,rng=random,addr={_RANDOM_SLOT}"),
+        *("-chardev", f"file,id=console,path={_escaped(hardware.console)},append=on", "-serial", "chardev:console"),
+        *("-chardev", f"socket,id=agent,path={_escaped(hardware.agent_socket)},server=on,wait=off"),
+        *("-device", f"virtio-serial-pci,addr={_SERIAL_SLOT}"),
+        *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
+        *("-qmp", f"unix:{_escaped(hardware.qmp_socket)},server=on,wait=off"),
+    ]
+
+
+def system_uuid(instance_id: str) -> str:
+    """Return the machine's SMBIOS UUID: always the same for an instance, and beginning with `ec2`.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html
+    """
+    return "ec2" + str(uuid.uuid5(uuid.NAMESPACE_OID, instance_id))[3:]
+
+
+def _identity(hardware: Hardware) -> list[str]:
+    number = system_uuid(hardware.instance_id)
+    system = f"type=1,manufacturer=Amazon EC2,product={hardware.instance_type},uuid={number},serial={number}"
+    return [
+        "-smbios",
+        "type=0,vendor=Amazon EC2,version=1.0",
+        "-smbios",
+        system,
+        "-smbios",
+        f"type=2,manufacturer=Amazon EC2,asset={hardware.instance_id}",
+    ]
+
+
+def _escaped(path: Path) -> str:
+    # QEMU's option syntax doubles a comma.
+    return str(path).replace(",", ",,")

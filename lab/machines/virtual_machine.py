@@ -1,0 +1,134 @@
+"""One virtual machine: QEMU on a tap, with a disk that lives as long as the instance."""
+
+import logging
+import subprocess
+import time
+from dataclasses import dataclass
+
+import psutil
+
+from lab import processes, settings
+from lab.machines import accelerator, channel, mounts, qemu
+from lab.machines.image import GuestImage
+from lab.machines.record import Machine
+from lab.network import names
+from lab.world import Instance, NetworkInterface
+
+_log = logging.getLogger("lab.machines")
+
+_POWER_DOWN_SECONDS = 15.0
+# sun_path of unix(7), less the final zero: QEMU binds its sockets by their path.
+_SOCKET_PATH_LENGTH = 107
+
+
+class MachineError(Exception):
+    """A machine cannot be started; the message says why."""
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a virtual machine is started from."""
+
+    instance: Instance
+    interface: NetworkInterface
+    image: GuestImage
+
+
+def start(machine: Machine, boot: Boot) -> Machine:
+    """Start QEMU; the disk is made at the first start and kept for the next ones. Return the new record."""
+    if len(str(machine.agent_socket).encode()) > _SOCKET_PATH_LENGTH:
+        raise MachineError(
+            f"the path {machine.agent_socket} is longer than a socket's may be ({_SOCKET_PATH_LENGTH} bytes); "
+            "put the checkout into a directory with a shorter path"
+        )
+    machine.directory.mkdir(parents=True, exist_ok=True)
+    disk = machine.directory / "disk.qcow2"
+    if not disk.exists():
+        _make_disk(machine, boot.image)
+    machine.console.parent.mkdir(parents=True, exist_ok=True)
+    hardware = qemu.Hardware(
+        instance_id=machine.id,
+        instance_type=boot.instance.instance_type,
+        mac_address=boot.interface.mac_address,
+        tap=names.tap(boot.interface.id),
+        kernel=boot.image.kernel,
+        initrd=boot.image.initrd,
+        disk=disk,
+        console=machine.console,
+        qmp_socket=machine.qmp_socket,
+        agent_socket=machine.agent_socket,
+        accelerator=accelerator.choose(boot.image),
+    )
+    offset = machine.console.stat().st_size if machine.console.exists() else 0
+    started = machine.with_changes(started_at=time.time(), console_offset=offset, reboots=boot.instance.reboots)
+    processes.start(
+        machine.process_name,
+        qemu.command(hardware),
+        log=settings.LOGS / "machines" / f"{machine.id}.qemu.log",
+        namespace=machine.namespace,
+    )
+    _log.info("%s (%s): started with %s", machine.name, machine.id, hardware.accelerator)
+    return started
+
+
+def stop(machine: Machine) -> None:
+    """Press the power button, wait at most 15 s, then cut the power. The disk stays."""
+    process = machine.process
+    if process is None:
+        return
+    try:
+        with channel.monitor(machine.qmp_socket) as monitor:
+            monitor.command("system_powerdown")
+        _wait_for_power_off(machine, process)
+    except (OSError, channel.ChannelError) as error:
+        _log.warning("%s (%s): no orderly power-down: %s", machine.name, machine.id, error)
+    processes.stop(machine.process_name)
+    _log.info("%s (%s): stopped", machine.name, machine.id)
+
+
+def reboot(machine: Machine, reboots: int) -> Machine:
+    """Reset the machine, as RebootInstances does in the end; the console log goes on. Return the new record."""
+    with channel.monitor(machine.qmp_socket) as monitor:
+        monitor.command("system_reset")
+    _log.info("%s (%s): rebooted", machine.name, machine.id)
+    offset = machine.console.stat().st_size
+    return machine.with_changes(reboots=reboots, started_at=time.time(), console_offset=offset)
+
+
+def remove(machine: Machine) -> None:
+    """Cut the power and delete the disk and everything else but the logs."""
+    processes.stop(machine.process_name)
+    mounts.remove_tree(machine.directory)
+    _log.info("%s (%s): removed", machine.name, machine.id)
+
+
+def is_powered_off(machine: Machine) -> bool:
+    """Say whether the guest has powered itself off; QEMU then waits, paused."""
+    try:
+        with channel.monitor(machine.qmp_socket, timeout=2.0) as monitor:
+            return bool(monitor.command("query-status")["status"] == "shutdown")
+    except (OSError, channel.ChannelError):
+        return False
+
+
+def _wait_for_power_off(machine: Machine, process: psutil.Process) -> None:
+    deadline = time.monotonic() + _POWER_DOWN_SECONDS
+    while process.is_running() and not is_powered_off(machine):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the guest did not power off within {_POWER_DOWN_SECONDS:.0f} s")
+        time.sleep(0.2)
+
+
+def _make_disk(machine: Machine, image: GuestImage) -> None:
+    disk = machine.directory / "disk.qcow2"
+    new = machine.directory / "disk.new"
+    new.unlink(missing_ok=True)
+    made = subprocess.run(
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image.disk), str(new)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        raise MachineError(f"qemu-img cannot make {disk}: {made.stderr.strip()}")
+    new.rename(disk)
