@@ -194,14 +194,15 @@ class Provider(wire.Provider):
         """Stop all waiting."""
         self._cancelled.set()
 
-    def _resource(self, token: str) -> Resource:
+    def _resource(self, qualified_type: str) -> Resource:
+        token = _token(qualified_type)
         if token not in self._resources:
             raise UnsupportedError(_unsupported("resource type", token, self._resources))
         return self._resources[token]
 
-    def _call(self, token: str, name: str, timeout: float, urn: str = "") -> Call:
+    def _call(self, qualified_type: str, name: str, timeout: float, urn: str = "") -> Call:
         log = partial(self._log.write, urn) if self._log else _unheard
-        return Call(token, name, self._configuration, timeout, self._cancelled, log=log)
+        return Call(_token(qualified_type), name, self._configuration, timeout, self._cancelled, log=log)
 
     def _planned(
         self, resource: Resource, call: Call, inputs: Properties, state: Properties, unknown: Collection[str]
@@ -214,6 +215,11 @@ class Provider(wire.Provider):
 
     async def _run(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+def _token(qualified_type: str) -> str:
+    """Return a type without those of its parents: the SDK's requests carry a URN's whole `parent$child`."""
+    return qualified_type.rpartition("$")[2]
 
 
 def _unheard(_severity: Severity, _line: str) -> None:
