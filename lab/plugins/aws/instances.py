@@ -58,7 +58,7 @@ _VOLUME = {
 
 def _named(properties: Properties | None, names: dict[str, str]) -> dict[str, Any]:
     given = properties or {}
-    return {name: given[key] for key, name in names.items() if given.get(key) not in {None, ""}}
+    return {name: given[key] for key, name in names.items() if given.get(key) is not None and given[key] != ""}
 
 
 def _launch_arguments(api: Any, inputs: Properties) -> dict[str, Any]:
