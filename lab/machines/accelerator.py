@@ -17,7 +17,6 @@ Accelerator = Literal["kvm", "tcg"]
 _DEVICE = Path("/dev/kvm")
 _DEADLINE_SECONDS = 8.0
 _USERSPACE = b"LAB-USERSPACE"
-_CACHE = settings.CACHE / "accelerator.json"
 
 
 def choose(image: GuestImage) -> Accelerator:
@@ -27,16 +26,16 @@ def choose(image: GuestImage) -> Accelerator:
     """
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         return "tcg"
-    host = _host_fingerprint()
+    cache, host = settings.CACHE / "accelerator.json", _host_fingerprint()
     try:
-        cached = json.loads(_CACHE.read_text())
+        cached = json.loads(cache.read_text())
         if cached["host"] == host:
             return "kvm" if cached["kvm"] else "tcg"
     except (FileNotFoundError, ValueError, KeyError):
         pass
     works = reaches_userspace(image, "kvm", deadline=_DEADLINE_SECONDS)
-    _CACHE.parent.mkdir(parents=True, exist_ok=True)
-    _CACHE.write_text(json.dumps({"host": host, "kvm": works}))
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache.write_text(json.dumps({"host": host, "kvm": works}))
     return "kvm" if works else "tcg"
 
 

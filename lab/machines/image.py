@@ -58,7 +58,8 @@ class GuestImage:
 def image_of(release: str) -> GuestImage:
     """Return where the image of `release` (e.g. `debian-13`) is, or will be once `ensure_image` has built it."""
     found = releases.find(release)
-    digest = hashlib.sha256(f"{recipe.files(found, ca_certificate_pem().decode())}{_recipe_syntax()}".encode()).hexdigest()
+    written = recipe.files(found, ca_certificate_pem().decode())
+    digest = hashlib.sha256(f"{written}{_recipe_syntax()}".encode()).hexdigest()
     directory = settings.CACHE / "guest" / f"{found.codename}-{digest[:12]}"
     return GuestImage(release=found, directory=directory)
 

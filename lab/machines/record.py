@@ -13,7 +13,10 @@ from lab import processes, settings
 
 Kind = Literal["virtual-machine", "host"]
 
-MACHINES = settings.RUN / "machines"
+
+def directory() -> Path:
+    """Return where the machines' own directories are."""
+    return settings.RUN / "machines"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,7 @@ class Machine:
     @property
     def directory(self) -> Path:
         """Its disk, sockets and record."""
-        return MACHINES / self.id
+        return directory() / self.id
 
     @property
     def process_name(self) -> str:
@@ -86,14 +89,14 @@ def process_name(kind: Kind, instance_id: str) -> str:
 def load(instance_id: str) -> Machine | None:
     """Return the record of that instance's machine, or None."""
     try:
-        return Machine(**json.loads((MACHINES / instance_id / "machine.json").read_text()))
+        return Machine(**json.loads((directory() / instance_id / "machine.json").read_text()))
     except FileNotFoundError:
         return None
 
 
 def load_all() -> Iterator[Machine]:
     """Yield all recorded machines, sorted by id."""
-    for path in sorted(MACHINES.glob("*/machine.json")):
+    for path in sorted(directory().glob("*/machine.json")):
         if machine := load(path.parent.name):
             yield machine
 

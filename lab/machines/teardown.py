@@ -16,7 +16,7 @@ def remove() -> list[str]:
         # Nobody will look at their disks again: no time is given for an orderly end.
         processes.stop(name, timeout=2.0)
         removed.append(f"machine {name}")
-    if record.MACHINES.exists():
-        mounts.remove_tree(record.MACHINES)
+    if record.directory().exists():
+        mounts.remove_tree(record.directory())
         removed.append("disks of machines")
     return removed

@@ -20,6 +20,9 @@ from lab.machines.metadata.tree import Subject
 ADDRESS = "169.254.169.254"
 PORT = 80
 
+_POLL_SECONDS = 0.05
+"""How soon a server notices that it is to end."""
+
 _TOKEN = "X-aws-ec2-metadata-token"  # noqa: S105 - the name of a header
 _LIFETIME = "X-aws-ec2-metadata-token-ttl-seconds"
 _log = logging.getLogger("lab.metadata")
@@ -40,7 +43,7 @@ class MetadataServer(ThreadingHTTPServer):
         self.socket = listener
         # HTTPServer looks the name up in the DNS when it binds; nobody may wait for that.
         self.server_name, self.server_port = listener.getsockname()
-        self._thread = threading.Thread(target=self.serve_forever, name="metadata", daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_SECONDS,), name="metadata", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
