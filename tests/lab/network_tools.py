@@ -8,9 +8,11 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
 
 from lab.network.sockets import call_in
@@ -155,3 +157,89 @@ def _options(data: bytes) -> dict[int, bytes]:
         options[data[0]] = data[2 : 2 + data[1]]
         data = data[2 + data[1] :]
     return options
+
+
+@contextmanager
+def udp_echo(namespace: str, address: str, port: int = 0) -> Iterator[int]:
+    """Answer every datagram to `address` with that address."""
+    server = call_in(namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    server.bind((address, port))
+    server.settimeout(0.1)
+    done = threading.Event()
+
+    def serve() -> None:
+        while not done.is_set():
+            try:
+                _, client = server.recvfrom(100)
+            except TimeoutError:
+                continue
+            server.sendto(address.encode(), client)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        done.set()
+        thread.join()
+        server.close()
+
+
+def udp_client(namespace: str | None, address: str, port: int) -> socket.socket:
+    """Return a socket of the namespace (None: the host) that sends to one address."""
+
+    def make() -> socket.socket:
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    client = call_in(namespace, make) if namespace else make()
+    client.connect((address, port))
+    client.settimeout(0.5)
+    return client
+
+
+def answer(client: socket.socket) -> str | None:
+    """Ask an echo server who it is; None when it does not say within half a second."""
+    client.send(b"who are you?")
+    try:
+        return client.recv(100).decode()
+    except TimeoutError:
+        return None
+
+
+def answers(client: socket.socket) -> bool:
+    """Say whether the echo server answers."""
+    return answer(client) is not None
+
+
+def resolve(namespace: str, name: str) -> str | None:
+    """Ask the namespace's resolver for an IPv4 address; None when it knows none."""
+    command = ["ip", "netns", "exec", namespace, "getent", "ahostsv4", name]
+    for _ in range(20):
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode in (0, 2):
+            return result.stdout.split()[0] if result.stdout else None
+    raise AssertionError(result)
+
+
+def wait_for_dhcp(namespace: str) -> None:
+    """Wait until the server has its socket: it was started a moment ago."""
+    deadline = time.monotonic() + 5
+    while ":0043 " not in call_in(namespace, lambda: Path("/proc/thread-self/net/udp").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def fetch(server: str, path: str, **headers: str) -> tuple[int, HTTPMessage, bytes]:
+    """GET from a server by http; return status, headers and body."""
+    connection = HTTPConnection(server, timeout=5)
+    connection.request("GET", path, headers=headers)
+    with closing(connection), connection.getresponse() as response:
+        return response.status, response.headers, response.read()
+
+
+def answer_once(api: socket.socket) -> None:
+    """Answer one request with itself."""
+    connection, _ = api.accept()
+    with connection:
+        request = connection.recv(2000)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(request) + request)

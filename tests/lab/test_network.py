@@ -13,9 +13,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from http.client import HTTPConnection, HTTPMessage
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -27,7 +26,23 @@ from lab.network.certificates import ca_certificate_pem
 from lab.network.internet import InternetServices
 from lab.network.sockets import call_in, listen
 from lab.world import World
-from tests.lab.network_tools import capture, dhcp_offer, drops, forward, open_device, ping, tunnel
+from tests.lab.network_tools import (
+    answer,
+    answer_once,
+    answers,
+    capture,
+    dhcp_offer,
+    drops,
+    fetch,
+    forward,
+    open_device,
+    ping,
+    resolve,
+    tunnel,
+    udp_client,
+    udp_echo,
+    wait_for_dhcp,
+)
 from tests.network_world import AU as ARTICLE_AU
 from tests.network_world import UK as ARTICLE_UK
 from tests.network_world import article, rule, with_interface, with_rules
@@ -246,7 +261,7 @@ def test_dhcp_answers_a_virtual_machine_on_its_tap(network: Network) -> None:
     (eni,) = [e for vpc in WORLD.vpcs for e in vpc.network_interfaces if e.id == AU.eni_id("gateway")]
     device = open_device(names.vpc_namespace(AU_VPC_ID), names.tap(eni.id), tap=True)
     try:
-        wait_for_dhcp(AU_VPC_ID)
+        wait_for_dhcp(names.vpc_namespace(AU_VPC_ID))
         address, options = dhcp_offer(device, eni.mac_address)
     finally:
         os.close(device)
@@ -314,12 +329,12 @@ def test_the_public_web_server_serves_the_mirror_to_apt(world: World) -> None:
     file.write_bytes(b"0123456789")
     with served(0):
         path = "/pool/a+b~1.deb"
-        status, headers, body = fetch(path)
+        status, headers, body = fetch(str(settings.WEB_SERVER), path)
         assert (status, body) == (200, b"0123456789")
-        assert fetch(path, Range="bytes=4-")[::2] == (206, b"456789")
-        assert fetch(path, **{"If-Modified-Since": headers["Last-Modified"]})[0] == 304
-        assert fetch("/../ca/ca.key")[0] == 404
-        assert b"lab's Internet" in fetch("/")[2]
+        assert fetch(str(settings.WEB_SERVER), path, Range="bytes=4-")[::2] == (206, b"456789")
+        assert fetch(str(settings.WEB_SERVER), path, **{"If-Modified-Since": headers["Last-Modified"]})[0] == 304
+        assert fetch(str(settings.WEB_SERVER), "/../ca/ca.key")[0] == 404
+        assert b"lab's Internet" in fetch(str(settings.WEB_SERVER), "/")[2]
 
 
 def test_aws_names_answer_by_tls_with_a_certificate_of_the_labs_authority(world: World) -> None:
@@ -366,71 +381,6 @@ def with_route_to_internet(world: World) -> World:
 
 
 @contextmanager
-def udp_echo(namespace: str, address: str, port: int = 0) -> Iterator[int]:
-    """Answer every datagram to `address` with that address."""
-    server = call_in(namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    server.bind((address, port))
-    server.settimeout(0.1)
-    done = threading.Event()
-
-    def serve() -> None:
-        while not done.is_set():
-            try:
-                _, client = server.recvfrom(100)
-            except TimeoutError:
-                continue
-            server.sendto(address.encode(), client)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield server.getsockname()[1]
-    finally:
-        done.set()
-        thread.join()
-        server.close()
-
-
-def udp_client(namespace: str | None, address: str, port: int) -> socket.socket:
-    def make() -> socket.socket:
-        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-
-    client = call_in(namespace, make) if namespace else make()
-    client.connect((address, port))
-    client.settimeout(0.5)
-    return client
-
-
-def answer(client: socket.socket) -> str | None:
-    client.send(b"who are you?")
-    try:
-        return client.recv(100).decode()
-    except TimeoutError:
-        return None
-
-
-def answers(client: socket.socket) -> bool:
-    return answer(client) is not None
-
-
-def resolve(namespace: str, name: str) -> str | None:
-    command = ["ip", "netns", "exec", namespace, "getent", "ahostsv4", name]
-    for _ in range(20):
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode in (0, 2):
-            return result.stdout.split()[0] if result.stdout else None
-    raise AssertionError(result)
-
-
-def wait_for_dhcp(vpc_id: str) -> None:
-    """Wait until the server has its socket: it was started a moment ago."""
-    deadline = time.monotonic() + 5
-    while ":0043 " not in call_in(names.vpc_namespace(vpc_id), lambda: Path("/proc/thread-self/net/udp").read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-@contextmanager
 def served(api_port: int) -> Iterator[None]:
     services = InternetServices(api_port)
     services.start()
@@ -438,18 +388,3 @@ def served(api_port: int) -> Iterator[None]:
         yield
     finally:
         services.stop()
-
-
-def fetch(path: str, **headers: str) -> tuple[int, HTTPMessage, bytes]:
-    connection = HTTPConnection(str(settings.WEB_SERVER), timeout=5)
-    connection.request("GET", path, headers=headers)
-    with closing(connection), connection.getresponse() as response:
-        return response.status, response.headers, response.read()
-
-
-def answer_once(api: socket.socket) -> None:
-    """Answer one request with itself."""
-    connection, _ = api.accept()
-    with connection:
-        request = connection.recv(2000)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(request) + request)
