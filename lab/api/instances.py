@@ -210,6 +210,11 @@ class LivingInstance(Instance):
 class InstanceBackend(EC2Backend):
     """Launching, and what instances have from elsewhere."""
 
+    def __init__(self, region_name: str, account_id: str) -> None:
+        self.launches_by_token: dict[str, tuple[str, Reservation]] = {}
+        """Client token -> digest of its first request, and what that launched."""
+        super().__init__(region_name, account_id)
+
     @corrects(
         "A launch that fails leaves nothing behind.",
         "AWSEC2/latest/APIReference/API_RunInstances.html",

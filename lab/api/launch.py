@@ -38,7 +38,7 @@ class LaunchResponse(EC2Response):
     )
     def run_instances(self) -> ActionResult:
         token = self._get_param("ClientToken")
-        launches: dict[str, tuple[str, Reservation]] = vars(self.ec2_backend).setdefault("launches_by_token", {})
+        launches: dict[str, tuple[str, Reservation]] = self.ec2_backend.launches_by_token
         digest = self._digest()
         if token in launches:
             first_digest, reservation = launches[token]
