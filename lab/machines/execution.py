@@ -1,6 +1,8 @@
 """Running a command on a machine whatever state its network is in: by the guest agent, or among a host's processes."""
 
 import base64
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -43,11 +45,22 @@ def _on_host(machine: Machine, argv: list[str], stdin: bytes, timeout: float) ->
         if time.monotonic() > deadline:
             raise subprocess.TimeoutExpired(argv, timeout)
         time.sleep(_POLL_SECONDS)
-    finished = subprocess.run(
-        [*host.enter(pid), *argv], input=stdin, capture_output=True, timeout=deadline - time.monotonic(), check=False
-    )
-    finished.args = argv
-    return finished
+    with subprocess.Popen(
+        [*host.enter(pid), *argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(stdin, timeout=deadline - time.monotonic())
+        except BaseException as error:
+            # The command is a child of nsenter, so both are killed, as one process group.
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise subprocess.TimeoutExpired(argv, timeout) from error
+            raise
+    return subprocess.CompletedProcess(argv, process.returncode, output, errors)
 
 
 def _on_virtual_machine(

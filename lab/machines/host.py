@@ -16,9 +16,12 @@ from lab.network import names
 _log = logging.getLogger("lab.machines")
 
 _CHROOT_SCRIPT = Path(__file__).with_name("chroot.sh")
-_USER_SCRIPT = """\
+_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_START_SCRIPT = """\
 set -eu
 hostname "$1"
+# systemd's default (50-default.conf), which no systemd sets here: anybody may ping.
+sysctl -q -w net.ipv4.ping_group_range='0 2147483647'
 sed -i '/127.0.1.1/d' /etc/hosts
 echo "127.0.1.1 $2 $1" >>/etc/hosts
 id admin >/dev/null 2>&1 || useradd --create-home --shell /bin/bash --groups sudo admin
@@ -37,13 +40,13 @@ def start(machine: Machine, subject: Subject, image: GuestImage) -> Machine:
     started = machine.with_changes(started_at=time.time(), reboots=subject.instance.reboots)
     short, full = tree.short_name(subject), tree.private_name(subject)
     isolated = ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
-    inside = ["sh", "-c", _USER_SCRIPT, "sh", short, full]
+    inside = ["sh", "-c", _START_SCRIPT, "sh", short, full]
     processes.start(
         machine.process_name,
         [*isolated, str(_CHROOT_SCRIPT), str(image.root), str(machine.directory / "store"), str(files), *inside],
         log=machine.console,
         namespace=machine.namespace,
-        environment={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+        environment=_ENVIRONMENT,
     )
     _log.info("%s (%s): started as a host", machine.name, machine.id)
     return started
@@ -71,22 +74,9 @@ def first_process(machine: Machine) -> int | None:
 
 def enter(pid: int) -> list[str]:
     """Return the command prefix that runs a command among the host's processes, files and network."""
-    return [
-        "nsenter",
-        f"--target={pid}",
-        "--mount",
-        "--uts",
-        "--ipc",
-        "--pid",
-        "--net",
-        "--root",
-        "--wd",
-        "env",
-        "-i",
-        "HOME=/root",
-        "LANG=C.UTF-8",
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    ]
+    namespaces = ("--mount", "--uts", "--ipc", "--pid", "--net")
+    environment = ("HOME=/root", *(f"{name}={value}" for name, value in _ENVIRONMENT.items()))
+    return ["nsenter", f"--target={pid}", *namespaces, "--root", "--wd", "env", "--ignore-environment", *environment]
 
 
 def _write_files(files: Path, subject: Subject) -> None:

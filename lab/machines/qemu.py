@@ -21,6 +21,8 @@ _KERNEL_ARGUMENTS = (
     "audit=0",
     "apparmor=0",
     "loglevel=4",
+    # No colours in the console log.
+    "TERM=dumb",
 )
 
 # An emulated processor takes no more than a disk that never syncs and translated code that is kept.

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import IPv4Address
 
+from lab import processes
 from lab.api.client import client
 from lab.machines import host, overview, record, releases, virtual_machine
 from lab.machines.image import ensure_image
@@ -79,6 +80,11 @@ class Machines:
             if machine and machine.process:
                 _stop(machine)
         elif machine is None or machine.process is None:
+            self._start(instance, machine)
+        elif not machine.is_attached():
+            # Its network was made anew, and a process cannot be moved into it.
+            _log.warning("%s (%s): its network is gone; it is started again", machine.name, machine.id)
+            processes.stop(machine.process_name)
             self._start(instance, machine)
         elif instance.reboots > machine.reboots:
             self._reboot(instance, machine)

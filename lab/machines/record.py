@@ -13,6 +13,9 @@ from lab import processes, settings
 
 Kind = Literal["virtual-machine", "host"]
 
+# ip-netns(8)
+_NAMESPACES = Path("/run/netns")
+
 
 def directory() -> Path:
     """Return where the machines' own directories are."""
@@ -65,6 +68,18 @@ class Machine:
     def process(self) -> psutil.Process | None:
         """The running process, or None."""
         return processes.find(self.process_name)
+
+    def is_attached(self) -> bool:
+        """Say whether its process is in the network namespace that now has the name; a new one may have taken it."""
+        process = self.process
+        if process is None:
+            return False
+        try:
+            named = (_NAMESPACES / self.namespace).stat()
+            own = Path(f"/proc/{process.pid}/ns/net").stat()
+        except FileNotFoundError:
+            return False
+        return (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
 
     def save(self) -> None:
         """Write the record, so that a reader sees the old one or the new one."""
