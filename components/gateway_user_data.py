@@ -14,9 +14,6 @@ else:
     except ImportError:  # in the checkout, beside this package
         import userdata
 
-USER_DATA_LIMIT = 16 * 1024
-"""Bytes of user data that EC2 takes, before base64 (Amazon EC2 user guide, "User data limitations")."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class StoredSecrets:
@@ -59,12 +56,7 @@ def gateway_user_data(
         secrets=_secrets(secrets),
         ssh_host_public_key=host_public_key.strip(),
     )
-    text = userdata.render_user_data(document)
-    size = len(text.encode())
-    if size > USER_DATA_LIMIT:
-        rule = f"is {size} bytes long, and EC2 takes {USER_DATA_LIMIT}"
-        raise ValueError(f"user data of {hostname} {rule}; use fewer peers, or secret_delivery ssm")
-    return text
+    return userdata.render_user_data(document)
 
 
 def _config_setup(connections: Sequence[ConnectionDecision]) -> Mapping[str, str]:

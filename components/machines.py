@@ -57,7 +57,7 @@ def create_probe_host(
     subnet: ec2.Subnet,
     security_group: ec2.SecurityGroup,
 ) -> ec2.Instance:
-    """Create the probe host: an instance without user data at its fixed private address."""
+    """Create the probe host: an instance without user data or public address, at its fixed private one."""
     # Replaced in this order because its address is held by one instance at a time.
     one_holder = pulumi.ResourceOptions(delete_before_replace=True)
     return ec2.Instance(
@@ -67,7 +67,6 @@ def create_probe_host(
         key_name=key_pair.key_name,
         subnet_id=subnet.id,
         private_ip=str(site.probe_host_address),
-        associate_public_ip_address=False,
         vpc_security_group_ids=[security_group.id],
         metadata_options=METADATA_OPTIONS,
         root_block_device=_root_volume(scope, "private"),

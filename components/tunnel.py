@@ -47,7 +47,7 @@ class ProfileData:
 
     ike_version: int
     ike_algorithm: str
-    """As Libreswan names the encryption of an established IKE SA."""
+    """How Libreswan's name of an established IKE SA's algorithms begins."""
     esp_algorithm: str
     config_setup: Mapping[str, str]
     keywords: Mapping[str, str]
@@ -72,8 +72,8 @@ PROFILES: Final[Mapping[TunnelProfile, ProfileData]] = MappingProxyType(
     {
         TunnelProfile.MODERN: ProfileData(
             ike_version=2,
-            ike_algorithm="AES_GCM_16_256",
-            esp_algorithm="AES_GCM_16_256",
+            ike_algorithm="AES_GCM_16_256-HMAC_SHA2_512",
+            esp_algorithm="AES_GCM_16_256-NONE",
             config_setup={"ikev1-policy": "drop"},
             keywords={
                 "ikev2": "yes",
@@ -87,8 +87,8 @@ PROFILES: Final[Mapping[TunnelProfile, ProfileData]] = MappingProxyType(
         ),
         TunnelProfile.ARTICLE_2014: ProfileData(
             ike_version=1,
-            ike_algorithm="AES_CBC_256",
-            esp_algorithm="AES_CBC_256",
+            ike_algorithm="AES_CBC_256-HMAC_SHA1-MODP2048",
+            esp_algorithm="AES_CBC_256-HMAC_SHA1_96",
             # Without the first, Debian's build drops IKEv1; without `ikev2=no` the tunnel silently comes up as IKEv2.
             config_setup={"ikev1-policy": "accept"},
             keywords={

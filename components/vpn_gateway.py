@@ -164,7 +164,7 @@ class VpnGateway(pulumi.ComponentResource):
         self.private_route_table_ids = pulumi.Output.all(network.private_routes.id)
         self.network_interface_id = interface.id
         self.public_ip = elastic_ip.public_ip
-        self.private_ip = interface.private_ip
+        self.private_ip = pulumi.Output.from_input(str(settings.site.gateway_address))
         self.gateway_security_group_id = gateway_group.id
         self.private_hosts_security_group_id = private_group.id
         self.instance_id = self._instance.id
