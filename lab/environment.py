@@ -4,11 +4,9 @@ import os
 import secrets
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
 from lab import settings
-
-PASSPHRASE_FILE = settings.STATE / "passphrase"
-"""Encrypts the secrets in the lab's state. Made once, readable by its owner only."""
 
 # What else could choose an account, an endpoint or credentials before those below are looked at
 # (AWS SDKs and Tools Reference Guide, "Settings reference").
@@ -51,6 +49,7 @@ def export_lines(inherited: Mapping[str, str] = os.environ) -> str:
 
 
 def _assigned(inherited: Mapping[str, str]) -> dict[str, str]:
+    settings.STATE.mkdir(parents=True, exist_ok=True)
     settings.BACKEND.mkdir(parents=True, exist_ok=True)
     return {
         "PATH": _first(str(settings.BIN), inherited.get("PATH", os.defpath), os.pathsep),
@@ -86,17 +85,20 @@ def _without_proxy(hosts: str) -> str:
     return ",".join([*kept, *(host for host in _LOCAL if host not in kept)])
 
 
-def _passphrase_file() -> str:
-    """Make the file unless it is there; linked into place whole: two commands at once agree on one passphrase."""
-    if not PASSPHRASE_FILE.exists():
-        PASSPHRASE_FILE.parent.mkdir(parents=True, exist_ok=True)
-        draft = PASSPHRASE_FILE.with_name(f"{PASSPHRASE_FILE.name}.{os.getpid()}")
+def _passphrase_file() -> Path:
+    """Return the file that encrypts the secrets in the lab's state; made once, readable by its owner only.
+
+    It is linked into place whole, so that two commands at once agree on one passphrase.
+    """
+    path = settings.STATE / "passphrase"
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(32))
         try:
-            os.link(draft, PASSPHRASE_FILE)
+            os.link(draft, path)
         except FileExistsError:
             pass
         finally:
             draft.unlink()
-    return str(PASSPHRASE_FILE)
+    return path

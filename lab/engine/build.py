@@ -27,7 +27,6 @@ EXECUTOR = "pulumi-language-python-exec"
 _PACKAGE = "github.com/pulumi/pulumi/pkg/v3"
 _SDK = "github.com/pulumi/pulumi/sdk/v3"
 _COMMAND = f"{_PACKAGE}/cmd/pulumi"
-_STAMP = settings.CACHE / "engine.json"
 # Without the stamp the engine calls itself 0.0.0 and the Automation API refuses it.
 _VERSION_VARIABLE = f"{_SDK}/go/common/version.Version"
 _RECIPE = ("build", "-trimpath", "-buildvcs=false", "-mod=readonly")
@@ -87,15 +86,19 @@ def _digest() -> str:
     return digest.hexdigest()
 
 
+def _stamp() -> Path:
+    return settings.CACHE / "engine.json"
+
+
 def _is_built(target: Path) -> bool:
     """Compare with what the last finished build wrote down; a binary of other size or time is not its result."""
     try:
-        stamp = json.loads(_STAMP.read_text())
+        stamp = json.loads(_stamp().read_text())
     except (FileNotFoundError, ValueError):
         return False
     if target.is_symlink() or not target.exists() or not (settings.BIN / EXECUTOR).exists():
         return False
-    return bool(stamp == {**stamp, "inputs": _digest(), **_identity(target)})
+    return isinstance(stamp, dict) and stamp.items() >= {"inputs": _digest(), **_identity(target)}.items()
 
 
 def _identity(target: Path) -> dict[str, int]:
@@ -120,12 +123,12 @@ def _build(target: Path, version: str, progress: Callable[[str], None]) -> None:
         _copy_executor(go.path, log)
         _check(draft, version)
         # The stamp is written last: whatever ends the build before, it starts again.
-        _STAMP.unlink(missing_ok=True)
+        _stamp().unlink(missing_ok=True)
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
-    _STAMP.parent.mkdir(parents=True, exist_ok=True)
-    _write(_STAMP, json.dumps({"inputs": _digest(), "go": go.version, **_identity(target)}))
+    _stamp().parent.mkdir(parents=True, exist_ok=True)
+    _write(_stamp(), json.dumps({"inputs": _digest(), "go": go.version, **_identity(target)}))
     progress(f"built pulumi {version} in {time.monotonic() - began:.0f} s")
 
 

@@ -42,6 +42,12 @@ class PythonEnvironment:
         """Whether the interpreter is there."""
         return self.virtual_environment is None or self.python.is_file()
 
+    @property
+    def can_be_made(self) -> bool:
+        """Whether its place is free: what somebody else has put there is not overwritten unasked."""
+        place = self.virtual_environment
+        return place is not None and (not place.exists() or (place.is_dir() and not any(place.iterdir())))
+
     def variables(self, base: Mapping[str, str] = os.environ) -> dict[str, str]:
         """Return `base` as an activated virtual environment changes it."""
         if self.virtual_environment is None:
@@ -55,11 +61,13 @@ class PythonEnvironment:
         if not self.exists:
             raise EnvironmentUnusableError(
                 f"the 'virtualenv' option is set to '{self.virtual_environment}', which is not a virtual environment; "
-                "run `pulumi install` to create it and install the dependencies"
+                "let it name a folder that is free, and run `pulumi install` to create it and install the dependencies"
             )
 
     def version(self) -> str:
         """Return the interpreter's version, e.g. `3.11.7`."""
+        if self._is_ours():
+            return sys.version.split(maxsplit=1)[0]
         command = [str(self.python), "-c", "import platform; print(platform.python_version())"]
         return self._run(command).strip()
 

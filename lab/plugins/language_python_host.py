@@ -46,8 +46,9 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         """Answer the resource plugins that the installed Pulumi packages ask for."""
         with _refusals(context):
             environment = _environment(request.info)
-            if not environment.exists:
+            if not environment.exists and environment.can_be_made:
                 self._install_and_log(environment)
+            environment.validate()
             found = [dependency(each) for each in environment.pulumi_packages()]
         return language_pb2.GetRequiredPackagesResponse(packages=[each for each in found if each is not None])
 

@@ -1,0 +1,80 @@
+"""The real engine with a PULUMI_HOME and a file backend of its own, so that no test sees the lab's state.
+
+Proves: what the `pulumi` command does with programs and plugins on this machine. Does not prove: machines and networks
+(tests/lab), nor AWS. Command: `make test-engine`. Nothing is left to clean up by
+hand: all is under pytest's temporary folder.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lab import environment
+from lab.engine.build import ensure_engine
+from lab.plugins.install import install_plugins
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is of the engine tier."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.engine)
+
+
+@dataclass(frozen=True)
+class Cli:
+    """The `pulumi` command in one project folder."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def __call__(self, *arguments: str, code: int = 0, **variables: str) -> str:
+        """Run it without a terminal; return stdout and stderr together. Fails unless it exits with `code`."""
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive", "--color=never"],
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start it without waiting; stdout and stderr together are a pipe."""
+        return subprocess.Popen(
+            ["pulumi", *arguments, "--non-interactive", "--color=never"],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def engine_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the lab's environment with a PULUMI_HOME that only this run uses; all plugins are installed there."""
+    ensure_engine(lambda line: print(line, file=sys.stderr))
+    home = tmp_path_factory.mktemp("pulumi-home")
+    install_plugins(home)
+    return {**environment.variables(), "PULUMI_HOME": str(home)}
+
+
+@pytest.fixture
+def pulumi(engine_environment: dict[str, str], tmp_path: Path) -> Cli:
+    """Return `pulumi` in an empty project folder, with a backend of its own."""
+    backend, folder = tmp_path / "state", tmp_path / "project"
+    backend.mkdir()
+    folder.mkdir()
+    return Cli(folder, {**engine_environment, "PULUMI_BACKEND_URL": f"file://{backend}"})
