@@ -108,7 +108,7 @@ class Site:
         ids["igw"] = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         ec2.attach_internet_gateway(InternetGatewayId=ids["igw"], VpcId=ids["vpc"])
         for kind, block in (("public", self.public_cidr_block), ("private", self.private_cidr_block)):
-            subnet = ec2.create_subnet(VpcId=ids["vpc"], CidrBlock=block, AvailabilityZone=f"{self.region}a")
+            subnet = ec2.create_subnet(VpcId=ids["vpc"], CidrBlock=block, AvailabilityZone=f"{self.region}b")
             ids[f"{kind}_subnet"] = subnet["Subnet"]["SubnetId"]
             ids[f"{kind}_table"] = ec2.create_route_table(VpcId=ids["vpc"])["RouteTable"]["RouteTableId"]
             ids[f"{kind}_association"] = ec2.associate_route_table(

@@ -71,6 +71,16 @@ def test_a_subnet_gives_no_public_addresses_unless_told(site: Site) -> None:
     assert subnet["DefaultForAz"] is False
 
 
+def test_only_the_default_vpc_has_default_subnets(api: str) -> None:
+    ec2 = client("ec2", "eu-west-3", api)
+    for subnet in ec2.describe_subnets()["Subnets"]:
+        assert subnet["DefaultForAz"]
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    vpc = ec2.create_vpc(CidrBlock="10.5.0.0/16")["Vpc"]["VpcId"]
+    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.5.1.0/24", AvailabilityZone="eu-west-3a")["Subnet"]
+    assert (made["DefaultForAz"], made["MapPublicIpOnLaunch"]) == (False, False)
+
+
 @pytest.mark.parametrize(
     ("address", "code"),
     [

@@ -46,7 +46,7 @@ def test_the_instance_has_what_its_interface_has(sites: tuple[Site, Site]) -> No
     assert [group["GroupId"] for group in instance["SecurityGroups"]] == [site.ids["group"]]
     assert instance["VpcId"] == site.ids["vpc"]
     assert instance["SubnetId"] == site.ids["public_subnet"]
-    assert instance["Placement"]["AvailabilityZone"] == "eu-west-2a"
+    assert instance["Placement"]["AvailabilityZone"] == "eu-west-2b", "its interface's, not the first"
     assert instance["MetadataOptions"]["HttpTokens"] == "required"
     assert instance["IamInstanceProfile"]["Arn"].endswith(":instance-profile/uk-gateway")
     attachment = instance["NetworkInterfaces"][0]["Attachment"]
