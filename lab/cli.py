@@ -25,7 +25,7 @@ def prepare() -> None:
 
     _refuse(preflight.check)
     with phase("Pulumi engine") as say:
-        ensure_engine(say)
+        _refuse(lambda: ensure_engine(say))
         install_plugins()
     with phase("guest image debian-13") as say:
         ensure_image("debian-13", say)
@@ -177,13 +177,14 @@ def evidence() -> None:
     raise typer.Exit(1 if found.failures else 0)
 
 
-def _refuse(step: Callable[[], None]) -> None:
+def _refuse(step: Callable[[], object]) -> None:
     from lab.daemons import DaemonError
+    from lab.engine.errors import EngineError
     from lab.preflight import PreflightError
 
     try:
         step()
-    except (PreflightError, DaemonError) as error:
+    except (PreflightError, DaemonError, EngineError) as error:
         _fail(str(error))
 
 
