@@ -82,7 +82,7 @@ def algorithms(protocol: str, lines: str) -> str:
 
 def policies(text: str) -> set[str]:
     """Return `source destination direction` of each policy that demands ESP, from `ip xfrm policy`."""
-    found = re.findall(r"^src (\S+) dst (\S+).*\n\s+dir (\w+)((?:\n\s.*)*)", text, re.M)
+    found = re.findall(r"^src (\S+) dst (\S+).*\n\s+dir (\w+)(.*(?:\n\s.*)*)", text, re.M)
     return {f"{source} {destination} {way}" for source, destination, way, rest in found if "proto esp" in rest}
 
 

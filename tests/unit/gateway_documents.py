@@ -1,0 +1,71 @@
+"""Gateway documents for tests: the article's pair in both profiles, with connections as components/ makes them."""
+
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from components.tunnel import PROFILES, TCP_MSS, End, TunnelProfile, connect
+from userdata import Connection, GatewayDocument, Peer, SecretsInline, SecretsInSsm, render_user_data
+from userdata.programs import installed_programs
+
+UK = End(site="uk", public_ip="203.0.113.10", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
+AU = End(site="au", public_ip="198.51.100.20", private_ip="172.31.12.198", cidr_blocks=("172.31.0.0/16",))
+PSK = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip+oD3sYvW5x6="
+IN_SSM = SecretsInSsm(
+    ssm_endpoint="ssm.eu-west-2.amazonaws.com",
+    region="eu-west-2",
+    psk_parameter_name="/vpn/uk/psk",
+    host_key_parameter_name="/vpn/uk/host-key",
+    revision="0123456789abcdef",
+)
+HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nbm90IGEga2V5\n-----END OPENSSH PRIVATE KEY-----\n"
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJoRWJ5CkV7Nn0oX8q0hJc8Dk9yLZ6ZC0g2m9Zx7yW5K"
+
+
+def gateway_document(
+    local: End = UK,
+    peer: End = AU,
+    profile: TunnelProfile = TunnelProfile.MODERN,
+    secrets: SecretsInSsm | SecretsInline = IN_SSM,
+) -> GatewayDocument:
+    """Return what components/ would say about the gateway at `local`."""
+    decision, data = connect(local, peer, profile), PROFILES[profile]
+    expected = Peer(
+        connection=decision.name,
+        public_ip=peer.public_ip,
+        private_ip=peer.private_ip,
+        cidr_blocks=peer.cidr_blocks,
+        ike_version=data.ike_version,
+        ike_algorithm=data.ike_algorithm,
+        esp_algorithm=data.esp_algorithm,
+    )
+    return GatewayDocument(
+        hostname=f"{local.site}-gateway",
+        local_id=local.public_ip,
+        private_ip=local.private_ip,
+        local_cidr_blocks=local.cidr_blocks,
+        config_setup=data.config_setup,
+        connections=(Connection(name=decision.name, keywords=decision.keywords),),
+        peers=(expected,),
+        tcp_mss=TCP_MSS,
+        secrets=secrets,
+        ssh_host_public_key=PUBLIC_KEY,
+    )
+
+
+def with_networks(document: GatewayDocument, *, local: tuple[str, ...], remote: tuple[str, ...]) -> GatewayDocument:
+    """Return the document with other networks on both sides; the connection stays."""
+    return replace(document, local_cidr_blocks=local, peers=(replace(document.peers[0], cidr_blocks=remote),))
+
+
+def parsed(document: GatewayDocument) -> dict[str, Any]:
+    """Return the user data as cloud-init reads it."""
+    config = yaml.safe_load(render_user_data(document))
+    assert isinstance(config, dict)
+    return config
+
+
+def installed_files(document: GatewayDocument) -> dict[str, str]:
+    """Return path -> text of everything that a boot with this user data puts on the gateway."""
+    return {file["path"]: file["content"] for file in parsed(document)["write_files"]} | installed_programs()

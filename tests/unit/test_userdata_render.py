@@ -1,0 +1,233 @@
+"""User data, rendered, parsed and asserted on parsed values.
+
+Proves what the document says. Does not prove that tools accept it (test_userdata_tools) or that a machine boots it
+(tests/lab).
+"""
+
+import ast
+import base64
+import bz2
+import hashlib
+import json
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from jinja2 import UndefinedError
+
+from components.tunnel import TunnelProfile
+from tests.unit.gateway_documents import (
+    AU,
+    HOST_KEY,
+    IN_SSM,
+    PSK,
+    UK,
+    gateway_document,
+    installed_files,
+    parsed,
+    with_networks,
+)
+from userdata import SecretsInline, render_user_data
+from userdata.programs import PROGRAMS, installed_programs, packed_programs
+from userdata.render import USER_DATA_LIMIT, _template
+from userdata.slim import slim_python, slim_shell
+
+INLINE = SecretsInline(psk=PSK, host_key=HOST_KEY)
+GATEWAY_FOLDER = Path(__file__).parents[2] / "userdata" / "gateway"
+
+
+def rules(document_files: dict[str, str], table: str) -> list[str]:
+    text = document_files["/etc/vpn-gateway/filter.rules"]
+    return [line for line in text.split(f"*{table}\n")[1].split("COMMIT")[0].splitlines() if line.startswith("-A")]
+
+
+@pytest.mark.parametrize("profile", list(TunnelProfile))
+@pytest.mark.parametrize("secrets", [None, INLINE])
+def test_the_document_leaves_a_quarter_of_the_room_and_is_ascii(
+    profile: TunnelProfile, secrets: SecretsInline | None
+) -> None:
+    document = gateway_document(profile=profile)
+    text = render_user_data(replace(document, secrets=secrets) if secrets else document)
+    assert text.isascii()
+    assert text.startswith("#cloud-config\n")
+    assert len(text) <= USER_DATA_LIMIT * 3 / 4 + 300
+
+
+def test_the_same_document_is_the_same_bytes_in_another_process() -> None:
+    program = (
+        "from tests.unit.gateway_documents import *;import hashlib;"
+        "print(hashlib.sha256(render_user_data(gateway_document()).encode()).hexdigest())"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=GATEWAY_FOLDER.parents[1]
+    ).stdout.strip()
+    assert other == hashlib.sha256(render_user_data(gateway_document()).encode()).hexdigest()
+
+
+def test_bzip2_writes_the_bytes_that_it_always_wrote() -> None:
+    text = "".join(f"line {number} of {number * number}\n" for number in range(2000)).encode()
+    assert hashlib.sha256(bz2.compress(text)).hexdigest() == BZIP2_OF_2000_LINES
+
+
+BZIP2_OF_2000_LINES = "e1eac2f9f0ffcaafaf9e790fa7fcc16f01aa1ac4d46702771d659cf8f660901d"
+
+
+def test_a_changed_secret_revision_changes_the_document() -> None:
+    document = gateway_document()
+    rotated = replace(document, secrets=replace(IN_SSM, revision="fedcba9876543210"))
+    assert render_user_data(rotated) != render_user_data(document)
+
+
+def test_nested_files_stay_readable_as_literal_blocks() -> None:
+    text = render_user_data(gateway_document())
+    for file in parsed(gateway_document())["write_files"]:
+        if "\n" in file["content"]:
+            assert "  content: |\n" + textwrap.indent(file["content"], "    ") in text
+
+
+def test_no_secret_is_in_a_document_whose_secrets_are_in_ssm() -> None:
+    settings = json.loads(installed_files(gateway_document())["/etc/vpn-secrets.json"])
+    assert "psk" not in settings
+    assert "host_key" not in settings
+    assert settings["ssm"]["psk"] == "/vpn/uk/psk"
+
+
+def test_inline_secrets_are_in_one_file_for_root_only() -> None:
+    document = gateway_document(secrets=INLINE)
+    holding = [file for file in parsed(document)["write_files"] if PSK in file["content"]]
+    assert [(file["path"], file["permissions"]) for file in holding] == [("/etc/vpn-secrets.json", "0600")]
+    assert json.loads(holding[0]["content"])["host_key"] == HOST_KEY
+    assert render_user_data(document).count(PSK) == 1
+
+
+def test_a_secret_belongs_to_both_identities() -> None:
+    settings = json.loads(installed_files(gateway_document())["/etc/vpn-secrets.json"])
+    assert settings["connections"] == {"uk-to-au": "203.0.113.10 198.51.100.20"}
+
+
+def test_the_exemption_from_nat_is_by_network_and_before_masquerade() -> None:
+    nat = rules(installed_files(gateway_document()), "nat")
+    assert nat == [
+        "-A VPN-POSTROUTING -s 10.1.0.0/16 -d 172.31.0.0/16 -j ACCEPT",
+        "-A VPN-POSTROUTING -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT",
+        "-A VPN-POSTROUTING -s 10.1.0.0/16 -j MASQUERADE",
+    ]
+
+
+def test_every_remote_network_is_dropped_in_the_clear_in_all_four_ways() -> None:
+    remotes = ("172.31.0.0/16", "172.30.0.0/24")
+    document = with_networks(gateway_document(), local=("10.1.0.0/16", "10.9.0.0/24"), remote=remotes)
+    found = rules(installed_files(document), "filter")
+    for remote in remotes:
+        assert f"-A VPN-FORWARD -d {remote} -m policy --dir out --pol none -j DROP" in found
+        assert f"-A VPN-OUTPUT -d {remote} -m policy --dir out --pol none -j DROP" in found
+        assert f"-A VPN-FORWARD -s {remote} -m policy --dir in --pol none -j DROP" in found
+        assert f"-A VPN-INPUT -s {remote} -m policy --dir in --pol none -j DROP" in found
+    assert len(found) == 8
+
+
+def test_no_network_of_either_side_is_masqueraded_towards_another() -> None:
+    local, remote = ("10.1.0.0/16", "10.9.0.0/24"), ("172.31.0.0/16",)
+    nat = rules(installed_files(with_networks(gateway_document(), local=local, remote=remote)), "nat")
+    for source in local:
+        masquerade = nat.index(f"-A VPN-POSTROUTING -s {source} -j MASQUERADE")
+        for target in local + remote:
+            assert nat.index(f"-A VPN-POSTROUTING -s {source} -d {target} -j ACCEPT") < masquerade
+
+
+def test_the_segment_size_is_clamped_both_ways() -> None:
+    mangle = rules(installed_files(gateway_document()), "mangle")
+    assert [line.split()[2:4] for line in mangle] == [["-s", "172.31.0.0/16"], ["-d", "172.31.0.0/16"]]
+    assert all(line.endswith("--tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1360") for line in mangle)
+
+
+def test_each_sides_right_is_the_others_left() -> None:
+    here, there = (
+        dict(
+            line.strip().split("=", 1)
+            for line in installed_files(document)["/etc/ipsec.d/vpn.conf"].split("conn ")[1].splitlines()[1:]
+        )
+        for document in (gateway_document(UK, AU), gateway_document(AU, UK))
+    )
+    for keyword in ("id", "subnet"):
+        assert here[f"left{keyword}"] == there[f"right{keyword}"]
+        assert here[f"right{keyword}"] == there[f"left{keyword}"]
+    assert {k: v for k, v in here.items() if not k.startswith(("left", "right"))} == {
+        k: v for k, v in there.items() if not k.startswith(("left", "right"))
+    }
+
+
+def test_the_boot_ends_with_its_steps_so_that_their_failure_is_the_boots() -> None:
+    unpack, boot = parsed(gateway_document())["runcmd"]
+    assert boot == ["/usr/local/sbin/vpn-boot"]
+    assert json.loads(bz2.decompress(base64.b64decode(unpack[-1]))) == installed_programs()
+
+
+def test_the_rules_come_before_forwarding_and_the_secrets_before_ipsec() -> None:
+    boot = installed_programs()["/usr/local/sbin/vpn-boot"]
+    steps = [line.split()[1] for line in boot.splitlines() if line.startswith(("unit ", "begin "))]
+    assert steps == ["vpn-secrets", "packages", "vpn-filter", "vpn-sysctl", "ipsec"]
+
+
+def test_unpacking_writes_every_program_with_its_mode(tmp_path: Path) -> None:
+    python, flag, program, packed = parsed(gateway_document())["runcmd"][0]
+    assert (python, flag) == ("python3", "-c")
+    moved = program.replace("pathlib.Path(path)", f"pathlib.Path({str(tmp_path)!r} + path)")
+    for path in PROGRAMS:
+        (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, flag, moved, packed], check=True)
+    modes = {path: (tmp_path / path[1:]).stat().st_mode & 0o777 for path in PROGRAMS}
+    assert modes == {path: 0o755 if "bin/" in path else 0o644 for path in PROGRAMS}
+    assert (tmp_path / "usr/local/bin/vpn-verify").read_text() == installed_programs()["/usr/local/bin/vpn-verify"]
+
+
+def test_too_many_networks_are_refused_with_the_sizes() -> None:
+    many = tuple(f"10.{number // 250}.{number % 250}.0/24" for number in range(300))
+    with pytest.raises(ValueError, match=r"user data of uk-gateway is \d+ bytes, EC2 takes 16384"):
+        render_user_data(with_networks(gateway_document(), local=("172.16.0.0/16",), remote=many))
+
+
+def test_a_peer_of_no_connection_is_refused_by_name() -> None:
+    document = gateway_document()
+    with pytest.raises(ValueError, match=r"peer 198.51.100.20 names connection 'au'; there is \['uk-to-au'\]"):
+        render_user_data(replace(document, peers=(replace(document.peers[0], connection="au"),)))
+
+
+def test_an_undefined_template_variable_is_an_error() -> None:
+    with pytest.raises(UndefinedError):
+        _template("filter.rules.j2", local_cidr_blocks=("10.1.0.0/16",), remote_cidr_blocks=("10.2.0.0/16",))
+
+
+@pytest.mark.parametrize("path", sorted(GATEWAY_FOLDER.glob("*.py")), ids=lambda path: path.name)
+def test_a_slim_program_is_the_same_program_without_its_docstrings(path: Path) -> None:
+    source = path.read_text()
+    slim = slim_python(source)
+
+    class NoDocstrings(ast.NodeTransformer):
+        def generic_visit(self, node: ast.AST) -> ast.AST:
+            super().generic_visit(node)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                node.body = [
+                    s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
+                ] or [ast.Pass()]
+            return node
+
+    assert ast.dump(ast.parse(slim)) == ast.dump(NoDocstrings().visit(ast.parse(source)))
+    assert '"""' not in slim
+    assert slim.startswith("#!/usr/bin/env python3\n")
+    assert len(slim) < len(source)
+
+
+def test_a_slim_script_keeps_its_first_line_and_loses_its_comments() -> None:
+    assert slim_shell("#!/bin/sh\n# why\nset -eu\n\n  # what\necho '#'\n") == "#!/bin/sh\nset -eu\necho '#'\n"
+    assert slim_shell("# why\n[Unit]\n") == "[Unit]\n"
+
+
+def test_every_file_for_the_gateway_is_shipped() -> None:
+    assert sorted(PROGRAMS.values()) == sorted(
+        p.name for p in GATEWAY_FOLDER.iterdir() if p.name not in ("__pycache__", "__init__.py")
+    )
+    assert packed_programs().isascii()

@@ -1,0 +1,242 @@
+"""What the gateway's own tools say of its files, for both Debian releases, with the packages that a gateway installs.
+
+Proves that cloud-init, Libreswan, iptables, sshd and systemd of the release accept the files, and what the packet
+filter does to packets in network namespaces. Does not prove ESP, which needs a guest's kernel (tests/lab). Needs root,
+leaves nothing behind; the first run builds the releases' trees (minutes), which the lab shares.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from components.tunnel import TunnelProfile
+from lab.machines import toolroot
+from tests.unit.gateway_documents import HOST_KEY, IN_SSM, PSK, gateway_document, installed_files, with_networks
+from userdata import SecretsInline, render_user_data
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the gateway's tools run in a chroot: needs root")
+
+RELEASES = pytest.mark.parametrize("release", ["debian-12", "debian-13"])
+PROFILES = pytest.mark.parametrize("profile", list(TunnelProfile))
+GATEWAY_FOLDER = Path(__file__).parents[2] / "userdata" / "gateway"
+UNITS = ("vpn-filter.service", "vpn-sysctl.service", "vpn-secrets.service")
+LIST_RULES = "iptables-save | grep -v '^#' | sed 's/ \\[.*//'"
+
+ROUTED = """
+ip link set lo up
+for place in inside outside; do
+    unshare --net sleep 60 &
+    eval "$place=$!"
+    sleep 0.3
+    ip link add "$place" type veth peer name eth0 netns "$!"
+    ip link set "$place" up
+    nsenter --net --target "$!" ip link set eth0 up
+done
+ip addr add 10.1.1.254/24 dev inside
+ip addr add 192.0.2.1/24 dev outside
+nsenter --net --target $inside ip addr add 10.1.1.5/24 dev eth0
+nsenter --net --target $inside ip route add default via 10.1.1.254
+nsenter --net --target $outside ip addr add 192.0.2.2/24 dev eth0
+nsenter --net --target $outside ip addr add 172.31.200.200/32 dev eth0
+nsenter --net --target $outside ip route add 10.1.0.0/16 via 192.0.2.1
+ip route add default via 192.0.2.2
+echo 1 >/proc/sys/net/ipv4/ip_forward
+"""
+"""A gateway between a private host (10.1.1.5) and an Internet that even has a route back, and who hears what."""
+
+HEAR = """
+import socket, struct
+listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+listener.settimeout(2)
+heard = set()
+try:
+    while True:
+        frame = listener.recv(2048)
+        if frame[23] == 1:
+            heard.add(socket.inet_ntoa(frame[26:30]) + '>' + socket.inet_ntoa(frame[30:34]))
+except TimeoutError:
+    print(*sorted(heard))
+"""
+
+
+@RELEASES
+@PROFILES
+def test_cloud_init_knows_every_key_of_the_document(release: str, profile: TunnelProfile) -> None:
+    for secrets in (IN_SSM, SecretsInline(psk=PSK, host_key=HOST_KEY)):
+        document = gateway_document(profile=profile, secrets=secrets)
+        argv = ["cloud-init", "schema", "--config-file", "/root/user-data"]
+        done = toolroot.run(release, argv, files={"/root/user-data": render_user_data(document)})
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "deprecat" not in (done.stdout + done.stderr).lower()
+
+
+@RELEASES
+@PROFILES
+def test_libreswan_reads_the_connection_without_a_warning(release: str, profile: TunnelProfile) -> None:
+    files = installed_files(gateway_document(profile=profile))
+    argv = ["/usr/libexec/ipsec/addconn", "--config", "/etc/ipsec.conf", "--checkconfig"]
+    done = toolroot.run(release, argv, files={"/etc/ipsec.d/vpn.conf": files["/etc/ipsec.d/vpn.conf"]})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@RELEASES
+def test_libreswan_refuses_a_connection_with_a_keyword_that_it_does_not_know(release: str) -> None:
+    text = installed_files(gateway_document())["/etc/ipsec.d/vpn.conf"].replace("narrowing=", "narrowness=")
+    argv = ["/usr/libexec/ipsec/addconn", "--config", "/etc/ipsec.conf", "--checkconfig"]
+    assert toolroot.run(release, argv, files={"/etc/ipsec.d/vpn.conf": text}).returncode != 0
+
+
+@RELEASES
+@PROFILES
+def test_libreswan_knows_the_algorithms(release: str, profile: TunnelProfile) -> None:
+    document = gateway_document(profile=profile)
+    keywords, expected = document.connections[0].keywords, document.peers[0]
+    algorithms = {"ike": expected.ike_algorithm, "esp": expected.esp_algorithm}
+    for keyword, name in algorithms.items():
+        argv = ["ipsec", "algparse", f"-v{expected.ike_version}", "-pfs=yes", f"{keyword}={keywords[keyword]}"]
+        done = toolroot.run(release, argv)
+        assert done.returncode == 0, done.stderr
+        assert name in done.stdout
+
+
+@RELEASES
+def test_iptables_accepts_the_rules_and_prints_them_as_they_are_written(release: str) -> None:
+    document = with_networks(gateway_document(), local=("10.1.0.0/16",), remote=("172.31.0.0/16", "10.7.0.0/28"))
+    files = installed_files(document)
+    rules = files["/etc/vpn-gateway/filter.rules"]
+    assert toolroot.run(release, ["iptables-restore", "--test", "--noflush"], stdin=rules).returncode == 0
+    done = toolroot.run(release, ["sh", "-euc", "vpn-filter; iptables-save"], files=files)
+    printed = [line for line in done.stdout.splitlines() if line.startswith("-A VPN-")]
+    written = [line for line in rules.splitlines() if line.startswith("-A VPN-")]
+    assert sorted(printed) == sorted(written), done.stderr
+
+
+@RELEASES
+def test_reloading_the_rules_duplicates_nothing_and_leaves_the_rules_of_others(release: str) -> None:
+    script = f"""
+        iptables -A FORWARD -s 192.0.2.9 -j ACCEPT
+        iptables -t nat -A POSTROUTING -s 192.0.2.9 -j ACCEPT
+        vpn-filter; {LIST_RULES} >/tmp/once
+        iptables -I FORWARD -j ACCEPT; iptables -t nat -I POSTROUTING -j MASQUERADE
+        vpn-filter
+        iptables -D FORWARD -j ACCEPT; iptables -t nat -D POSTROUTING -j MASQUERADE
+        vpn-filter; vpn-filter; {LIST_RULES} >/tmp/again
+        diff /tmp/once /tmp/again
+        grep -c -- '-s 192.0.2.9/32 -j ACCEPT' /tmp/again
+        grep -A1 -- '^-A FORWARD -j VPN-FORWARD' /tmp/again | grep -c 192.0.2.9
+    """
+    done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))
+    assert (done.returncode, done.stdout.split()) == (0, ["2", "1"]), done.stdout + done.stderr
+
+
+@RELEASES
+def test_without_any_policy_nothing_private_leaves_and_the_internet_is_masqueraded(release: str) -> None:
+    script = (
+        ROUTED
+        + """
+        vpn-filter
+        heard() {
+            nsenter --net --target $outside python3 /root/hear.py &
+            sleep 0.5
+            sh -c "$1" >/dev/null || true
+            wait $!
+        }
+        echo tunnel: $(heard "nsenter --net --target $inside ping -nqc3 -i0.2 -w2 172.31.200.200")
+        echo own: $(heard "ping -nqc3 -i0.2 -w2 172.31.200.200")
+        echo internet: $(heard "nsenter --net --target $inside ping -nqc3 -i0.2 -w2 192.0.2.2")
+        iptables -nvxL VPN-FORWARD | awk '/dir out/ {print "dropped:", $1}'
+        kill $inside $outside
+    """
+    )
+    files = installed_files(gateway_document()) | {"/root/hear.py": HEAR}
+    done = toolroot.run(release, ["sh", "-euc", script], files=files)
+    assert done.returncode == 0, done.stderr
+    said = {line.partition(":")[0]: line.partition(":")[2] for line in done.stdout.splitlines()}
+    assert said["tunnel"] == ""
+    assert said["own"] == ""
+    assert int(said["dropped"]) >= 3
+    assert said["internet"] == " 192.0.2.1>192.0.2.2"
+
+
+@RELEASES
+def test_the_articles_two_rules_alone_leak_which_this_test_would_see(release: str) -> None:
+    script = (
+        ROUTED
+        + """
+        iptables -t nat -A POSTROUTING -o outside -s 10.1.0.0/16 -d 172.31.0.0/16 -j ACCEPT
+        iptables -t nat -A POSTROUTING -o outside -s 10.1.0.0/16 -j MASQUERADE
+        nsenter --net --target $outside python3 /root/hear.py & hearing=$!
+        sleep 0.5
+        nsenter --net --target $inside ping -nqc3 -i0.2 -w2 172.31.200.200 >/dev/null || true
+        wait $hearing
+        kill $inside $outside
+    """
+    )
+    done = toolroot.run(release, ["sh", "-euc", script], files={"/root/hear.py": HEAR})
+    assert "10.1.1.5>172.31.200.200" in done.stdout.split(), done.stdout + done.stderr
+
+
+@RELEASES
+def test_plain_text_that_says_it_comes_from_the_other_side_reaches_nobody(release: str) -> None:
+    script = (
+        ROUTED
+        + """
+        vpn-filter
+        nsenter --net --target $outside ping -nqc3 -i0.2 -w2 -I 172.31.200.200 10.1.1.5 | grep received
+        nsenter --net --target $outside ping -nqc3 -i0.2 -w2 -I 172.31.200.200 10.1.1.254 | grep received
+        nsenter --net --target $outside ping -nqc3 -i0.2 -w2 -I 192.0.2.2 10.1.1.5 | grep received
+        kill $inside $outside
+    """
+    )
+    done = toolroot.run(release, ["sh", "-uc", script], files=installed_files(gateway_document()))
+    assert [line.split(", ")[1] for line in done.stdout.splitlines()] == ["0 received", "0 received", "3 received"]
+
+
+@RELEASES
+def test_the_thirteen_keys_are_applied_to_the_interface_of_the_default_route(release: str) -> None:
+    script = """
+        mount -o remount,rw /proc/sys 2>/dev/null || true
+        ip link add ens5 type veth peer name other; ip link set ens5 up; ip addr add 10.1.1.254/24 dev ens5
+        ip route add default via 10.1.1.1
+        vpn-sysctl
+        cat /etc/sysctl.d/90-vpn-gateway.conf
+        python3 -c 'import runpy; print(runpy.run_path("/usr/local/bin/vpn-verify")["sysctl"](None))'
+        sysctl -qw net.ipv4.conf.ens5.send_redirects=1
+        python3 -c 'import runpy; runpy.run_path("/usr/local/bin/vpn-verify")["sysctl"](None)' 2>&1 | tail -n 1
+    """
+    done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))
+    assert done.returncode == 0, done.stdout + done.stderr
+    *keys, found, broken = done.stdout.splitlines()
+    assert sum("redirects=0" in key or key == "net.ipv4.ip_forward=1" for key in keys) == 13
+    assert "net.ipv4.conf.ens5.send_redirects=0" in keys
+    assert found == "13 keys, ens5"
+    assert broken.endswith("net/ipv4/conf/ens5/send_redirects is 1, not 0")
+
+
+@RELEASES
+def test_sshd_offers_the_pinned_key_and_no_other(release: str) -> None:
+    script = 'ssh-keygen -A >/dev/null; sshd -t; sshd -T | grep "^hostkey "'
+    done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))
+    assert (done.returncode, done.stdout) == (0, "hostkey /etc/ssh/ssh_host_ed25519_key\n"), done.stderr
+
+
+@RELEASES
+def test_systemd_finds_nothing_wrong_with_the_units(release: str) -> None:
+    script = f"chmod -R a+rX /etc/systemd; systemd-analyze verify --man=no ipsec.service {' '.join(UNITS)}"
+    done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))
+    assert done.returncode == 0
+    assert "vpn" not in done.stdout + done.stderr
+
+
+@RELEASES
+def test_the_package_leaves_ipsec_disabled_until_the_boot_enables_it(release: str) -> None:
+    assert toolroot.run(release, ["systemctl", "is-enabled", "ipsec"]).stdout == "disabled\n"
+
+
+def test_shellcheck_finds_nothing_in_the_scripts() -> None:
+    assert shutil.which("shellcheck"), "apt-get install shellcheck"
+    done = subprocess.run(["shellcheck", *GATEWAY_FOLDER.glob("*.sh")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
