@@ -1,0 +1,257 @@
+"""vpn-secrets against a metadata service and an SSM of its own, with the real curl and the real ssh-keygen.
+
+Proves the signature (recomputed by botocore), what is written with which mode, and what is said when it fails. Does not
+prove AWS's own IAM. Needs curl and ssh-keygen.
+"""
+
+import json
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tests.unit.gateway_documents import PSK, gateway_document, installed_files
+from userdata.gateway import vpn_secrets
+
+CREDENTIALS = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": 'se/cr+et"\\key', "Token": "tok/en+=="}
+
+
+@dataclass
+class Cloud:
+    """Metadata service and SSM on one port of loopback."""
+
+    url: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)
+    denied: set[str] = field(default_factory=set)
+    requests: list[dict[str, str]] = field(default_factory=list)
+
+    def ssm(self, name: str) -> tuple[int, dict[str, Any]]:
+        """Return the answer to GetParameter."""
+        if name in self.denied or name not in self.parameters:
+            return 400, {"__type": "AccessDeniedException", "Message": f"not authorized to read {name}"}
+        return 200, {"Parameter": {"Name": name, "Value": self.parameters[name]}}
+
+
+def handler(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self, code: int, body: str) -> None:
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def do_PUT(self) -> None:
+            self.answer(200, "metadata-token")
+
+        def do_GET(self) -> None:
+            if self.headers["X-aws-ec2-metadata-token"] != "metadata-token":
+                self.answer(401, "")
+            else:
+                self.answer(200, "the-role" if self.path.endswith("/") else json.dumps(CREDENTIALS))
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            cloud.requests.append({key.lower(): value for key, value in self.headers.items()} | {"body": body})
+            code, answer = cloud.ssm(json.loads(body)["Name"])
+            self.answer(code, json.dumps(answer))
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler
+
+
+@dataclass
+class Machine:
+    """A gateway's folders under a temporary one."""
+
+    root: Path
+    commands: list[list[str]] = field(default_factory=list)
+
+    @property
+    def secret(self) -> Path:
+        """The connection's secrets file."""
+        return self.root / "etc/ipsec.d/uk-to-au.secrets"
+
+    @property
+    def host_key(self) -> Path:
+        """The private host key."""
+        return self.root / "etc/ssh/ssh_host_ed25519_key"
+
+
+def new_key(path: Path) -> tuple[str, str]:
+    subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-C", "pinned", "-f", path], check=True)
+    return path.read_text(), path.with_suffix(".pub").read_text().strip()
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    made = Cloud()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(made))
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    made.url = f"127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(vpn_secrets, "METADATA", f"http://{made.url}/latest/")
+    yield made
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> Machine:
+    made = Machine(root=tmp_path)
+    for folder in ("etc/ssh", "etc/ipsec.d"):
+        (tmp_path / folder).mkdir(parents=True)
+    private, public = new_key(tmp_path / "key")
+    cloud.parameters |= {"/vpn/uk/psk": PSK, "/vpn/uk/host-key": private}
+    settings = json.loads(installed_files(gateway_document())["/etc/vpn-secrets.json"]) | {"host_public_key": public}
+    settings["ssm"]["endpoint"] = cloud.url
+    (tmp_path / "etc/vpn-secrets.json").write_text(json.dumps(settings))
+
+    def run(argv: list[str], **options: Any) -> Any:
+        made.commands.append([str(word) for word in argv])
+        if argv[0] == "systemctl":
+            return SimpleNamespace(returncode=0)
+        if argv[0] == "curl":
+            # AWS answers by TLS only; the signature is the same.
+            options["input"] = options["input"].replace("https://", "http://")
+        return subprocess.run(argv, **options)  # noqa: PLW1510 - the program under test says it
+
+    monkeypatch.setattr(vpn_secrets, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(vpn_secrets, "time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr(vpn_secrets, "HOST_KEY", made.host_key)
+    monkeypatch.setattr(vpn_secrets, "Path", lambda path: tmp_path / path.lstrip("/"))
+    return made
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_both_secrets_are_put_in_place_for_root_alone(machine: Machine, cloud: Cloud) -> None:
+    for kind in ("rsa", "ecdsa", "ed25519"):
+        (machine.root / f"etc/ssh/ssh_host_{kind}_key").write_text("throw-away")
+    vpn_secrets.main()
+    assert machine.secret.read_text() == f'203.0.113.10 198.51.100.20 : PSK "{PSK}"\n'
+    assert machine.host_key.read_text() == cloud.parameters["/vpn/uk/host-key"]
+    assert (mode(machine.secret), mode(machine.host_key)) == (0o600, 0o600)
+    assert sorted(path.name for path in machine.host_key.parent.iterdir()) == [
+        "ssh_host_ed25519_key",
+        "ssh_host_ed25519_key.pub",
+    ]
+    assert ["systemctl", "reload-or-restart", "ssh"] in machine.commands
+
+
+def test_the_request_is_signed_as_botocore_signs_it(machine: Machine, cloud: Cloud) -> None:
+    vpn_secrets.main()
+    for sent in cloud.requests:
+        scope, _, signature = sent["authorization"].partition("Signature=")
+        signed = scope.partition("SignedHeaders=")[2].strip(", ").split(";")
+        assert {"host", "x-amz-date", "x-amz-security-token", "x-amz-target"} <= set(signed)
+        request = AWSRequest("POST", f"http://{cloud.url}/", data=sent["body"].encode())
+        for name in signed:
+            request.headers[name] = sent[name]
+        request.context["timestamp"] = sent["x-amz-date"]
+        signer = SigV4Auth(Credentials(CREDENTIALS["AccessKeyId"], CREDENTIALS["SecretAccessKey"]), "ssm", "eu-west-2")
+        canonical = signer.canonical_request(request)
+        assert signer.signature(signer.string_to_sign(request, canonical), request) == signature
+
+
+def test_no_secret_reaches_a_command_line_or_the_log(
+    machine: Machine, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vpn_secrets.main()
+    shown = json.dumps(machine.commands) + "".join(capsys.readouterr())
+    private = cloud.parameters["/vpn/uk/host-key"].splitlines()[1]
+    for secret in (PSK, private, "metadata-token", *CREDENTIALS.values()):
+        assert secret not in shown
+        assert json.dumps(secret)[1:-1] not in shown
+
+
+def test_a_second_run_leaves_sshd_alone_and_takes_a_rotated_secret(machine: Machine, cloud: Cloud) -> None:
+    vpn_secrets.main()
+    machine.commands.clear()
+    cloud.parameters["/vpn/uk/psk"] = PSK[::-1]
+    vpn_secrets.main()
+    assert f'"{PSK[::-1]}"' in machine.secret.read_text()
+    assert not any(command[0] == "systemctl" for command in machine.commands)
+
+
+def test_a_refused_psk_is_named_after_the_host_key_is_in_place(
+    machine: Machine, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.denied.add("/vpn/uk/psk")
+    with pytest.raises(SystemExit) as ended:
+        vpn_secrets.main()
+    message = "AccessDeniedException: not authorized to read /vpn/uk/psk"
+    assert ended.value.code == f"cannot read /vpn/uk/psk from {cloud.url}: {message}"
+    assert capsys.readouterr().out.count(message) == vpn_secrets.TRIES
+    assert machine.host_key.exists()
+    assert not machine.secret.exists()
+
+
+def test_the_secret_of_an_earlier_boot_stays_when_ssm_is_silent(
+    machine: Machine, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vpn_secrets.main()
+    cloud.denied.add("/vpn/uk/psk")
+    vpn_secrets.main()
+    assert PSK in machine.secret.read_text()
+    assert "keeping the secret of an earlier boot" in capsys.readouterr().out
+
+
+def test_a_late_metadata_service_is_waited_for(machine: Machine, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, naps = vpn_secrets.METADATA, []
+    monkeypatch.setattr(vpn_secrets, "METADATA", "http://127.0.0.1:9/latest/")
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            vpn_secrets.METADATA = right
+
+    monkeypatch.setattr(vpn_secrets, "time", SimpleNamespace(sleep=sleep))
+    vpn_secrets.main()
+    assert machine.secret.exists()
+
+
+def test_a_host_key_that_is_not_the_pinned_one_fails_the_boot(machine: Machine, cloud: Cloud) -> None:
+    machine.host_key.write_text("throw-away")
+    cloud.parameters["/vpn/uk/host-key"], _ = new_key(machine.root / "other")
+    with pytest.raises(SystemExit, match="the host key is not the private half of ssh-ed25519"):
+        vpn_secrets.main()
+    assert machine.host_key.read_text() == "throw-away"
+    assert [path.name for path in machine.host_key.parent.iterdir()] == ["ssh_host_ed25519_key"]
+
+
+@pytest.mark.parametrize("psk", ['half"quoted', "two\nlines", "schl\u00fcssel"])
+def test_a_psk_that_the_file_cannot_carry_is_refused_without_showing_it(
+    machine: Machine, cloud: Cloud, psk: str
+) -> None:
+    cloud.parameters["/vpn/uk/psk"] = psk
+    with pytest.raises(SystemExit, match=r"characters that ipsec\.secrets cannot carry") as ended:
+        vpn_secrets.main()
+    assert psk not in str(ended.value)
+    assert not machine.secret.exists()
+
+
+def test_inline_secrets_come_out_the_same_without_any_request(machine: Machine, cloud: Cloud) -> None:
+    path = machine.root / "etc/vpn-secrets.json"
+    settings = json.loads(path.read_text())
+    del settings["ssm"]
+    settings |= {"psk": PSK, "host_key": cloud.parameters["/vpn/uk/host-key"]}
+    path.write_text(json.dumps(settings))
+    vpn_secrets.main()
+    assert machine.secret.read_text() == f'203.0.113.10 198.51.100.20 : PSK "{PSK}"\n'
+    assert machine.host_key.read_text() == settings["host_key"]
+    assert cloud.requests == []
