@@ -82,8 +82,8 @@ def collect(left: str = "au", right: str = "uk") -> Evidence:
         print(f"\nroot@{sender.private_host}:~# ping -c {PINGS} {receiver.private_ip}\n{text}")
         print(f"root@{receiver.private_host}:~# tcpdump -n icmp\n{on_receiver.text}")
         print(f"root@internet:~# tcpdump -n\n{on_internet.text}")
-        evidence.directions.append(_judge_direction(sender, receiver, text, on_receiver, evidence.failures))
-        _judge_internet(sides, on_internet, evidence)
+        evidence.directions.append(judge_direction(sender, receiver, text, on_receiver, evidence.failures))
+        judge_internet(sides, on_internet, evidence)
     _write("evidence.json", json.dumps({"holds": not evidence.failures, **asdict(evidence)}, indent=2) + "\n")
     return evidence
 
@@ -104,7 +104,7 @@ def _endpoint(world: World, side: str) -> Endpoint:
     return Endpoint(f"{side}-private", str(found["private"].private_ip), str(public_ip))
 
 
-def _judge_direction(sender: Endpoint, receiver: Endpoint, ping: str, seen: Capture, failures: list[str]) -> Direction:
+def judge_direction(sender: Endpoint, receiver: Endpoint, ping: str, seen: Capture, failures: list[str]) -> Direction:
     direction = Direction(sender.private_host, receiver.private_host)
     if summary := _SUMMARY.search(ping):
         direction.transmitted, direction.received = int(summary[1]), int(summary[2])
@@ -128,7 +128,7 @@ def _judge_direction(sender: Endpoint, receiver: Endpoint, ping: str, seen: Capt
     return direction
 
 
-def _judge_internet(sides: tuple[Endpoint, Endpoint], seen: Capture, evidence: Evidence) -> None:
+def judge_internet(sides: tuple[Endpoint, Endpoint], seen: Capture, evidence: Evidence) -> None:
     public = {side.gateway_public_ip for side in sides}
     for packet in seen.packets:
         match = _ADDRESSES.search(packet)

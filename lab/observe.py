@@ -33,13 +33,16 @@ if TYPE_CHECKING:
         SubnetTypeDef,
     )
 
+_GLOBAL = "global"
+"""Where the API counts changes of IAM, which has no region and no place in a world."""
+
 # IANA protocol numbers for the names that the EC2 API uses.
 _PROTOCOLS = {"-1": -1, "icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
 
 
 def observe(regions: Iterable[str], reboots: dict[str, int]) -> World:
     """Return everything in the non-default VPCs of `regions`; `reboots` counts RebootInstances calls by instance id."""
-    names = sorted(regions)
+    names = sorted(set(regions) - {_GLOBAL})
     if not names:
         return World(vpcs=(), instances=())
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
