@@ -40,7 +40,12 @@ RESOURCES_OF_BOTH = 57
 @pytest.fixture(scope="module")
 def api() -> Iterator[str]:
     """Run the lab's API in a process of its own; yields its URL."""
-    server = subprocess.Popen([sys.executable, "-m", "lab.api", "--port", "0"], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "lab.api", "--port", "0"],
+        env={**os.environ, "LAB_API_TRANSITION_SECONDS": "0.1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert server.stdout is not None
     yield server.stdout.readline().split()[-1]
     server.terminate()
