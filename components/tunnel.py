@@ -13,8 +13,10 @@ from typing import Final
 
 MINIMUM_PSK_BITS: Final = 128
 MINIMUM_DISTINCT_CHARACTERS: Final = 8
-GENERATED_PSK_BYTES: Final = 32
-"""Half of SHA2-512's output, the FIPS floor for its PRF; Libreswan refuses less in FIPS mode."""
+GENERATED_PSK_CHARACTERS: Final = 43
+"""Letters and digits worth 32 random bytes (43 x log2 62 = 256 bits), and more than 32 bytes long: half of SHA2-512's
+output is the FIPS floor for its PRF; Libreswan refuses less in FIPS mode.
+"""
 
 TUNNEL_MTU: Final = 1400
 """Route MTU inside the tunnel, bytes: every profile's ESP in UDP then fits into a 1500-byte path."""

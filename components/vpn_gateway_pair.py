@@ -11,7 +11,7 @@ import pulumi_random as random
 from .arguments import PeerArgs, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
 from .gateway_secrets import generated_ssh_key, given_ssh_key, public_key_line
 from .settings import PairSettings, Placement, SiteSettings, pair_settings
-from .tunnel import GENERATED_PSK_BYTES
+from .tunnel import GENERATED_PSK_CHARACTERS
 from .verification import Host, Proof, ping_from, verify_gateway
 from .vpn_gateway import SiteOutputs, VpnGateway
 
@@ -92,12 +92,14 @@ def _psk(parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs) -> pulumi
     given = args.get("psk")
     if given is not None:
         return pulumi.Output.secret(given)
-    generated = random.RandomBytes(
+    # Not RandomBytes: its id, which no state encrypts, is the bytes themselves.
+    generated = random.RandomPassword(
         f"{name}-psk",
-        length=GENERATED_PSK_BYTES,
-        opts=pulumi.ResourceOptions(parent=parent, additional_secret_outputs=["base64", "hex"]),
+        length=GENERATED_PSK_CHARACTERS,
+        special=False,
+        opts=pulumi.ResourceOptions(parent=parent, additional_secret_outputs=["result", "bcrypt_hash"]),
     )
-    return pulumi.Output.secret(generated.base64)
+    return pulumi.Output.secret(generated.result)
 
 
 def _ssh_key(

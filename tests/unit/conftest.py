@@ -1,159 +1,18 @@
-"""A recording monitor in place of the engine: every registration of a component, options and secretness included.
-
-Proves what the program asks for. Does not prove what a provider or AWS makes of it. Nothing to clean up.
-"""
+"""Fixtures of the product's unit tests."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import pulumi
 import pytest
-from google.protobuf.json_format import MessageToDict
-from pulumi.runtime import mocks
 
-SIGNATURE = "4dabf18193072939515e22adb298388d"
-SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the marker of Pulumi's wire format
-
-HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nhost\n-----END OPENSSH PRIVATE KEY-----\n"
-PSK = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip+oD3sYvW5x6="
+from components import VpnGatewayPair
+from tests.unit.recording import Deployment, Recorder, article_arguments
 
 
-@dataclass(frozen=True, kw_only=True)
-class Registration:
-    """One resource as the engine is asked to register it; secrets are unwrapped, their paths are in `secrets`."""
-
-    type: str
-    name: str
-    urn: str
-    inputs: dict[str, Any]
-    secrets: frozenset[str]
-    provider: str
-    """Name of the explicit provider; empty for the default one."""
-    parent: str
-    """Name of the parent."""
-    depends_on: frozenset[str]
-    """Names of everything it waits for, by option or by value."""
-    request: Any
-
-
-def _unwrap(value: Any, path: str, secrets: set[str]) -> Any:
-    if isinstance(value, dict):
-        if value.get(SIGNATURE) == SECRET_SIGNATURE:
-            secrets.add(path)
-            return _unwrap(value["value"], path, secrets)
-        return {key: _unwrap(each, f"{path}.{key}".lstrip("."), secrets) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_unwrap(each, f"{path}[{n}]", secrets) for n, each in enumerate(value)]
-    return value
-
-
-def _name(urn: str) -> str:
-    return urn.rpartition("::")[2]
-
-
-class _Cloud(mocks.Mocks):
-    """Computed outputs, as a provider would give them."""
-
-    def __init__(self) -> None:
-        self.calls: list[mocks.MockCallArgs] = []
-
-    def call(self, args: mocks.MockCallArgs) -> Any:
-        self.calls.append(args)
-        pattern = next(each["values"][0] for each in args.args["filters"] if each["name"] == "name")
-        return {"id": f"ami-of-{pattern.removesuffix('-*')}"}
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        name = args.name
-        computed: dict[str, dict[str, Any]] = {
-            "aws:ec2/eip:Eip": {"publicIp": f"eip-of-{name}", "allocationId": f"{name}-allocation"},
-            "aws:ec2/keyPair:KeyPair": {"keyName": f"{name}-1234567"},
-            "aws:ec2/networkInterface:NetworkInterface": {"privateIp": (args.inputs.get("privateIps") or [""])[0]},
-            "aws:ssm/parameter:Parameter": {
-                "arn": f"arn:aws:ssm:xx-test-1:123456789012:parameter/{name}-1234567",
-                "name": f"{name}-1234567",
-                "version": 1,
-            },
-            "aws:iam/role:Role": {"name": f"{name}-1234567"},
-            "aws:iam/instanceProfile:InstanceProfile": {"name": f"{name}-1234567"},
-            "random:index/randomBytes:RandomBytes": {"base64": PSK},
-            "tls:index/privateKey:PrivateKey": {
-                "privateKeyOpenssh": HOST_KEY,
-                "publicKeyOpenssh": f"ssh-ed25519 AAAA-{name}\n",
-            },
-            "command:remote:Command": {"stdout": f"stdout of {name}"},
-            "pulumi:index:Stash": {"output": args.inputs.get("input")},
-        }
-        return f"{name}-id", {**args.inputs, **computed.get(args.typ, {})}
-
-
-class Recorder(mocks.MockMonitor):
-    """Registrations in the order they came, component outputs, and calls."""
-
-    def __init__(self) -> None:
-        self.cloud = _Cloud()
-        super().__init__(self.cloud)
-        self.registrations: list[Registration] = []
-        self.outputs: dict[str, dict[str, Any]] = {}
-        self.output_secrets: dict[str, frozenset[str]] = {}
-
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the remote procedure
-        response = super().RegisterResource(request)
-        secrets: set[str] = set()
-        inputs = _unwrap(MessageToDict(request.object), "", secrets)
-        if request.type != "pulumi:pulumi:Stack":
-            self.registrations.append(
-                Registration(
-                    type=request.type,
-                    name=request.name,
-                    urn=response.urn,
-                    inputs=inputs,
-                    secrets=frozenset(secrets),
-                    provider=_name(request.provider.rpartition("::")[0]) if request.provider else "",
-                    parent=_name(request.parent),
-                    depends_on=frozenset(_name(urn) for urn in request.dependencies),
-                    request=request,
-                )
-            )
-        return response
-
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the name of the remote procedure
-        secrets: set[str] = set()
-        name = _name(request.urn)
-        assert name not in self.outputs, f"the outputs of {name} are registered twice"
-        self.outputs[name] = _unwrap(MessageToDict(request.outputs), "", secrets)
-        self.output_secrets[name] = frozenset(secrets)
-        return super().RegisterResourceOutputs(request)
-
-    def of_type(self, token: str) -> list[Registration]:
-        """Return the registrations of one type."""
-        return [each for each in self.registrations if each.type == token]
-
-    def named(self, name: str) -> Registration:
-        """Return the one registration of that name."""
-        (found,) = [each for each in self.registrations if each.name == name]
-        return found
-
-
-@dataclass
-class Deployment:
-    """Runs programs against a fresh recorder."""
-
-    recorder: Recorder = field(default_factory=Recorder)
-
-    def run(self, program: Callable[[], Any], *, preview: bool = False) -> Recorder:
-        """Run a program until every registration is answered; what it raises is raised here."""
-        pulumi.runtime.set_mocks(
-            self.recorder.cloud, project="vpn-gateway-pair", stack="test", preview=preview, monitor=self.recorder
-        )
-        pulumi.runtime.test(program)()
-        return self.recorder
-
-
-@pytest.fixture
-def deployment() -> Iterator[Deployment]:
-    """A fresh recorder on a fresh event loop: a failed program must not reach into the next test."""
+def _fresh_deployment() -> Iterator[Deployment]:
+    # On an event loop of its own: a failed program must not reach into the next test.
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     yield Deployment()
@@ -162,27 +21,21 @@ def deployment() -> Iterator[Deployment]:
 
 
 @pytest.fixture
+def deployment() -> Iterator[Deployment]:
+    """Give a fresh recorder."""
+    yield from _fresh_deployment()
+
+
+@pytest.fixture
 def article() -> dict[str, Any]:
-    """The article's pair, as arguments."""
-    return {
-        "left": {
-            "name": "uk",
-            "region": "eu-west-2",
-            "cidr_block": "10.1.0.0/16",
-            "public_subnet_cidr_block": "10.1.1.0/24",
-            "private_subnet_cidr_blocks": ["10.1.10.0/24"],
-            "gateway_private_ip": "10.1.1.254",
-            "probe_host_private_ip": "10.1.10.41",
-        },
-        "right": {
-            "name": "au",
-            "region": "ap-southeast-2",
-            "cidr_block": "172.31.0.0/16",
-            "public_subnet_cidr_block": "172.31.12.0/24",
-            "private_subnet_cidr_blocks": ["172.31.200.0/24"],
-            "gateway_private_ip": "172.31.12.198",
-            "probe_host_private_ip": "172.31.200.200",
-        },
-        "administrator_cidr_blocks": ["192.0.2.10/32"],
-        "tags": {"owner": "network"},
-    }
+    """Give the article's pair, as arguments."""
+    return article_arguments()
+
+
+@pytest.fixture(scope="module")
+def article_pair() -> Recorder:
+    """Give what the article's pair, as it is, asks of the engine; not to be changed."""
+    deployments = _fresh_deployment()
+    recorder = next(deployments).run(lambda: VpnGatewayPair("vpn", article_arguments()))  # type: ignore[arg-type]
+    next(deployments, None)
+    return recorder

@@ -1,0 +1,197 @@
+"""Proves that arguments become complete settings or one message with every problem. Creates nothing."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.addressing import Problem
+from components.arguments import SecretDelivery, SiteArgs, VpnGatewayArgs
+from components.reader import SettingsError
+from components.settings import gateway_settings, pair_settings
+from components.tunnel import TunnelProfile
+from components.vpn_gateway import SiteOutputs, VpnGateway
+
+GATEWAY = {
+    "name": "uk",
+    "cidr_block": "10.1.0.0/16",
+    "psk": "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip",
+    "ssh_public_key": "ssh-ed25519 AAAA",
+    "peers": [
+        {"name": "au", "public_ip": "192.0.2.1", "private_ip": "172.31.12.198", "cidr_blocks": ["172.31.0.0/16"]}
+    ],
+}
+
+
+def _changed(article: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    args = copy.deepcopy(article)
+    for path, value in changes.items():
+        *parents, key = path.split(".")
+        target = args
+        for parent in parents:
+            target = target[parent]
+        target[key] = value
+    return {key: value for key, value in args.items() if value is not None}
+
+
+def _problems(args: Any, name: str = "vpn") -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        pair_settings(name, args)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def _problems_or_none(args: Any) -> tuple[Problem, ...]:
+    try:
+        pair_settings("vpn", args)
+    except SettingsError as error:
+        return error.problems
+    return ()
+
+
+def test_the_articles_pair_is_complete_with_every_default(article: dict[str, Any]) -> None:
+    settings = pair_settings("vpn", article)  # type: ignore[arg-type]
+    assert str(settings.left.gateway_address) == "10.1.1.254"
+    assert str(settings.right.gateway_address) == "172.31.12.198"
+    assert (settings.left.instance_type, settings.left.image) == ("t3.nano", "debian-13")
+    assert settings.profile is TunnelProfile.MODERN
+    assert settings.secret_delivery is SecretDelivery.SSM
+    assert (settings.verify, settings.verify_timeout) == (True, 600)
+
+
+def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
+    side = {"name": "uk", "region": "eu-west-2", "cidr_block": "10.1.0.0/16"}
+    left = pair_settings("vpn", {**article, "left": side}).left  # type: ignore[typeddict-item]
+    assert (str(left.public_subnet), str(left.private_subnets[0])) == ("10.1.0.0/24", "10.1.1.0/24")
+    assert str(left.gateway_address) == "10.1.0.254"
+    assert left.probe_host_address is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"left.cidr_block": "10.1.0.0"}, "left.cidr_block '10.1.0.0': is not an IPv4 CIDR"),
+        ({"left.cidr_block": "10.1.1.0/16"}, "left.cidr_block '10.1.1.0/16': is not canonical"),
+        ({"left.cidr_block": "10.0.0.0/15"}, "left.cidr_block '10.0.0.0/15': a VPC is a /16 to a /28"),
+        ({"right.cidr_block": "10.1.0.0/16"}, "right.cidr_block '10.1.0.0/16': overlaps left.cidr_block"),
+        ({"left.public_subnet_cidr_block": "10.2.1.0/24"}, "left.public_subnet_cidr_block '10.2.1.0/24': is outside"),
+        ({"left.private_subnet_cidr_blocks": ["10.1.1.128/25"]}, "left.private_subnet_cidr_blocks[0] '10.1.1.128/25'"),
+        ({"left.gateway_private_ip": "10.1.2.9"}, "left.gateway_private_ip '10.1.2.9': is outside its subnet"),
+        ({"left.gateway_private_ip": "10.1.1.3"}, "left.gateway_private_ip '10.1.1.3': is reserved by AWS"),
+        ({"left.gateway_private_ip": "10.1.1.255"}, "left.gateway_private_ip '10.1.1.255': is reserved by AWS"),
+        ({"left.probe_host_private_ip": "10.1.1.9"}, "left.probe_host_private_ip '10.1.1.9': is outside its subnet"),
+        ({"right.name": "uk"}, "right.name 'uk': is the name of the left side too"),
+        ({"left.name": "UK side"}, "left.name 'UK side': does not match"),
+        ({"left.region": "London"}, "left.region 'London': does not match"),
+        ({"left.availability_zones": ["eu-west-1a"]}, "left.availability_zones 'eu-west-1a': is not in region"),
+        ({"left.image": "debian-11"}, "left.image 'debian-11': does not match"),
+        ({"left.host_private_key": "x"}, "left.host_private_key '(secret)': host_private_key and host_public_key"),
+        ({"left.assume_role_arn": "deployer"}, "left.assume_role_arn 'deployer': does not match"),
+        ({"left.cidr": "10.1.0.0/16"}, "left.cidr '…': is not a known setting"),
+        ({"psk": "0xaec8d3991aaff8bc"}, "psk '(secret)': is worth 64 bits at most"),
+        ({"psk": 'fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8I"'}, "psk '(secret)': has characters"),
+        ({"profile": "best"}, "profile 'best': is unknown (known: modern, article-2014)"),
+        ({"secret_delivery": "mail"}, "secret_delivery 'mail': is unknown"),
+        ({"administrator_cidr_blocks": None}, "verify 'true': needs SSH"),
+        ({"administrator_cidr_blocks": "192.0.2.1/32"}, "administrator_cidr_blocks '192.0.2.1/32': is not a list"),
+        ({"ssh_public_key": "ssh-ed25519 AAAA"}, "verify 'true': cannot log in"),
+        ({"ssh_private_key": "x"}, "ssh_private_key '(secret)': needs ssh_public_key"),
+        ({"verify_timeout_seconds": 5}, "verify_timeout_seconds '5': is not a number of seconds in range"),
+        ({"verify": "yes"}, "verify 'yes': is not a boolean"),
+        ({"tags": {"Name": "x"}}, "tags.Name 'x': is set by the component"),
+        ({"left": None}, "left 'None': is not a mapping of settings"),
+    ],
+)
+def test_bad_input_is_named_with_value_rule_and_remedy(
+    article: dict[str, Any], changes: dict[str, Any], expected: str
+) -> None:
+    problems = _problems(_changed(article, changes))
+    (problem,) = [each for each in problems if each.startswith(expected)]
+    assert "; " in problem
+    # A moved network leaves what was inside it outside, which is said too.
+    if "left" not in changes and not any("cidr_block" in path for path in changes):
+        assert len(problems) == 1, problems
+
+
+def test_all_problems_of_both_sides_come_in_one_message(article: dict[str, Any]) -> None:
+    changes = {
+        "left.cidr_block": "10.1.0.0/33",
+        "right.gateway_private_ip": "172.31.12.1",
+        "right.name": "uk",
+        "psk": "short",
+        "profile": "best",
+        "administrator_cidr_blocks": None,
+    }
+    named = {problem.split(" ")[0] for problem in _problems(_changed(article, changes))}
+    assert named == {"left.cidr_block", "right.gateway_private_ip", "right.name", "psk", "profile", "verify"}
+
+
+def test_a_vpc_without_room_for_two_subnets_says_so(article: dict[str, Any]) -> None:
+    side = {"name": "uk", "region": "eu-west-2", "cidr_block": "10.1.0.0/28"}
+    (problem,) = _problems({**article, "left": side})
+    assert problem == "left.cidr_block '10.1.0.0/28': has no room for two subnets; use a /27 or larger"
+
+
+def test_one_subnet_given_into_the_place_of_the_others_default_is_refused(article: dict[str, Any]) -> None:
+    side = {
+        "name": "uk",
+        "region": "eu-west-2",
+        "cidr_block": "10.1.0.0/16",
+        "private_subnet_cidr_blocks": ["10.1.0.0/24"],
+    }
+    (problem,) = _problems({**article, "left": side})
+    assert "left.private_subnet_cidr_blocks[0] '10.1.0.0/24': overlaps left.public_subnet_cidr_block" in problem
+
+
+def test_a_resource_name_leaves_room_for_the_iam_roles(article: dict[str, Any]) -> None:
+    assert len(_problems(article, name="x" * 38)) == 2
+    pair_settings("x" * 37, article)  # type: ignore[arg-type]
+
+
+def test_no_secret_is_in_any_message(article: dict[str, Any]) -> None:
+    secret = "hunter2hunter2"  # noqa: S105 - not one
+    text = "\n".join(_problems(_changed(article, {"psk": secret, "left.host_private_key": secret})))
+    assert secret not in text
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=12)
+    | st.sampled_from(["10.0.0.0/16", "10.0.0.0/24", "10.0.0.9", "uk", "eu-west-2", "debian-13"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*SiteArgs.__annotations__]), inner),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from([*SiteArgs.__annotations__, "left", "right", "psk", "tags"]), json_values))
+def test_whatever_is_said_is_settings_or_named_problems(args: dict[str, Any]) -> None:
+    problems = _problems_or_none(args)
+    assert all(problem.setting and problem.rule and problem.remedy for problem in problems)
+
+
+def test_a_gateway_needs_peers_psk_and_key() -> None:
+    with pytest.raises(SettingsError) as caught:
+        gateway_settings("vpn", {"name": "uk", "cidr_block": "10.1.0.0/16", "peers": []})  # type: ignore[typeddict-item]
+    assert {problem.setting for problem in caught.value.problems} == {"peers", "psk", "ssh_public_key"}
+
+
+@pytest.mark.parametrize(
+    ("peer", "rule"),
+    [
+        ({"name": "uk"}, "is the name of two gateways"),
+        ({"cidr_blocks": ["10.1.9.0/24"], "private_ip": "10.1.9.9"}, "overlaps"),
+        ({"private_ip": "192.0.2.9"}, "is outside the peer's"),
+        ({"public_ip": None}, "is required"),
+        ({"cidr_blocks": []}, "is required"),
+    ],
+)
+def test_a_peer_that_cannot_be_is_refused(peer: dict[str, Any], rule: str) -> None:
+    args: Any = {**GATEWAY, "peers": [{**GATEWAY["peers"][0], **peer}]}  # type: ignore[dict-item]
+    with pytest.raises(SettingsError, match=rule):
+        gateway_settings("vpn", args)
+
+
+def test_what_both_components_take_and_give_is_described_in_the_same_words() -> None:
+    shared = SiteArgs.__annotations__.keys() & VpnGatewayArgs.__annotations__.keys()
+    assert len(shared) >= 9
+    assert SiteOutputs.__annotations__.keys() == VpnGateway.__annotations__.keys()

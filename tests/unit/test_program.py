@@ -1,0 +1,96 @@
+"""Proves that settings, stack files, program and component agree. Does not run the engine (tests/engine)."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+from components.arguments import SiteArgs, VpnGatewayPairArgs
+from components.configuration import config_key, pair_arguments
+from components.reader import SettingsError
+from components.settings import pair_settings
+from lab import settings as lab_settings
+from tests.unit.recording import Deployment
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+NAMESPACE = PROJECT["name"]
+
+
+def _stack(name: str) -> dict[str, Any]:
+    loaded = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())
+    return {key.removeprefix(f"{NAMESPACE}:"): value for key, value in loaded["config"].items()}
+
+
+def _configure(values: dict[str, Any], secret: tuple[str, ...] = ()) -> pulumi.Config:
+    everything = {key: each["default"] for key, each in PROJECT["config"].items()} | values
+    # The engine hands every value over as text, structures as JSON.
+    flat = {
+        f"{NAMESPACE}:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in everything.items()
+    }
+    pulumi.runtime.set_all_config(flat, [f"{NAMESPACE}:{key}" for key in secret])
+    return pulumi.Config(NAMESPACE)
+
+
+def test_every_argument_is_a_described_setting_with_type_and_default() -> None:
+    common = [config_key(field) for field in VpnGatewayPairArgs.__annotations__ if field not in ("left", "right")]
+    sides = [config_key(field, side) for side in ("left", "right") for field in SiteArgs.__annotations__]
+    assert sorted(PROJECT["config"]) == sorted([*common, *sides])
+    for key, declared in PROJECT["config"].items():
+        assert declared["type"] in ("string", "integer", "boolean", "array", "object"), key
+        assert len(declared["description"]) > 20, key
+        assert "default" in declared, key
+
+
+@pytest.mark.parametrize("stack", ["dev", "lab"])
+def test_a_stack_says_only_what_the_project_declares(stack: str) -> None:
+    assert _stack(stack).keys() <= PROJECT["config"].keys()
+
+
+@pytest.mark.parametrize("stack", ["dev", "lab"])
+def test_a_stack_is_the_articles_pair(deployment: Deployment, stack: str) -> None:
+    values = {"administratorCidrBlocks": ["192.0.2.10/32"], **_stack(stack)}
+    settings = pair_settings("vpn", pair_arguments(_configure(values)))
+    found = [
+        (each.name, str(each.vpc), str(each.gateway_address), str(each.probe_host_address))
+        for each in (settings.left, settings.right)
+    ]
+    assert found == [
+        ("uk", "10.1.0.0/16", "10.1.1.254", "10.1.10.41"),
+        ("au", "172.31.0.0/16", "172.31.12.198", "172.31.200.200"),
+    ]
+    assert (settings.left_placement.region, settings.right_placement.region) == ("eu-west-2", "ap-southeast-2")
+
+
+def test_the_labs_stack_admits_the_labs_administrator() -> None:
+    assert _stack("lab")["administratorCidrBlocks"] == [f"{lab_settings.ADMINISTRATOR}/32"]
+
+
+def test_the_defaults_alone_lack_only_an_administrator(deployment: Deployment) -> None:
+    with pytest.raises(SettingsError) as caught:
+        pair_settings("vpn", pair_arguments(_configure({})))
+    assert [problem.setting for problem in caught.value.problems] == ["verify"]
+
+
+def test_a_secret_in_clear_text_is_refused(deployment: Deployment) -> None:
+    config = _configure({"psk": "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"})
+    with pytest.raises(SettingsError, match="pulumi config set --secret psk") as caught:
+        pair_arguments(config)
+    assert "fQ0yS7" not in str(caught.value)
+    assert pair_arguments(_configure({"psk": "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"}, secret=("psk",)))["psk"]
+
+
+def test_the_program_makes_one_pair_and_exports_its_outputs(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported: dict[str, Any] = {}
+    monkeypatch.setattr(pulumi, "export", exported.__setitem__)
+    _configure(_stack("lab"))
+    recorder = deployment.run(lambda: runpy.run_path(str(ROOT / "__main__.py")))
+    assert len(recorder.of_type("vpn-gateway-pair:index:VpnGatewayPair")) == 1
+    assert exported.keys() == {"left", "right", "profile", "ssh_private_key", "verification"}

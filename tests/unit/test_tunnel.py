@@ -1,0 +1,128 @@
+"""Proves what both ends of a tunnel are told, and which secrets pass. Does not prove that Libreswan agrees."""
+
+import base64
+import secrets
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.tunnel import (
+    PROFILES,
+    TCP_MSS,
+    TUNNEL_MTU,
+    End,
+    EspOverhead,
+    TunnelProfile,
+    connect,
+    largest_inner_packet,
+    psk_weakness,
+)
+
+addresses = st.ip_addresses(v=4).map(str)
+cidr_blocks = st.lists(addresses.map("{}/32".format), min_size=1, max_size=3).map(tuple)
+ends = st.builds(End, site=st.from_regex(r"[a-z]{1,5}", fullmatch=True), public_ip=addresses, private_ip=addresses,
+                 cidr_blocks=cidr_blocks)  # fmt: skip
+
+
+def _side(keywords: dict[str, str], side: str) -> dict[str, str]:
+    shared = ("id", "subnet", "subnets")
+    return {key.removeprefix(side): value for key, value in keywords.items() if key in {side + name for name in shared}}
+
+
+@given(ends, ends, st.sampled_from(TunnelProfile))
+def test_each_sides_right_is_the_others_left(one: End, other: End, profile: TunnelProfile) -> None:
+    here, there = dict(connect(one, other, profile).keywords), dict(connect(other, one, profile).keywords)
+    assert _side(here, "left") == _side(there, "right")
+    assert _side(here, "right") == _side(there, "left")
+    assert here["right"] == there["leftid"]
+    assert there["right"] == here["leftid"]
+    unsided = [{k: v for k, v in each.items() if not k.startswith(("left", "right"))} for each in (here, there)]
+    assert unsided[0] == unsided[1]
+
+
+def test_the_articles_connection_has_the_articles_names_and_values() -> None:
+    uk = End(site="uk", public_ip="54.26.1.1", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
+    au = End(site="au", public_ip="54.124.1.1", private_ip="172.31.12.198", cidr_blocks=("172.31.0.0/16",))
+    decision = connect(uk, au, TunnelProfile.ARTICLE_2014)
+    assert decision.name == "uk-to-au"
+    article = {
+        "authby": "secret",
+        "type": "tunnel",
+        "leftid": "54.26.1.1",
+        "leftsubnet": "10.1.0.0/16",
+        "right": "54.124.1.1",
+        "rightsubnet": "172.31.0.0/16",
+        "ike": "aes256-sha1;modp2048",
+        "esp": "aes256-sha1;modp2048",
+        "encapsulation": "yes",
+        "ikev2": "no",
+    }
+    assert article.items() <= dict(decision.keywords).items()
+    assert PROFILES[TunnelProfile.ARTICLE_2014].config_setup == {"ikev1-policy": "accept"}
+
+
+def test_modern_is_ikev2_with_gcm_and_accepts_no_weak_algorithm() -> None:
+    modern = PROFILES[TunnelProfile.MODERN]
+    assert modern.ike_version == 2
+    assert modern.config_setup == {"ikev1-policy": "drop"}
+    algorithms = modern.keywords["ike"] + modern.keywords["esp"]
+    assert not any(weak in algorithms for weak in ("sha1", "md5", "3des", "modp", "cbc", "aes256"))
+    assert modern.weaknesses is None
+
+
+def test_the_weak_profile_says_that_it_is_weak() -> None:
+    assert PROFILES[TunnelProfile.ARTICLE_2014].weaknesses
+
+
+@pytest.mark.parametrize(
+    ("overhead", "inner"),
+    [
+        (EspOverhead(block=4, initialization_vector=8, integrity_check=16), 1438),
+        (EspOverhead(block=16, initialization_vector=16, integrity_check=12), 1422),
+        (EspOverhead(block=16, initialization_vector=16, integrity_check=32), 1406),
+    ],
+)
+def test_the_largest_inner_packet_is_what_was_measured(overhead: EspOverhead, inner: int) -> None:
+    assert largest_inner_packet(overhead) == inner
+
+
+@pytest.mark.parametrize("profile", TunnelProfile)
+def test_the_tunnels_mtu_and_mss_fit_every_profile(profile: TunnelProfile) -> None:
+    assert largest_inner_packet(PROFILES[profile].esp_overhead) >= TUNNEL_MTU
+    assert PROFILES[profile].keywords["mtu"] == str(TUNNEL_MTU)
+    assert TCP_MSS == 1360
+
+
+@pytest.mark.parametrize(
+    "psk",
+    ["0xaec8d3991aaff8bc8e2e3f731a8f6882", "aec8d3991aaff8bc8e2e3f731a8f6882", "Tr0ub4dor&3-correct-horse-battery"],
+)
+def test_a_psk_of_128_bits_passes(psk: str) -> None:
+    assert psk_weakness(psk) is None
+
+
+def test_a_generated_psk_passes() -> None:
+    for _ in range(200):
+        assert psk_weakness(base64.b64encode(secrets.token_bytes(32)).decode()) is None
+
+
+@pytest.mark.parametrize(
+    ("psk", "rule"),
+    [
+        ("", "0 bits"),
+        ("0xaec8d3991aaff8bc8e2e3f731a8f688", "124 bits"),
+        ("correct-horse", "bits"),
+        ("12345678901234567890123456789012345678", "126 bits"),
+        ("abababababababababababababababababababab", "repeats itself"),
+        ('fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8I"', "characters"),
+        ("fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8I\n", "characters"),
+        ("fQ0yS7nXw2 LrGzV9bTqHkM4cJ1uEa8I", "characters"),
+        ("fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8é", "characters"),
+    ],
+)
+def test_a_weak_psk_is_refused_without_being_said(psk: str, rule: str) -> None:
+    weakness = psk_weakness(psk)
+    assert weakness is not None
+    assert rule in weakness[0]
+    assert not psk or psk not in "".join(weakness)

@@ -1,0 +1,329 @@
+"""Proves what a pair asks the engine for: every resource, its inputs, its provider, its secrets.
+
+Does not prove what AWS makes of it (tests/engine) nor that packets flow (tests/lab).
+"""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+from components import SecretDelivery, SettingsError, TunnelProfile, VpnGatewayPair
+from tests.unit.recording import HOST_KEY, PSK, Deployment, Recorder, Registration
+
+GATEWAY_INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+INSTANCE = "aws:ec2/instance:Instance"
+COMMAND = "command:remote:Command"
+
+SIDE = [
+    "aws:ec2/eip:Eip gateway-address",
+    "aws:ec2/eipAssociation:EipAssociation gateway-address-association",
+    "aws:ec2/instance:Instance gateway",
+    "aws:ec2/instance:Instance probe-host",
+    "aws:ec2/internetGateway:InternetGateway internet-gateway",
+    "aws:ec2/keyPair:KeyPair key-pair",
+    "aws:ec2/networkInterface:NetworkInterface gateway-interface",
+    "aws:ec2/route:Route private-default-route",
+    "aws:ec2/route:Route public-default-route",
+    "aws:ec2/routeTable:RouteTable private-routes",
+    "aws:ec2/routeTable:RouteTable public-routes",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation private-routes-association-1",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation public-routes-association-1",
+    "aws:ec2/securityGroup:SecurityGroup gateway-security-group",
+    "aws:ec2/securityGroup:SecurityGroup private-hosts-security-group",
+    "aws:ec2/subnet:Subnet private-subnet-1",
+    "aws:ec2/subnet:Subnet public-subnet",
+    "aws:ec2/vpc:Vpc vpc",
+    "aws:iam/instanceProfile:InstanceProfile instance-profile",
+    "aws:iam/role:Role role",
+    "aws:iam/rolePolicy:RolePolicy role-policy",
+    "aws:ssm/parameter:Parameter host-key-parameter",
+    "aws:ssm/parameter:Parameter psk-parameter",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule gateway-egress",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule private-hosts-egress",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule gateway-ingress-ike-nat-{peer}",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule gateway-ingress-ike-{peer}",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule gateway-ingress-ssh-1",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule gateway-ingress-vpc",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-vpc",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-{peer}-1",
+    "pulumi:index:Stash image",
+    "tls:index/privateKey:PrivateKey host-key",
+]
+
+
+def _pair(deployment: Deployment, args: Any, **changes: Any) -> Recorder:
+    changed: Any = {**args, **changes}
+    return deployment.run(lambda: VpnGatewayPair("vpn", changed))
+
+
+def _user_data(recorder: Recorder, side: str) -> str:
+    return str(recorder.named(f"vpn-{side}-gateway").inputs["userData"])
+
+
+def _rule(registration: Registration) -> tuple[Any, ...]:
+    return tuple(registration.inputs.get(key) for key in ("ipProtocol", "fromPort", "toPort", "cidrIpv4"))
+
+
+def _rules(recorder: Recorder, group: str) -> list[tuple[Any, ...]]:
+    rules = recorder.of_type(GATEWAY_INGRESS)
+    return sorted((_rule(each) for each in rules if each.inputs["securityGroupId"] == group), key=str)
+
+
+def test_a_pair_is_exactly_these_resources(article_pair: Recorder) -> None:
+    expected = [
+        "vpn-gateway-pair:index:VpnGatewayPair vpn  ",
+        "random:index/randomPassword:RandomPassword vpn-psk vpn ",
+        "tls:index/privateKey:PrivateKey vpn-ssh-key vpn ",
+        *(f"{COMMAND} vpn-{thing} vpn " for thing in ("verify-uk", "verify-au", "ping-uk", "ping-au")),
+    ]
+    for side, peer in (("uk", "au"), ("au", "uk")):
+        expected += [
+            f"pulumi:providers:aws vpn-{side}-aws vpn ",
+            f"vpn-gateway-pair:index:VpnGateway vpn-{side} vpn ",
+        ]
+        for each in SIDE:
+            token, thing = each.format(peer=peer).split(" ")
+            provider = f"vpn-{side}-aws" if token.startswith("aws:") else ""
+            expected.append(f"{token} vpn-{side}-{thing} vpn-{side} {provider}")
+    found = [
+        f"{each.type} {each.name} {each.parent.removeprefix('vpn-gateway-pair-test')} {each.provider}"
+        for each in article_pair.registrations
+    ]
+    assert sorted(found) == sorted(expected)
+
+
+def test_every_look_up_goes_to_its_sides_provider(article_pair: Recorder) -> None:
+    calls = article_pair.cloud.calls
+    assert sorted(call.provider.split("::")[-2] for call in calls) == ["vpn-au-aws", "vpn-uk-aws"]
+
+
+def test_two_pairs_in_one_program_share_no_name(deployment: Deployment, article: dict[str, Any]) -> None:
+    def program() -> None:
+        VpnGatewayPair("first", article)  # type: ignore[arg-type]
+        VpnGatewayPair("second", article)  # type: ignore[arg-type]
+
+    recorder = deployment.run(program)
+    urns = Counter(each.urn for each in recorder.registrations)
+    assert set(urns.values()) == {1}
+    # Physical names are the engine's: the logical one and random digits. None is fixed.
+    for token in ("aws:iam/role:Role", "aws:iam/instanceProfile:InstanceProfile", "aws:ssm/parameter:Parameter"):
+        assert not any("name" in each.inputs for each in recorder.of_type(token))
+        assert len({each.name for each in recorder.of_type(token)}) == len(recorder.of_type(token)) >= 4
+
+
+def test_security_groups_admit_exactly_what_a_gateway_needs(article_pair: Recorder) -> None:
+    assert _rules(article_pair, "vpn-uk-gateway-security-group-id") == [
+        ("-1", None, None, "10.1.0.0/16"),
+        ("tcp", 22, 22, "192.0.2.10/32"),
+        ("udp", 4500, 4500, "eip-of-vpn-au-gateway-address/32"),
+        ("udp", 500, 500, "eip-of-vpn-au-gateway-address/32"),
+    ]
+    assert _rules(article_pair, "vpn-uk-private-hosts-security-group-id") == [
+        ("-1", None, None, "10.1.0.0/16"),
+        ("-1", None, None, "172.31.0.0/16"),
+    ]
+
+
+def test_routes_lead_out_by_the_internet_gateway_and_from_private_by_the_interface(article_pair: Recorder) -> None:
+    assert {each.name: each.inputs for each in article_pair.of_type("aws:ec2/route:Route") if "uk" in each.name} == {
+        "vpn-uk-public-default-route": {
+            "routeTableId": "vpn-uk-public-routes-id",
+            "destinationCidrBlock": "0.0.0.0/0",
+            "gatewayId": "vpn-uk-internet-gateway-id",
+        },
+        "vpn-uk-private-default-route": {
+            "routeTableId": "vpn-uk-private-routes-id",
+            "destinationCidrBlock": "0.0.0.0/0",
+            "networkInterfaceId": "vpn-uk-gateway-interface-id",
+        },
+    }
+
+
+def test_identity_is_the_interface_and_the_instance_only_sits_on_it(article_pair: Recorder) -> None:
+    interface = article_pair.named("vpn-au-gateway-interface")
+    assert interface.inputs["privateIps"] == ["172.31.12.198"]
+    assert interface.inputs["sourceDestCheck"] is False
+    gateway = article_pair.named("vpn-au-gateway")
+    assert gateway.inputs["primaryNetworkInterface"] == {"networkInterfaceId": "vpn-au-gateway-interface-id"}
+    assert gateway.inputs["metadataOptions"] == {
+        "httpEndpoint": "enabled",
+        "httpTokens": "required",
+        "httpPutResponseHopLimit": 1,
+    }
+    assert gateway.inputs["rootBlockDevice"]["encrypted"] is True
+    assert gateway.inputs["userDataReplaceOnChange"] is True
+    assert gateway.request.deleteBeforeReplace
+    assert gateway.inputs["tags"] == {"Name": "au-gateway", "owner": "network"}
+    for one in ("vpn-au-gateway-interface", "vpn-au-gateway-address"):
+        assert not any("gateway-id" in str(value) for value in article_pair.named(one).inputs.values())
+
+
+def test_an_instance_waits_for_what_its_boot_needs(article_pair: Recorder) -> None:
+    needed = {
+        "gateway-address-association",
+        "gateway-egress",
+        "public-default-route",
+        "public-routes-association-1",
+        "role-policy",
+        "psk-parameter",
+        "host-key-parameter",
+    }
+    waits = article_pair.named("vpn-uk-gateway").depends_on
+    assert {f"vpn-uk-{thing}" for thing in needed} <= waits
+
+
+def test_addresses_wait_for_the_internet_gateway(article_pair: Recorder) -> None:
+    association = article_pair.named("vpn-uk-gateway-address-association")
+    assert "vpn-uk-internet-gateway" in association.depends_on
+
+
+def test_the_role_reads_its_own_two_parameters_and_nothing_else(article_pair: Recorder) -> None:
+    policy = json.loads(article_pair.named("vpn-uk-role-policy").inputs["policy"])
+    arn = "arn:aws:ssm:xx-test-1:123456789012:parameter"
+    assert policy["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": "ssm:GetParameter",
+            "Resource": [f"{arn}/vpn-uk-psk-parameter-1234567", f"{arn}/vpn-uk-host-key-parameter-1234567"],
+        }
+    ]
+
+
+def test_user_data_has_no_secret_with_ssm_delivery(article_pair: Recorder) -> None:
+    gateway = article_pair.named("vpn-uk-gateway")
+    text = _user_data(article_pair, "uk")
+    assert yaml.safe_load(text)
+    assert PSK not in text
+    assert "OPENSSH PRIVATE KEY" not in text
+    assert "vpn-uk-psk-parameter-1234567" in text
+    assert "ssm.xx-test-1.amazonaws.com" in text
+    assert not gateway.secrets
+
+
+def test_user_data_with_secrets_is_itself_a_secret(deployment: Deployment, article: dict[str, Any]) -> None:
+    recorder = _pair(deployment, article, secret_delivery=SecretDelivery.USER_DATA)
+    assert PSK in _user_data(recorder, "uk")
+    assert recorder.named("vpn-uk-gateway").secrets == {"userData"}
+    assert not recorder.of_type("aws:iam/role:Role")
+    assert not recorder.of_type("aws:ssm/parameter:Parameter")
+
+
+def test_every_secret_is_marked_wherever_it_goes(article_pair: Recorder) -> None:
+    carriers = {
+        each.name for each in article_pair.registrations if PSK in str(each.inputs) or HOST_KEY in str(each.inputs)
+    }
+    assert "vpn-uk-psk-parameter" not in carriers - {each.name for each in article_pair.registrations if each.secrets}
+    for each in article_pair.registrations:
+        plain = json.dumps({key: value for key, value in each.inputs.items() if key not in each.secrets})
+        assert PSK not in plain, each.name
+        assert "OPENSSH PRIVATE KEY" not in plain, each.name
+    for key in article_pair.of_type("tls:index/privateKey:PrivateKey"):
+        assert "privateKeyOpenssh" in key.request.additionalSecretOutputs
+    (password,) = article_pair.of_type("random:index/randomPassword:RandomPassword")
+    assert {"result", "bcryptHash"} <= set(password.request.additionalSecretOutputs)
+    assert article_pair.output_secrets["vpn"] == {"ssh_private_key"}
+
+
+def test_a_given_psk_is_a_secret_even_when_given_in_the_clear(deployment: Deployment, article: dict[str, Any]) -> None:
+    psk = "0xaec8d3991aaff8bc8e2e3f731a8f6882"
+    recorder = _pair(deployment, article, psk=psk)
+    parameter = recorder.named("vpn-uk-psk-parameter")
+    assert parameter.inputs["value"] == psk
+    assert parameter.secrets == {"value"}
+    assert not recorder.of_type("random:index/randomPassword:RandomPassword")
+
+
+def test_a_weak_psk_from_an_output_is_refused_when_it_is_known(deployment: Deployment, article: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="worth 30 bits"):
+        _pair(deployment, article, psk=pulumi.Output.secret("short"))
+
+
+def test_each_gateway_is_told_the_others_elastic_ip(article_pair: Recorder) -> None:
+    files = {each["path"]: each["content"] for each in yaml.safe_load(_user_data(article_pair, "uk"))["write_files"]}
+    connection = files["/etc/ipsec.d/vpn.conf"]
+    assert "conn uk-to-au" in connection
+    assert "leftid=eip-of-vpn-uk-gateway-address" in connection.replace(" ", "")
+    assert "right=eip-of-vpn-au-gateway-address" in connection.replace(" ", "")
+
+
+def test_nothing_is_created_when_a_setting_is_wrong(deployment: Deployment, article: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="2 settings are wrong"):
+        _pair(deployment, article, psk="short", profile="best")
+    assert not deployment.recorder.registrations
+
+
+def test_outputs_are_registered_once_under_their_declared_names(article_pair: Recorder) -> None:
+    assert article_pair.outputs["vpn"].keys() == VpnGatewayPair.__annotations__.keys()
+    assert article_pair.outputs["vpn"]["left"] == article_pair.outputs["vpn-uk"]
+    assert article_pair.outputs["vpn"]["right"]["connection_names"] == ["au-to-uk"]
+    assert article_pair.outputs["vpn"]["verification"].keys() == {"verify-uk", "verify-au", "ping-uk", "ping-au"}
+
+
+def test_the_image_is_kept_until_the_setting_changes(article_pair: Recorder) -> None:
+    stash = article_pair.named("vpn-uk-image")
+    assert stash.request.replacement_trigger.string_value == "debian-13 amd64"
+    assert article_pair.named("vpn-uk-gateway").inputs["ami"] == "ami-of-debian-13-amd64"
+
+
+def test_a_graviton_type_boots_an_arm64_image_and_an_ami_is_taken_as_it_is(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    left = {**article["left"], "instance_type": "t4g.nano"}
+    right = {**article["right"], "image": "ami-0123456789abcdef0"}
+    recorder = _pair(deployment, article, left=left, right=right)
+    assert recorder.named("vpn-uk-gateway").inputs["ami"] == "ami-of-debian-13-arm64"
+    assert recorder.named("vpn-au-gateway").inputs["ami"] == "ami-0123456789abcdef0"
+    assert [stash.name for stash in recorder.of_type("pulumi:index:Stash")] == ["vpn-uk-image"]
+
+
+def test_profile_and_role_reach_the_provider(deployment: Deployment, article: dict[str, Any]) -> None:
+    role = "arn:aws:iam::123456789012:role/deployer"
+    left = {**article["left"], "aws_profile": "uk-account", "assume_role_arn": role}
+    recorder = _pair(deployment, article, left=left)
+    provider = recorder.named("vpn-uk-aws").inputs
+    assert (provider["region"], provider["profile"]) == ("eu-west-2", "uk-account")
+    assert json.loads(provider["assumeRoles"]) == [{"roleArn": role}]
+
+
+def test_several_private_subnets_share_the_way_out_and_take_the_zones_in_turn(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    left = {
+        **article["left"],
+        "private_subnet_cidr_blocks": ["10.1.10.0/24", "10.1.11.0/24", "10.1.12.0/24"],
+        "availability_zones": ["eu-west-2a", "eu-west-2b"],
+        "probe_host_private_ip": "10.1.11.9",
+    }
+    recorder = _pair(deployment, article, left=left)
+    zones = {
+        each.inputs["cidrBlock"]: each.inputs["availabilityZone"]
+        for each in recorder.of_type("aws:ec2/subnet:Subnet")
+        if "uk" in each.name
+    }
+    assert zones == {
+        "10.1.1.0/24": "eu-west-2a",
+        "10.1.10.0/24": "eu-west-2a",
+        "10.1.11.0/24": "eu-west-2b",
+        "10.1.12.0/24": "eu-west-2a",
+    }
+    assert recorder.named("vpn-uk-probe-host").inputs["subnetId"] == "vpn-uk-private-subnet-2-id"
+    assert recorder.outputs["vpn-uk"]["private_subnet_ids"] == [f"vpn-uk-private-subnet-{n}-id" for n in (1, 2, 3)]
+
+
+def test_the_article_profile_is_what_was_asked_for(deployment: Deployment, article: dict[str, Any]) -> None:
+    recorder = _pair(deployment, article, profile=TunnelProfile.ARTICLE_2014)
+    text = _user_data(recorder, "uk")
+    assert "aes256-sha1;modp2048" in text
+    assert "aes_gcm256" not in text
+    assert recorder.outputs["vpn"]["profile"] == "article-2014"
+
+
+def test_nothing_is_known_of_the_other_address_in_a_first_preview_and_that_is_fine(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    recorder = deployment.run(lambda: VpnGatewayPair("vpn", article), preview=True)  # type: ignore[arg-type]
+    assert len(recorder.of_type(INSTANCE)) == 4
