@@ -10,7 +10,7 @@ from typing import Any
 from pulumi import automation
 
 from lab import settings
-from lab.plugins.provider import version_of
+from lab.plugins.versions import plugin_version
 
 
 class InlineStack:
@@ -90,7 +90,7 @@ class InlineStack:
 
 def install(home: Path, plugin: str) -> None:
     """Put a launcher of a stand-in where the engine looks for the plugin."""
-    folder = home / "plugins" / f"resource-{plugin}-v{version_of(plugin)}"
+    folder = home / "plugins" / f"resource-{plugin}-v{plugin_version(plugin)}"
     folder.mkdir(parents=True)
     launcher = folder / f"pulumi-resource-{plugin}"
     launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -m lab.plugins.{plugin} "$@"\n')

@@ -10,7 +10,7 @@ It is built on the SDK's own `pulumi.provider.experimental`.
 from lab.plugins.provider.dispatch import Provider, UnsupportedError
 from lab.plugins.provider.naming import auto_name
 from lab.plugins.provider.resource import Call, CancelledError, Function, Input, Resource, TimedOutError
-from lab.plugins.provider.server import serve, version_of
+from lab.plugins.provider.server import serve
 from lab.plugins.provider.values import UNKNOWN, Properties, is_known
 
 __all__ = [
@@ -27,5 +27,4 @@ __all__ = [
     "auto_name",
     "is_known",
     "serve",
-    "version_of",
 ]

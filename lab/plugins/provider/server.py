@@ -2,13 +2,10 @@
 
 import asyncio
 import functools
-import json
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -22,21 +19,9 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from lab.plugins.provider.dispatch import InitializationError, Provider
 from lab.plugins.provider.log import EngineLog
+from lab.plugins.versions import plugin_version
 
 _REPORTED = ("CheckConfig", "DiffConfig", "Configure", "Check", "Diff", "Create", "Read", "Update", "Delete", "Invoke")
-
-
-def version_of(package: str) -> str:
-    """Return the plugin version that the installed SDK `pulumi_<package>` asks for.
-
-    The SDK is found without being imported (that takes seconds for `aws`). Raises ModuleNotFoundError without it.
-    """
-    spec = find_spec(f"pulumi_{package}")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(
-            f"pulumi_{package} is not installed: its pulumi-plugin.json names the plugin's version"
-        )
-    return str(json.loads(Path(spec.origin).with_name("pulumi-plugin.json").read_text())["version"])
 
 
 def serve(provider: Provider) -> None:
@@ -48,7 +33,7 @@ async def _serve(provider: Provider, engine_address: str) -> None:
     if engine_address:
         provider.log_to(EngineLog(engine_address))
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
-    servicer = _Servicer(sys.argv[1:], version_of(provider.package), provider, engine_address)
+    servicer = _Servicer(sys.argv[1:], plugin_version(provider.package), provider, engine_address)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
