@@ -16,8 +16,9 @@ from lab.plugins.versions import PACKAGES, plugin_version
 def install_plugins(home: Path | None = None) -> list[Path]:
     """Install a plugin for every package of the lab, in the version its installed SDK asks for.
 
-    `home` is a PULUMI_HOME, by default the lab's own. Each plugin is a launcher of the stand-in, or a link to the real plugin where a complete real Pulumi is used. Other
-    versions, which an earlier SDK asked for, are removed. Returns the executables.
+    `home` is a PULUMI_HOME, by default the lab's own. Each plugin is a launcher of the stand-in, or a link to the real
+    plugin where a complete real Pulumi is used. Other versions, which an earlier SDK asked for, are removed. Returns
+    the executables.
     """
     own = real.find()
     home = home or settings.PULUMI_HOME
