@@ -46,14 +46,14 @@ def rules(document_files: dict[str, str], table: str) -> list[str]:
 
 @pytest.mark.parametrize("profile", list(TunnelProfile))
 @pytest.mark.parametrize("secrets", [None, INLINE])
-def test_the_document_leaves_a_quarter_of_the_room_and_is_ascii(
+def test_the_document_leaves_a_fifth_of_the_room_and_is_ascii(
     profile: TunnelProfile, secrets: SecretsInline | None
 ) -> None:
     document = gateway_document(profile=profile)
     text = render_user_data(replace(document, secrets=secrets) if secrets else document)
     assert text.isascii()
     assert text.startswith("#cloud-config\n")
-    assert len(text) <= USER_DATA_LIMIT * 3 / 4 + 300
+    assert len(text) <= USER_DATA_LIMIT * 4 / 5
 
 
 def test_the_same_document_is_the_same_bytes_in_another_process() -> None:
