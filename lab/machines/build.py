@@ -61,7 +61,11 @@ def install_root(release: Release, root: Path, packages: Path, log: Path) -> Non
             # Whatever mmdebstrap mounts is gone when it ends, however it ends.
             *("unshare", "--mount", "--propagation", "private", "mmdebstrap"),
             *("--variant=apt", "--mode=root", "--format=directory"),
-            *('--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"'),
+            *(
+                '--aptopt=Acquire::Languages "none"',
+                '--aptopt=APT::Install-Recommends "false"',
+                '--aptopt=Acquire::Retries "3"',
+            ),
             *(f"--dpkgopt={option}" for option in recipe.DPKG_OPTIONS),
             f"--include={','.join((*recipe.PACKAGES, release.dhcp_client))}",
             f"--essential-hook={initramfs}",
@@ -87,6 +91,9 @@ def customise_root(release: Release, root: Path, ca_certificate_pem: str, log: P
     run_logged([*chroot, "update-ca-certificates"], log)
     run_logged([*chroot, "systemctl", "--quiet", "enable", *recipe.ENABLED_UNITS], log)
     run_logged([*chroot, "systemctl", "--quiet", "mask", *recipe.MASKED_UNITS], log)
+    # Newer than /usr: so the first boot rebuilds no cache that the packages have just made (ConditionNeedsUpdate=).
+    for stamp in ("etc/.updated", "var/.updated"):
+        (root / stamp).touch()
 
 
 def make_disk(root: Path, disk: Path, log: Path) -> None:

@@ -25,8 +25,8 @@ _KERNEL_ARGUMENTS = (
     "TERM=dumb",
 )
 
-# An emulated processor takes no more than a disk that never syncs and translated code that is kept.
-_ACCELERATION = {"kvm": "kvm", "tcg": "tcg,thread=multi,tb-size=512"}
+# tb-size: MiB of translated code that is kept; it all becomes resident.
+_ACCELERATION = {"kvm": "kvm", "tcg": "tcg,thread=multi,tb-size=256"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,6 +54,17 @@ MASKED_UNITS = (
     "e2scrub_reap.service",
     "fstrim.timer",
     "man-db.timer",
+    # File systems and drivers of which nothing here makes use; each is a process or more at boot.
+    "dev-hugepages.mount",
+    "getty@tty1.service",
+    "modprobe@drm.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "systemd-binfmt.service",
+    "systemd-pstore.service",
 )
 
 DPKG_OPTIONS = (
