@@ -1,7 +1,6 @@
 """The environment in which any Pulumi program meets the lab instead of AWS."""
 
 import os
-import secrets
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +30,7 @@ _CLEARED = frozenset(
         "PULUMI_CONFIG_PASSPHRASE",
     }
 )
+_PASSPHRASE = "lab"  # noqa: S105 - no secret: see _passphrase_file
 _ENDPOINT = "AWS_ENDPOINT_URL"
 _LOCAL = ("127.0.0.1", "localhost")
 
@@ -86,19 +86,15 @@ def _without_proxy(hosts: str) -> str:
 
 
 def _passphrase_file() -> Path:
-    """Return the file that encrypts the secrets in the lab's state; made once, readable by its owner only.
+    """Return the file with the passphrase of the lab's state.
 
-    It is linked into place whole, so that two commands at once agree on one passphrase.
+    The passphrase is no secret: it goes with the salt in Pulumi.lab.yaml, which `pulumi stack init` would otherwise add
+    to the checkout on every machine. What it encrypts are keys of machines that exist on this one, and only while the
+    lab is up.
     """
     path = settings.STATE / "passphrase"
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        draft.write_text(_PASSPHRASE)
+        draft.replace(path)
     return path

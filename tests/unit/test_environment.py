@@ -1,10 +1,13 @@
 """What `lab env` prints and what the lab's own commands run with."""
 
-import stat
+import base64
+import hashlib
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from lab import environment, settings
 
@@ -50,16 +53,14 @@ def test_the_labs_commands_come_first_and_evaluating_twice_adds_nothing() -> Non
     assert environment.variables(once) == once
 
 
-def test_the_passphrase_is_made_once_and_only_its_owner_reads_it() -> None:
+def test_the_passphrase_fits_the_salt_that_the_checkout_carries() -> None:
+    """Otherwise every machine's first command would write a salt of its own into Pulumi.lab.yaml."""
     path = Path(environment.variables({})["PULUMI_CONFIG_PASSPHRASE_FILE"])
-    first = path.read_text()
-    assert len(first) >= 32
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    again = environment.variables({})
-    assert path.read_text() == first
-    assert first not in environment.export_lines({})
-    assert first not in again.values()
-    assert list(path.parent.glob("passphrase.*")) == []
+    salt = yaml.safe_load((settings.ROOT / "Pulumi.lab.yaml").read_text())["encryptionsalt"]
+    version, key_salt, _, nonce, ciphertext = salt.split(":")
+    assert version == "v1"
+    key = hashlib.pbkdf2_hmac("sha256", path.read_bytes(), base64.b64decode(key_salt), 1_000_000, 32)
+    assert AESGCM(key).decrypt(base64.b64decode(nonce), base64.b64decode(ciphertext), None) == b"pulumi"
 
 
 def test_a_proxy_is_not_asked_for_the_emulated_api_and_the_users_exceptions_stay() -> None:
