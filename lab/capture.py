@@ -26,7 +26,9 @@ class Capture:
 
 def command(host: str, seconds: float, expression: Sequence[str]) -> list[str]:
     """Return the tcpdump command that captures `expression` (pcap-filter(7)) on `host` for `seconds`."""
-    tcpdump = ["tcpdump", "-l", "-n", "-i", hosts.interface(host), *expression]
+    # In the Internet every packet comes in once and goes out once, whoever sent it: once is enough.
+    direction = ["-Q", "in"] if host == hosts.INTERNET else []
+    tcpdump = ["tcpdump", "-l", "-n", "-i", hosts.interface(host), *direction, *expression]
     return ["timeout", "--preserve-status", "--signal=INT", f"{seconds}", *tcpdump]
 
 
@@ -40,14 +42,14 @@ def capturing(host: str, seconds: float, expression: Sequence[str] = ()) -> Iter
         )
         try:
             # tcpdump says when it listens, but to a pipe that is read at the end only.
-            pool_wait(running, _START_SECONDS)
+            _watch_start(running, _START_SECONDS)
             yield capture
         finally:
             finished = running.result()
             capture.text = (finished.stderr + finished.stdout).decode(errors="replace")
 
 
-def pool_wait(running: "Future[subprocess.CompletedProcess[bytes]]", seconds: float) -> None:
+def _watch_start(running: "Future[subprocess.CompletedProcess[bytes]]", seconds: float) -> None:
     """Wait `seconds`; raise RuntimeError with tcpdump's words if it has ended by then."""
     try:
         ended = running.result(timeout=seconds)

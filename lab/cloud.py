@@ -19,7 +19,6 @@ from lab.machines import Machines
 from lab.network import Network
 from lab.network.internet import InternetServices
 from lab.observe import observe
-from lab.world import World
 
 READY: Path = settings.RUN / "cloud.ready"
 """Written once the data plane serves; `lab up` waits for it."""
@@ -58,13 +57,14 @@ def run() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    network, machines = Network(), Machines()
-    world = World(vpcs=(), instances=())
+    network, machines, api = Network(), Machines(), _Api()
+    # The first look comes before the first step: machines that an earlier data plane started keep their network.
+    api.wait_for_change()
+    world = observe(api.regions, api.reboots)
     network.apply(world)
     services = InternetServices(settings.API_PORT)
     services.start()
     READY.write_text(f"{time.time()}\n")
-    api = _Api()
     try:
         while not stopping.is_set():
             try:

@@ -72,7 +72,7 @@ def collect(left: str = "au", right: str = "uk") -> Evidence:
     for sender, receiver in (sides, sides[::-1]):
         with ExitStack() as stack:
             on_receiver = stack.enter_context(capturing(receiver.private_host, _CAPTURE_SECONDS, ["icmp"]))
-            on_internet = stack.enter_context(capturing(hosts.INTERNET, _CAPTURE_SECONDS))
+            on_internet = stack.enter_context(capturing(hosts.INTERNET, _CAPTURE_SECONDS, ["ip", "or", "ip6"]))
             ping = hosts.run(sender.private_host, ["ping", "-c", str(PINGS), receiver.private_ip], timeout=60)
         text = (ping.stdout + ping.stderr).decode(errors="replace")
         title = f"{sender.private_host}-to-{receiver.private_host}"
@@ -81,7 +81,7 @@ def collect(left: str = "au", right: str = "uk") -> Evidence:
         _write(f"internet-{title}.txt", on_internet.text)
         print(f"\nroot@{sender.private_host}:~# ping -c {PINGS} {receiver.private_ip}\n{text}")
         print(f"root@{receiver.private_host}:~# tcpdump -n icmp\n{on_receiver.text}")
-        print(f"root@internet:~# tcpdump -n\n{on_internet.text}")
+        print(f"root@internet:~# tcpdump -n ip or ip6\n{on_internet.text}")
         evidence.directions.append(judge_direction(sender, receiver, text, on_receiver, evidence.failures))
         judge_internet(sides, on_internet, evidence)
     _write("evidence.json", json.dumps({"holds": not evidence.failures, **asdict(evidence)}, indent=2) + "\n")

@@ -12,4 +12,3 @@ compile() { # output, sources and options
 
 compile requirements.txt pyproject.toml
 compile requirements-dev.txt pyproject.toml lab/pyproject.toml --extra test
-cp requirements.txt components/requirements.txt
