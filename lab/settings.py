@@ -35,8 +35,8 @@ API_URL: Final = f"http://127.0.0.1:{API_PORT}"
 ACCOUNT_ID: Final = "123456789012"
 """The lab's AWS account (moto's default)."""
 
-# One RFC 5737 documentation range, so that no packet for it can belong to anybody, and no more than one: sandboxes use the
-# others for hosts of their own, and a route to the lab would hide those.
+# One RFC 5737 documentation range, so that no packet for it can belong to anybody, and no more than one: sandboxes use
+# the others for hosts of their own, and a route to the lab would hide those.
 ELASTIC_IP_POOLS: Final = (IPv4Network("198.51.100.0/25"), IPv4Network("198.51.100.128/25"))
 # RFC 2544's benchmark range belongs to nobody either. Not the third documentation range, 192.0.2.0/24: hosts that are
 # themselves sandboxes have it on their own interface, and a route for the lab would cut them off.
