@@ -27,9 +27,9 @@ test-engine: setup ## the real engine against the emulated API, without machines
 	@.venv/bin/lab prepare
 	@.venv/bin/pytest tests/engine
 
-test-lab: setup ## the whole lab with virtual machines
+test-lab: setup ## the whole lab with virtual machines; takes a running one down
 	@.venv/bin/lab prepare
-	@.venv/bin/pytest tests/lab
+	@LAB_TAKE_DOWN=1 .venv/bin/pytest tests/lab
 
 lint: setup ## ruff, mypy, shellcheck
 	@.venv/bin/ruff check

@@ -105,6 +105,7 @@ def _endpoint(world: World, side: str) -> Endpoint:
 
 
 def judge_direction(sender: Endpoint, receiver: Endpoint, ping: str, seen: Capture, failures: list[str]) -> Direction:
+    """Return the figures of one direction; add to `failures` whatever the article shows and this does not."""
     direction = Direction(sender.private_host, receiver.private_host)
     if summary := _SUMMARY.search(ping):
         direction.transmitted, direction.received = int(summary[1]), int(summary[2])
@@ -129,6 +130,7 @@ def judge_direction(sender: Endpoint, receiver: Endpoint, ping: str, seen: Captu
 
 
 def judge_internet(sides: tuple[Endpoint, Endpoint], seen: Capture, evidence: Evidence) -> None:
+    """Count what the Internet saw into `evidence`; add to its failures all that is not IPsec between the EIPs."""
     public = {side.gateway_public_ip for side in sides}
     for packet in seen.packets:
         match = _ADDRESSES.search(packet)

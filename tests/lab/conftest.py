@@ -1,4 +1,4 @@
-"""Tests in this tier take the machine's one lab for themselves: what runs of it is taken down before and after."""
+"""Tests in this tier take the machine's one lab for themselves."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from lab import daemons, stack
-from lab.progress import say
 
 pytestmark = pytest.mark.lab
 
@@ -22,10 +21,14 @@ def take_down() -> None:
 
 @pytest.fixture(scope="package", autouse=True)
 def machine() -> Iterator[None]:
-    """Give the tests a machine on which no lab runs, and leave it so."""
+    """Give the tests a machine on which no lab runs, and leave it so.
+
+    A lab that runs already is taken down only where `make test-lab` says so: somebody may be using it.
+    """
     if os.geteuid() != 0:
-        pytest.skip("network namespaces need root; run `sudo make test-lab`")
-    say("tests/lab: taking down whatever runs of the lab")
+        pytest.fail("network namespaces need root; run `sudo make test-lab`")
+    if daemons.api_answers() and not os.environ.get("LAB_TAKE_DOWN"):
+        pytest.fail("a lab is running; take it down first with `make lab-down`")
     take_down()
     yield
     take_down()

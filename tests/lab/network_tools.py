@@ -78,12 +78,12 @@ def tunnel(namespace: str, *, local: str, remote: str, network: str) -> Iterator
 
     def carry() -> None:
         while True:
-            ready, _, _ = select.select([device, outside, stop_reader], [], [])
+            ready, _, _ = select.select([device, outside.fileno(), stop_reader], [], [])
             if stop_reader in ready:
                 return
             if device in ready:
                 outside.sendto(os.read(device, 65535), (remote, 4500))
-            if outside in ready:
+            if outside.fileno() in ready:
                 os.write(device, outside.recv(65535))
 
     carrier = threading.Thread(target=carry)

@@ -1,8 +1,8 @@
 """The article, start to finish: up, evidence, up again, a broken tunnel, a reboot, destroy.
 
 Proves that `pulumi up` of the checkout's own program makes gateways that boot the rendered user data and carry the
-private hosts' packets encrypted; that a tunnel which carries nothing turns `up` red and the layer is named; that nothing
-is left after destroy. Does not prove: AWS's own hardware, prices, latency. By hand: `make lab`, `make lab-down`.
+private hosts' packets encrypted; that a tunnel which carries nothing is red and the layer is named; that destroy leaves
+nothing. Does not prove: AWS's own hardware, prices, latency. By hand: `make lab`, `make lab-down`.
 """
 
 import json
