@@ -1,6 +1,6 @@
 # The two that matter: `make lab` and `make test`. `make help` lists all.
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lab-down test test-unit test-engine test-lab lint lock clean
+.PHONY: help setup lab lab-down test test-unit test-engine test-lab figures lint lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,8 +19,8 @@ lab-down: setup ## pulumi destroy, then stop the cloud; safe at any moment
 
 test: lint test-unit test-engine test-lab ## everything that can be tested on one machine
 
-test-unit: setup ## decisions, rendering, exact resources: seconds
-	@.venv/bin/lab prepare
+test-unit: setup ## decisions, rendering, exact resources, every file read by the tools of both Debian releases
+	@.venv/bin/lab prepare --release debian-13 --release debian-12
 	@.venv/bin/pytest tests/unit
 
 test-engine: setup ## the real engine against the emulated API, without machines
@@ -30,6 +30,10 @@ test-engine: setup ## the real engine against the emulated API, without machines
 test-lab: setup ## the whole lab with virtual machines; takes a running one down
 	@.venv/bin/lab prepare
 	@LAB_TAKE_DOWN=1 .venv/bin/pytest tests/lab
+
+figures: setup ## boot time and memory, measured side by side; needs the lab to be down
+	@.venv/bin/lab prepare
+	@.venv/bin/python -m benchmarks.boot
 
 lint: setup ## ruff, mypy, shellcheck
 	@.venv/bin/ruff check

@@ -15,8 +15,10 @@ HostArgument = Annotated[str, typer.Argument(help="an instance's Name tag or id,
 
 
 @app.command()
-def prepare() -> None:
-    """Build what is missing: the engine, the plugins, the guest image. Quick when nothing is."""
+def prepare(
+    release: Annotated[list[str] | None, typer.Option(help="guest image: debian-12 or debian-13; repeatable")] = None,
+) -> None:
+    """Build what is missing: the engine, the plugins, the guest images. Quick when nothing is."""
     from lab import preflight
     from lab.engine.build import ensure_engine
     from lab.machines.image import ensure_image
@@ -27,8 +29,9 @@ def prepare() -> None:
     with phase("Pulumi engine") as say:
         _refuse(lambda: ensure_engine(say))
         install_plugins()
-    with phase("guest image debian-13") as say:
-        ensure_image("debian-13", say)
+    for name in release or ["debian-13"]:
+        with phase(f"guest image {name}") as say:
+            _refuse(lambda name=name, say=say: ensure_image(name, say))
 
 
 @app.command()
@@ -37,7 +40,7 @@ def up() -> None:
     from lab import daemons
     from lab.progress import phase
 
-    prepare()
+    prepare(release=None)
     with phase("lab up"):
         _refuse(daemons.start)
 
@@ -180,11 +183,14 @@ def evidence() -> None:
 def _refuse(step: Callable[[], object]) -> None:
     from lab.daemons import DaemonError
     from lab.engine.errors import EngineError
+    from lab.machines.build import ImageError
+    from lab.machines.host_sources import NoSourcesError
+    from lab.machines.releases import UnknownReleaseError
     from lab.preflight import PreflightError
 
     try:
         step()
-    except (PreflightError, DaemonError, EngineError) as error:
+    except (PreflightError, DaemonError, EngineError, ImageError, NoSourcesError, UnknownReleaseError) as error:
         _fail(str(error))
 
 

@@ -1,0 +1,1 @@
+"""Figures of the lab, measured side by side in one run. Not part of `make test`: machines are noisy."""

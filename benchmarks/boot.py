@@ -1,0 +1,161 @@
+"""How long from a gateway's start to the first ping between private hosts, beside a boot with empty user data.
+
+Run it by `make figures`. It takes the lab for itself: brings the article's stack up, pings all the while, destroys it,
+and then boots two machines of the same image with empty user data, as many at once as there were gateways. Prints one
+JSON document; the ratio leaves out package installation, which is shown by itself.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+
+from lab import daemons, hosts, processes, settings, stack
+from lab.api.client import client
+from lab.machines import record, status
+from lab.progress import phase
+
+REGION = "eu-west-2"
+EMPTY_USER_DATA = "#cloud-config\n{}\n"
+_LIMIT_SECONDS = 900.0
+
+
+class MemoryPeak:
+    """The largest sum of proportional set sizes of the lab's processes and this one's children, sampled each second."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> "MemoryPeak":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._stopping.wait(1):
+            roots = [psutil.Process(), *(p for name in processes.names() if (p := processes.find(name)))]
+            self.bytes = max(self.bytes, sum(_pss(p) for p in _families(roots)))
+
+
+def main() -> None:
+    """Measure, print, and leave nothing behind."""
+    if daemons.api_answers():
+        sys.exit("a lab is running; take it down first with `make lab-down`")
+    with phase("lab up"):
+        daemons.start()
+    try:
+        with MemoryPeak() as memory:
+            figures = _gateways()
+        figures["peak_memory_mib"] = round(memory.bytes / 2**20)
+        with phase("destroy"):
+            if stack.destroy():
+                sys.exit("pulumi destroy failed; its output is above")
+        stack.forget()
+        figures["empty_boot_seconds"] = _empty_boots()
+    finally:
+        daemons.stop()
+    without_packages = figures["first_ping_seconds"] - figures["package_seconds"]
+    figures["ratio_without_packages"] = round(without_packages / figures["empty_boot_seconds"], 2)
+    print(json.dumps(figures, indent=2))
+
+
+def _gateways() -> dict[str, float]:
+    began = time.time()
+    pinged = threading.Event()
+    first_ping: list[float] = []
+
+    def ping() -> None:
+        while not pinged.is_set():
+            try:
+                answer = hosts.run("au-private", ["ping", "-c", "1", "-W", "1", "10.1.10.41"], timeout=10)
+            except (LookupError, OSError, subprocess.TimeoutExpired):
+                time.sleep(0.5)
+                continue
+            if answer.returncode == 0:
+                first_ping.append(time.time())
+                pinged.set()
+
+    thread = threading.Thread(target=ping, daemon=True)
+    thread.start()
+    try:
+        with phase("pulumi up"):
+            if stack.up():
+                sys.exit("pulumi up failed; its output is above")
+        up_seconds = time.time() - began
+    finally:
+        pinged.set()
+        thread.join()
+    starts = [machine.started_at for machine in record.load_all() if machine.kind == "virtual-machine"]
+    return {
+        "pulumi_up_seconds": round(up_seconds, 1),
+        "first_ping_seconds": round(first_ping[0] - min(starts), 1),
+        "package_seconds": max(_package_seconds(name) for name in ("uk-gateway", "au-gateway")),
+    }
+
+
+def _package_seconds(gateway: str) -> float:
+    """Return the seconds between the boot's steps before and after the installation of packages."""
+    before = _monotonic(gateway, "vpn-secrets.service", "ActiveEnterTimestampMonotonic")
+    after = _monotonic(gateway, "vpn-filter.service", "InactiveExitTimestampMonotonic")
+    return round((after - before) / 1e6, 1)
+
+
+def _monotonic(gateway: str, unit: str, timestamp: str) -> int:
+    shown = hosts.run(gateway, ["systemctl", "show", "--value", "--property", timestamp, unit])
+    return int(shown.stdout)
+
+
+def _empty_boots() -> float:
+    ec2 = client("ec2", REGION)
+    image = ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian-13-amd64-*"]}])["Images"][-1]["ImageId"]
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
+    with phase("two boots with empty user data"):
+        ec2.run_instances(
+            ImageId=image,
+            InstanceType="t3.nano",
+            MinCount=2,
+            MaxCount=2,
+            UserData=EMPTY_USER_DATA,
+            SubnetId=subnet,
+        )
+        _wait(lambda: len(status()) == 2 and all(one.boot.startswith("booted") for one in status()))
+        return round(max(one.up_seconds for one in status()), 1)
+
+
+def _wait(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _LIMIT_SECONDS
+    while not done():
+        if time.monotonic() > deadline:
+            sys.exit(f"not booted within {_LIMIT_SECONDS:.0f} s; see the consoles in {settings.LOGS}/machines")
+        time.sleep(0.5)
+
+
+def _families(roots: list[psutil.Process]) -> set[psutil.Process]:
+    members: set[psutil.Process] = set()
+    for root in roots:
+        try:
+            members |= {root, *root.children(recursive=True)}
+        except psutil.NoSuchProcess:
+            continue
+    return members
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0
+
+
+if __name__ == "__main__":
+    main()
