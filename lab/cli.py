@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, NoReturn
 
 import typer
@@ -31,7 +32,7 @@ def prepare(
         install_plugins()
     for name in release or ["debian-13"]:
         with phase(f"guest image {name}") as say:
-            _refuse(lambda name=name, say=say: ensure_image(name, say))
+            _refuse(partial(ensure_image, name, say))
 
 
 @app.command()
