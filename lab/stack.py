@@ -10,14 +10,18 @@ STACK = "lab"
 
 def pulumi(arguments: Sequence[str], *, capture: bool = False) -> subprocess.CompletedProcess[str]:
     """Run `pulumi` in the checkout with the lab's environment; the caller looks at the exit code."""
-    return subprocess.run(
-        ["pulumi", *arguments, "--non-interactive"],
-        cwd=settings.ROOT,
-        env=environment.variables(),
-        text=True,
-        capture_output=capture,
-        check=False,
-    )
+    command = ["pulumi", *arguments, "--non-interactive"]
+    pipe = subprocess.PIPE if capture else None
+    with subprocess.Popen(
+        command, cwd=settings.ROOT, env=environment.variables(), text=True, stdout=pipe, stderr=pipe
+    ) as process:
+        while True:
+            try:
+                output, errors = process.communicate()
+            except KeyboardInterrupt:
+                # The terminal has told pulumi, too: it writes its state and ends by itself, unless killed for waiting.
+                continue
+            return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def up() -> int:
