@@ -30,8 +30,13 @@ def create_gateway(
     needed_at_boot: Sequence[pulumi.Resource],
 ) -> ec2.Instance:
     """Create the gateway's instance on its interface. Whatever changes in the user data replaces it."""
-    # Replaced in this order because an interface is held by one instance at a time.
-    one_holder = pulumi.ResourceOptions(delete_before_replace=True)
+    options = pulumi.ResourceOptions(
+        # Replaced in this order because an interface is held by one instance at a time.
+        delete_before_replace=True,
+        # The interface alone says this. The provider takes the instance's silence for `true`, finds the interface's
+        # `false`, and would switch the gateway's forwarding off by the next update (terraform-provider-aws #44768).
+        ignore_changes=["sourceDestCheck"],
+    )
     return ec2.Instance(
         scope.name("gateway"),
         ami=image,
@@ -44,7 +49,7 @@ def create_gateway(
         user_data=user_data,
         user_data_replace_on_change=True,
         tags=scope.tags("gateway"),
-        opts=pulumi.ResourceOptions.merge(scope.options(needed_at_boot), one_holder),
+        opts=pulumi.ResourceOptions.merge(scope.options(needed_at_boot), options),
     )
 
 

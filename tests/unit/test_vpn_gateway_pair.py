@@ -157,6 +157,9 @@ def test_identity_is_the_interface_and_the_instance_only_sits_on_it(article_pair
     assert gateway.inputs["rootBlockDevice"]["encrypted"] is True
     assert gateway.inputs["userDataReplaceOnChange"] is True
     assert gateway.request.deleteBeforeReplace
+    # The provider would take the instance's silence for `true` and switch forwarding off at the second `up`.
+    assert list(gateway.request.ignoreChanges) == ["sourceDestCheck"]
+    assert "sourceDestCheck" not in gateway.inputs
     assert gateway.inputs["tags"] == {"Name": "au-gateway", "owner": "network"}
     for one in ("vpn-au-gateway-interface", "vpn-au-gateway-address"):
         assert not any("gateway-id" in str(value) for value in article_pair.named(one).inputs.values())
