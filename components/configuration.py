@@ -1,14 +1,18 @@
 """Stack configuration -> arguments: `leftCidrBlock` is `left.cidr_block`. An empty value is one that is not given."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, Final, cast
 
 import pulumi
-from pulumi.runtime.config import is_config_secret
+from pulumi.runtime.config import CONFIG, is_config_secret
 
 from .addressing import Problem
 from .arguments import SiteArgs, VpnGatewayPairArgs
 from .reader import SECRET, SettingsError
+from .settings import pair_settings
 
 SIDES: Final = ("left", "right")
 FLAGS: Final = {"verify"}
@@ -24,18 +28,60 @@ def config_key(field: str, side: str = "") -> str:
 
 
 def pair_arguments(config: pulumi.Config) -> VpnGatewayPairArgs:
-    """Return the arguments that the stack's configuration spells; raises `SettingsError` for secrets in clear text."""
+    """Return the arguments that the stack's configuration spells.
+
+    Raises `SettingsError` with everything that is wrong in it, each setting by the name it has there.
+    """
     fields = [field for field in VpnGatewayPairArgs.__annotations__ if field not in SIDES]
-    args = _read(config, {field: config_key(field) for field in fields})
-    problems = []
-    for side in SIDES:
-        keys = {field: config_key(field, side) for field in SiteArgs.__annotations__}
-        args[side] = _read(config, keys)
+    common = {field: config_key(field) for field in fields}
+    sides = {side: {field: config_key(field, side) for field in SiteArgs.__annotations__} for side in SIDES}
+    args = {**_read(config, common), **{side: _read(config, keys) for side, keys in sides.items()}}
+    problems = _unknown(config, [key for keys in (common, *sides.values()) for key in keys.values()])
+    for keys in (common, *sides.values()):
         problems += _secrets_in_clear_text(config, keys)
-    problems += _secrets_in_clear_text(config, {field: config_key(field) for field in fields})
+    problems += map(_as_configured, _problems(cast("VpnGatewayPairArgs", args)))
     if problems:
         raise SettingsError("configuration", problems)
     return cast("VpnGatewayPairArgs", args)
+
+
+def _problems(args: VpnGatewayPairArgs) -> Iterable[Problem]:
+    try:
+        # The name belongs to the program, which need not fear it.
+        pair_settings("pair", args)
+    except SettingsError as error:
+        return error.problems
+    return ()
+
+
+def _as_configured(problem: Problem) -> Problem:
+    """Return the problem with every setting named as in the configuration."""
+    side, dot, _ = problem.setting.partition(".")
+    own = side if dot and side in SIDES else ""
+
+    def key(match: re.Match[str]) -> str:
+        field = match["field"]
+        return config_key(field, match["side"] or (own if field in SiteArgs.__annotations__ else ""))
+
+    fields = {*SiteArgs.__annotations__, *VpnGatewayPairArgs.__annotations__}
+    # Without its side, a field is told from prose by its underscore.
+    alone = "|".join(sorted((field for field in fields if "_" in field), key=len, reverse=True))
+    pattern = rf"\b(?:(?P<side>{'|'.join(SIDES)})\.(?=\w))?(?P<field>(?(side)\w+|(?:{alone})))\b"
+    texts = {name: re.sub(pattern, key, getattr(problem, name)) for name in ("setting", "rule", "remedy")}
+    return replace(problem, **texts)
+
+
+def _unknown(config: pulumi.Config, known: list[str]) -> list[Problem]:
+    given = (key.removeprefix(f"{config.name}:") for key in CONFIG.get() if key.startswith(f"{config.name}:"))
+    return [
+        Problem(
+            setting=key,
+            value="…",
+            rule="is not a setting of this project",
+            remedy=f"use one of Pulumi.yaml, e.g. {get_close_matches(key, known, n=1, cutoff=0)[0]}",
+        )
+        for key in sorted(set(given) - set(known))
+    ]
 
 
 def _read(config: pulumi.Config, keys: Mapping[str, str]) -> dict[str, Any]:

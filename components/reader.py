@@ -1,6 +1,7 @@
 """Reads untrusted arguments one by one, gathers every problem instead of stopping at the first, and raises once."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
@@ -15,6 +16,11 @@ ParsedT = TypeVar("ParsedT", IPv4Address, IPv4Network)
 
 SECRET = "(secret)"  # noqa: S105 - what is printed in place of one
 
+MOST_TAGS = 49
+"""AWS takes 50 on a resource, and `Name` is one of them."""
+
+_TAG_TEXT = r"[\w .:/=+@-]"
+
 
 class SettingsError(pulumi.RunError):
     """Settings that no resource may be made of; the message has one line for each problem."""
@@ -23,6 +29,20 @@ class SettingsError(pulumi.RunError):
         self.problems = tuple(problems)
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         super().__init__("\n".join([f"{component}: {count} wrong:", *(f"  - {problem}" for problem in problems)]))
+
+
+def _tag_problem(tag: str, text: Any) -> tuple[str, str] | None:
+    """Return what is wrong with one tag as (rule, remedy)."""
+    if tag.casefold() == "name":
+        return "is set by the component", "leave it out"
+    if tag.casefold().startswith("aws:"):
+        return "`aws:` is reserved", "choose another prefix"
+    if not isinstance(text, str):
+        return "is not text known before deployment", "write the value as text, in quotes"
+    if not re.fullmatch(_TAG_TEXT + "{1,128}", tag) or not re.fullmatch(_TAG_TEXT + "{0,256}", text):
+        rule = "is not a tag that EC2, IAM and SSM all take"
+        return rule, "use letters, digits, blanks and _ . : / = + - @, at most 128 in the key and 256 in the value"
+    return None
 
 
 class Reader:
@@ -58,10 +78,12 @@ class Reader:
         """Return the value under `key` as it is, an Output maybe; None when there is none."""
         return self._args.get(key)
 
-    def text(self, key: str, *, pattern: str, remedy: str, default: str | None = None) -> str | None:
+    def text(
+        self, key: str, *, pattern: str, remedy: str, default: str | None = None, rule: str | None = None
+    ) -> str | None:
         """Return the text under `key`, or `default`; what does not match `pattern` whole is a problem (and None).
 
-        With no default the setting is required.
+        With no default the setting is required; `rule` says in words what does not match.
         """
         value = self._args.get(key)
         if value is None and default is not None:
@@ -71,7 +93,7 @@ class Reader:
         elif not isinstance(value, str):
             self.report(self.setting(key), type(value).__name__, "is not text known before deployment", remedy)
         elif not re.fullmatch(pattern, value):
-            self.report(self.setting(key), value, f"does not match {pattern}", remedy)
+            self.report(self.setting(key), value, rule or f"does not match {pattern}", remedy)
         else:
             return value
         return None
@@ -133,16 +155,25 @@ class Reader:
             return default
 
     def tags(self, key: str) -> Mapping[str, str]:
-        """Return the tags under `key` (Amazon EC2 user guide, "Tag restrictions"); `Name` is not for the caller."""
+        """Return the tags under `key`; `Name` is not for the caller.
+
+        They go on resources of EC2, IAM and SSM, so each must be what the strictest of them takes (IAM user guide,
+        "Rules for tagging in IAM and AWS STS"; AWS Systems Manager API reference, "Tag").
+        """
         value = self._args.get(key) or {}
         if not isinstance(value, Mapping):
             self.report(self.setting(key), value, "is not a mapping of tag to value", "use e.g. {owner: network}")
             return {}
-        for tag in value:
-            if tag == "Name":
-                self.report(f"{self.setting(key)}.{tag}", value[tag], "is set by the component", "leave it out")
-            elif str(tag).startswith("aws:"):
-                self.report(f"{self.setting(key)}.{tag}", value[tag], "`aws:` is reserved", "choose another prefix")
+        if len(value) > MOST_TAGS:
+            rule, remedy = f"are more than the {MOST_TAGS} that AWS takes besides Name", "leave some out"
+            self.report(self.setting(key), len(value), rule, remedy)
+        folded = Counter(str(tag).casefold() for tag in value)
+        for tag, text in value.items():
+            problem = _tag_problem(str(tag), text)
+            if problem is None and folded[str(tag).casefold()] > 1:
+                problem = "differs from another one only by case, which IAM takes for the same", "choose another key"
+            if problem is not None:
+                self.report(f"{self.setting(key)}.{tag}", text, *problem)
         return {str(tag): str(text) for tag, text in value.items()}
 
     def _sequence(self, key: str) -> list[Any]:

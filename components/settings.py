@@ -1,5 +1,7 @@
 """Arguments -> frozen settings: every default filled in, every rule checked, all problems raised at once."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -23,6 +25,13 @@ DEFAULT_IMAGE: Final = "debian-13"
 DEFAULT_VERIFY_TIMEOUT: Final = 600
 LONGEST_RESOURCE_NAME: Final = 40
 """An IAM role's name has at most 64 characters, and Pulumi adds `-role-` and seven random ones to the side's."""
+
+_RESOURCE_NAME: Final = r"(?!aws|ssm|sg-)[a-z0-9_.-]+"
+"""Names of IAM roles, SSM parameters and security groups are made of it: what AWS takes in all three, in any case."""
+
+_PUBLIC_KEY: Final = r"ssh-(ed25519|rsa) AAAA[0-9A-Za-z+/]*=*( .*)?"
+"""What EC2 imports (Amazon EC2 user guide, "Create a key pair"), as one line of authorized_keys."""
+_HOST_PUBLIC_KEY: Final = r"ssh-ed25519 AAAA[0-9A-Za-z+/]*=*( .*)?"
 
 _NAME: Final = r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"
 _NAME_REMEDY: Final = "use lower-case letters, digits and hyphens, at most 20, e.g. uk"
@@ -115,7 +124,7 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     """Return the settings of a `VpnGateway`; raises `SettingsError` with every problem."""
     problems: list[Problem] = []
     reader = Reader("", args, frozenset(VpnGatewayArgs.__annotations__), problems)
-    _check_resource_name(reader, resource_name)
+    _check_resource_name(reader, resource_name, resource_name)
     draft = _site(reader)
     peer_readers = reader.nested_list("peers", frozenset(PeerArgs.__annotations__))
     peers = tuple(peer for each in peer_readers if (peer := _peer(each)) is not None)
@@ -138,8 +147,7 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
     left_reader, right_reader = reader.nested("left", known), reader.nested("right", known)
     left, right = _site(left_reader), _site(right_reader)
     placements = _placement(left_reader, left), _placement(right_reader, right)
-    for draft in (left, right):
-        _check_resource_name(reader, f"{resource_name}-{draft.name or 'side'}")
+    _check_resource_name(reader, resource_name, *(f"{resource_name}-{draft.name or 'side'}" for draft in (left, right)))
     _check_sides(reader, left, right)
     _check_secrets(reader)
     verify = reader.flag("verify", default=True)
@@ -163,9 +171,18 @@ def _common(reader: Reader) -> _Common:
     return {
         "profile": reader.choice("profile", TunnelProfile, default=TunnelProfile.MODERN),
         "secret_delivery": reader.choice("secret_delivery", SecretDelivery, default=SecretDelivery.SSM),
-        "administrators": tuple(network for _, network in reader.networks("administrator_cidr_blocks")),
+        "administrators": _administrators(reader),
         "tags": reader.tags("tags"),
     }
+
+
+def _administrators(reader: Reader) -> tuple[IPv4Network, ...]:
+    networks = [network for _, network in reader.networks("administrator_cidr_blocks")]
+    for network, times in Counter(networks).items():
+        if times > 1:
+            rule = "is given more than once, and a security group takes a rule once"
+            reader.report("administrator_cidr_blocks", network, rule, "give each range once")
+    return tuple(networks)
 
 
 def _site(reader: Reader) -> _Draft:
@@ -174,12 +191,19 @@ def _site(reader: Reader) -> _Draft:
     instance_type = reader.text(
         "instance_type", pattern=_INSTANCE_TYPE, remedy="use e.g. t3.nano", default=DEFAULT_INSTANCE_TYPE
     )
-    image = reader.text("image", pattern=_IMAGE, remedy="use debian-13, debian-12 or ami-…", default=DEFAULT_IMAGE)
+    image = reader.text(
+        "image",
+        pattern=_IMAGE,
+        rule="is no image that is known here",
+        remedy="use debian-13, debian-12 or ami-…",
+        default=DEFAULT_IMAGE,
+    )
     zones = reader.texts("availability_zones", pattern=_ZONE, remedy="use e.g. eu-west-2a")
     vpc = reader.network("cidr_block", required=True)
     subnets = _subnets(reader, vpc)
     gateway, probe_host = _hosts(reader, subnets)
     _check_pair_of(reader, "host_private_key", "host_public_key")
+    _check_public_key(reader, "host_public_key", _HOST_PUBLIC_KEY, "ssh-ed25519 AAAA…")
     complete = len(reader.problems) == before and name and instance_type and image
     if not complete or vpc is None or subnets is None or gateway is None:
         return _Draft(name=name, vpc=vpc, site=None)
@@ -289,6 +313,14 @@ def _check_secrets(reader: Reader) -> None:
     weakness = psk_weakness(psk) if isinstance(psk, str) else None
     if weakness is not None:
         reader.report("psk", SECRET, *weakness)
+    _check_public_key(reader, "ssh_public_key", _PUBLIC_KEY, "ssh-ed25519 AAAA… or ssh-rsa AAAA…")
+
+
+def _check_public_key(reader: Reader, key: str, pattern: str, example: str) -> None:
+    value = reader.given(key)
+    if isinstance(value, str) and not re.fullmatch(pattern, value.strip()):
+        # Not the value: one who takes the wrong file gives a private key here.
+        reader.report(reader.setting(key), "…", "is not one line of an SSH public key", f"use the .pub file: {example}")
 
 
 def _check_verify(reader: Reader, *, verify: bool) -> None:
@@ -311,8 +343,12 @@ def _check_pair_of(reader: Reader, private: str, public: str) -> None:
         reader.report(reader.setting(private), SECRET, rule, remedy)
 
 
-def _check_resource_name(reader: Reader, name: str) -> None:
-    if len(name) > LONGEST_RESOURCE_NAME:
+def _check_resource_name(reader: Reader, given: str, *names: str) -> None:
+    if not re.fullmatch(_RESOURCE_NAME, given, re.IGNORECASE):
+        rule = "cannot begin the names of IAM roles, SSM parameters and security groups"
+        remedy = "use letters, digits, '.', '_' and '-', not beginning with aws, ssm or sg-"
+        reader.report("resource name", given, rule, remedy)
+    for name in (name for name in names if len(name) > LONGEST_RESOURCE_NAME):
         remedy = f"use a resource name of at most {LONGEST_RESOURCE_NAME} characters (with the side's name)"
         reader.report("resource name", name, "is too long for the IAM role's name made of it", remedy)
 

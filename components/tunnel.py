@@ -183,6 +183,8 @@ def psk_weakness(psk: str) -> tuple[str, str] | None:
     remedy = "leave it out to have 256 random bits generated, or use the output of `openssl rand -base64 32`"
     if any(not 0x20 < ord(character) < 0x7F or character in '"\\' for character in psk):
         return 'has characters that ipsec.secrets cannot carry (only printable ASCII without blank, " and \\)', remedy
+    if "{{" in psk:
+        return "has `{{`, which SSM Parameter Store takes for a reference to another parameter", remedy
     text = psk.removeprefix("0x")
     bits = len(text) * log2(_alphabet_size(text))
     if bits < MINIMUM_PSK_BITS:

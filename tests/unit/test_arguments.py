@@ -85,7 +85,7 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
         ({"left.name": "UK side"}, "left.name 'UK side': does not match"),
         ({"left.region": "London"}, "left.region 'London': does not match"),
         ({"left.availability_zones": ["eu-west-1a"]}, "left.availability_zones 'eu-west-1a': is not in region"),
-        ({"left.image": "debian-11"}, "left.image 'debian-11': does not match"),
+        ({"left.image": "debian-11"}, "left.image 'debian-11': is no image that"),
         ({"left.host_private_key": "x"}, "left.host_private_key '(secret)': host_private_key and host_public_key"),
         ({"left.assume_role_arn": "deployer"}, "left.assume_role_arn 'deployer': does not match"),
         ({"left.cidr": "10.1.0.0/16"}, "left.cidr '…': is not a known setting"),
@@ -100,6 +100,22 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
         ({"verify_timeout_seconds": 5}, "verify_timeout_seconds '5': is not a number of seconds in range"),
         ({"verify": "yes"}, "verify 'yes': is not a boolean"),
         ({"tags": {"Name": "x"}}, "tags.Name 'x': is set by the component"),
+        ({"tags": {"name": "x"}}, "tags.name 'x': is set by the component"),
+        ({"tags": {"AWS:owner": "x"}}, "tags.AWS:owner 'x': `aws:` is reserved"),
+        ({"tags": {"owner": "a (b)"}}, "tags.owner 'a (b)': is not a tag that EC2, IAM and SSM all take"),
+        ({"tags": {"owner": 7}}, "tags.owner '7': is not text"),
+        ({"tags": {f"tag{n}": "x" for n in range(50)}}, "tags '50': are more than the 49"),
+        ({"psk": "fQ0yS7nXw2LrGzV9bTqHk{{cJ1uEa8I}}"}, "psk '(secret)': has `{{`"),
+        (
+            {"administrator_cidr_blocks": ["192.0.2.1/32"] * 2},
+            "administrator_cidr_blocks '192.0.2.1/32': is given more",
+        ),
+        ({"left.cidr_block": "10.1.0.0/33"}, "left.cidr_block '10.1.0.0/33': is not a valid IPv4 CIDR"),
+        ({"left.cidr_block": "10.1.0.0/29"}, "left.cidr_block '10.1.0.0/29': a VPC is a /16 to a /28"),
+        (
+            {"left.private_subnet_cidr_blocks": ["10.1.10.0/24"] * 2},
+            "left.private_subnet_cidr_blocks[1] '10.1.10.0/24'",
+        ),
         ({"left": None}, "left 'None': is not a mapping of settings"),
     ],
 )
@@ -147,6 +163,27 @@ def test_one_subnet_given_into_the_place_of_the_others_default_is_refused(articl
 def test_a_resource_name_leaves_room_for_the_iam_roles(article: dict[str, Any]) -> None:
     assert len(_problems(article, name="x" * 38)) == 2
     pair_settings("x" * 37, article)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["my pair", "net/vpn", "aws-vpn", "SSM", "sg-vpn", ""])
+def test_a_resource_name_is_one_that_every_service_takes(article: dict[str, Any], name: str) -> None:
+    (problem,) = _problems(article, name=name)
+    assert problem.startswith(f"resource name {name!r}: cannot begin the names of IAM roles")
+
+
+def test_tags_that_iam_takes_for_the_same_are_refused(article: dict[str, Any]) -> None:
+    problems = _problems({**article, "tags": {"owner": "a", "Owner": "b", "team": "ä / @ c"}})
+    assert [problem.split(":")[0] for problem in problems] == ["tags.owner 'a'", "tags.Owner 'b'"]
+
+
+def test_a_private_key_in_the_place_of_a_public_one_is_refused_without_showing_it(article: dict[str, Any]) -> None:
+    private = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n"
+    keys = {"ssh_public_key": private, "ssh_private_key": private}
+    (problem,) = _problems({**article, **keys})
+    assert problem.startswith("ssh_public_key '…': is not one line of an SSH public key; use the .pub file")
+    side = {**article["left"], "host_public_key": "ssh-rsa AAAAB3NzaC1yc2E=", "host_private_key": private}
+    (problem,) = _problems({**article, "left": side})
+    assert problem.startswith("left.host_public_key '…': is not one line")
 
 
 def test_no_secret_is_in_any_message(article: dict[str, Any]) -> None:

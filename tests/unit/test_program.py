@@ -77,12 +77,39 @@ def test_the_defaults_alone_lack_only_an_administrator(deployment: Deployment) -
     assert [problem.setting for problem in caught.value.problems] == ["verify"]
 
 
+def test_every_problem_is_told_at_once_by_the_names_of_the_stack_file(deployment: Deployment) -> None:
+    values = {
+        "leftHostPublicKey": "ssh-ed25519 AAAA",
+        "rightCidrBlok": "10.2.0.0/16",
+        "rightRegion": "name of a region",
+        "psk": "left.name left.name",
+    }
+    with pytest.raises(SettingsError) as caught:
+        pair_arguments(_configure(values))
+    told = [str(problem) for problem in caught.value.problems]
+    for problem, start in zip(
+        told,
+        (
+            "rightCidrBlok '…': is not a setting of this project; use one of Pulumi.yaml, e.g. rightCidrBlock",
+            "psk '(secret)': is in clear text",
+            "leftHostPrivateKey '(secret)': leftHostPrivateKey and leftHostPublicKey belong together",
+            "rightRegion 'name of a region': does not match",
+            "psk '(secret)': has characters",
+            "verify 'true': needs SSH, and no administratorCidrBlocks",
+        ),
+        strict=True,
+    ):
+        assert problem.startswith(start)
+
+
 def test_a_secret_in_clear_text_is_refused(deployment: Deployment) -> None:
-    config = _configure({"psk": "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"})
+    administrators = {"administratorCidrBlocks": ["192.0.2.10/32"]}
+    config = _configure({"psk": "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip", **administrators})
     with pytest.raises(SettingsError, match="pulumi config set --secret psk") as caught:
         pair_arguments(config)
     assert "fQ0yS7" not in str(caught.value)
-    assert pair_arguments(_configure({"psk": "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"}, secret=("psk",)))["psk"]
+    values = {"psk": "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip", **administrators}
+    assert pair_arguments(_configure(values, secret=("psk",)))["psk"]
 
 
 def test_the_program_makes_one_pair_and_exports_its_outputs(

@@ -53,12 +53,12 @@ def test_several_peers_have_a_connection_and_rules_each(deployment: Deployment) 
 
 
 def test_a_given_host_key_is_used_and_none_generated(deployment: Deployment) -> None:
-    recorder = _gateway(deployment, host_private_key="private", host_public_key="ssh-ed25519 BBBB\n")
+    recorder = _gateway(deployment, host_private_key="private", host_public_key="ssh-ed25519 AAAABBBB\n")
     assert not recorder.of_type("tls:index/privateKey:PrivateKey")
     parameter = recorder.named("site-host-key-parameter")
     assert parameter.inputs["value"] == "private"
     assert parameter.secrets == {"value"}
-    assert recorder.outputs["site"]["ssh_host_public_key"] == "ssh-ed25519 BBBB"
+    assert recorder.outputs["site"]["ssh_host_public_key"] == "ssh-ed25519 AAAABBBB"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""The repository's own program with wrong settings on the real engine: everything wrong at once, and nothing made.
+
+Proves that the operator sees every problem by the name it has in the stack file. Does not prove each message
+(tests/unit/test_arguments.py, test_program.py). No API is there to be asked.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.engine.conftest import Cli
+
+ROOT = Path(__file__).resolve().parents[2]
+WEAK_PSK = "hunter2hunter2"
+
+BAD = {
+    "leftName": "uk",
+    "rightName": "uk",
+    "leftCidrBlock": "10.1.0.0/16",
+    "rightCidrBlock": "10.1.128.0/17",
+    "leftPublicSubnetCidrBlock": "10.2.1.0/24",
+    "leftPrivateSubnetCidrBlocks": ["10.1.10.0/24", "10.1.10.128/25", "10.1.10.1/24", "10.1.300.0/24"],
+    "leftGatewayPrivateIp": "10.1.1.254",
+    "rightPublicSubnetCidrBlock": "10.1.128.0/24",
+    "rightGatewayPrivateIp": "10.1.128.3",
+    "rightProbeHostPrivateIp": "10.1.129.255",
+    "leftImage": "debian-11",
+    "rightGatewayPrivatIp": "10.1.128.4",
+    "profile": "article",
+    "secretDelivery": "mail",
+    "tags": {"Name": "mine"},
+}
+
+TOLD = """\
+rightGatewayPrivatIp '…': is not a setting of this project; use one of Pulumi.yaml, e.g. rightGatewayPrivateIp
+leftImage 'debian-11': is no image that is known here; use debian-13, debian-12 or ami-…
+leftPrivateSubnetCidrBlocks[2] '10.1.10.1/24': is not canonical
+leftPrivateSubnetCidrBlocks[3] '10.1.300.0/24': is not a valid IPv4 CIDR block
+leftPublicSubnetCidrBlock '10.2.1.0/24': is outside its VPC 10.1.0.0/16
+leftPrivateSubnetCidrBlocks[1] '10.1.10.128/25': overlaps leftPrivateSubnetCidrBlocks[0] '10.1.10.0/24'
+leftGatewayPrivateIp '10.1.1.254': is outside its subnet 10.2.1.0/24
+rightGatewayPrivateIp '10.1.128.3': is reserved by AWS
+rightProbeHostPrivateIp '10.1.129.255': is reserved by AWS
+rightName 'uk': is the name of the left side too
+rightCidrBlock '10.1.128.0/17': overlaps leftCidrBlock '10.1.0.0/16'
+psk '(secret)': is worth
+profile 'article': is unknown (known: modern, article-2014)
+secretDelivery 'mail': is unknown (known: ssm, user-data)
+tags.Name 'mine': is set by the component
+verify 'true': needs SSH, and no administratorCidrBlocks admit any; give administratorCidrBlocks the range"""
+
+
+@pytest.fixture
+def project(pulumi: Cli) -> Cli:
+    """Give a stack of the repository's own program, with nothing but defaults, in a folder of its own."""
+    for name in ("__main__.py", "components", "userdata"):
+        (pulumi.folder / name).symlink_to(ROOT / name)
+    settings = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+    settings["runtime"]["options"] = {"toolchain": "pip", "virtualenv": sys.prefix}
+    (pulumi.folder / "Pulumi.yaml").write_text(yaml.safe_dump(settings))
+    pulumi("stack", "init", "bad")
+    # A closed port: whoever asks AWS anything is told so by an error of another kind.
+    pulumi.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+    return pulumi
+
+
+def _configure(project: Cli, values: dict[str, Any]) -> None:
+    file = project.folder / "Pulumi.bad.yaml"
+    stack = yaml.safe_load(file.read_text()) if file.exists() else {}
+    config = {**stack.get("config", {}), **{f"vpn-gateway-pair:{key}": value for key, value in values.items()}}
+    file.write_text(yaml.safe_dump({**stack, "config": config}))
+
+
+def test_everything_wrong_is_told_at_once_by_the_names_of_the_stack_file_and_nothing_is_made(project: Cli) -> None:
+    project("config", "set", "--secret", "psk", WEAK_PSK)
+    _configure(project, BAD)
+    for command in (["preview"], ["up", "--yes", "--skip-preview"]):
+        said = project(*command, code=1)
+        problems = [line.strip().removeprefix("- ") for line in said.splitlines() if line.strip().startswith("- ")]
+        assert [line.startswith(told) for line, told in zip(problems, TOLD.splitlines(), strict=True)] == [
+            True for _ in problems
+        ], problems
+        assert all("; " in problem for problem in problems)
+        assert f"configuration: {len(problems)} settings are wrong:" in said
+        assert WEAK_PSK not in said
+        assert "Traceback" not in said
+    resources = json.loads(project("stack", "export"))["deployment"].get("resources", [])
+    assert [each["type"] for each in resources if each["type"] != "pulumi:pulumi:Stack"] == []
