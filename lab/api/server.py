@@ -3,6 +3,8 @@
 - `/_lab/generation?after=N&timeout=S`: `{"generation": n, "regions": {region: n}, "reboots": {instance: count}}`
   as soon as n > N, or after S seconds (default 0, at most 60).
 - `/_lab/calls?after=N`: answers the recorded calls after sequence number N.
+- `/_lab/faults`: answers the faults to come; POST `?action=RunInstances&region=eu-west-2&code=VcpuLimitExceeded` adds
+  one (fields: `lab.api.faults.Fault`), DELETE forgets all.
 """
 
 import json
@@ -20,9 +22,10 @@ from werkzeug.wrappers import Response
 
 from lab.api.authorization import ADMINISTRATOR, Scope, authorize, parse_scope, resources_of
 from lab.api.errors import ApiError, render
+from lab.api.faults import FaultRequestError
 from lab.api.journal import RecordedCall
 from lab.api.service import RESPONSES, action_of, answer, install, parameters_of
-from lab.api.state import JOURNAL, LOCK
+from lab.api.state import FAULTS, JOURNAL, LOCK
 
 LONGEST_POLL: Final = 60.0
 """Seconds."""
@@ -55,6 +58,8 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
 
 
 def _lab_answer(request: Request) -> Response:
+    if request.path == "/_lab/faults":
+        return _fault_answer(request)
     try:
         after = int(request.args.get("after", "0"))
         timeout = min(float(request.args.get("timeout", "0")), LONGEST_POLL)
@@ -65,8 +70,19 @@ def _lab_answer(request: Request) -> Response:
     elif request.path == "/_lab/calls":
         found = JOURNAL.calls(after)
     else:
-        return Response("the lab has /_lab/generation and /_lab/calls\n", status=404, mimetype="text/plain")
+        return Response("the lab has /_lab/generation, /_lab/calls and /_lab/faults\n", status=404, mimetype="text/plain")
     return Response(json.dumps(found), mimetype="application/json")
+
+
+def _fault_answer(request: Request) -> Response:
+    try:
+        if request.method == "POST":
+            FAULTS.add(request.args)
+        elif request.method == "DELETE":
+            FAULTS.clear()
+    except FaultRequestError as error:
+        return Response(f"{error}\n", status=400, mimetype="text/plain")
+    return Response(json.dumps(FAULTS.listed()), mimetype="application/json")
 
 
 def _service_answer(request: Request) -> Response:
@@ -80,6 +96,7 @@ def _service_answer(request: Request) -> Response:
         scope = parse_scope(request.headers.get("Authorization", ""))
         action = action_of(scope.service, request)
         _require_known(scope.service, action)
+        FAULTS.meet(action, scope.region)
         resources = resources_of(scope.service, action, scope.region, parameters_of(scope.service, request))
         with LOCK:
             principal = authorize(request, scope, f"{scope.service}:{action}", resources)

@@ -41,7 +41,7 @@ from lab.api import (
     subnets,
 )
 from lab.api.errors import in_aws_words
-from lab.api.state import LOCK
+from lab.api.state import FAULTS, LOCK
 
 CHECKING_MODULES: Final = (
     addresses,
@@ -130,6 +130,7 @@ def forget_everything() -> None:
     with LOCK:
         BackendDict.reset()
         addresses.POOL.clear()
+        FAULTS.clear()
 
 
 def _add_checks() -> None:

@@ -1,10 +1,11 @@
-"""What every part of the API shares: one lock, one journal, one clock for changes that happen by themselves."""
+"""What every part of the API shares: one lock, one journal, faults to come, one clock for changes that happen alone."""
 
 import os
 import threading
 from collections.abc import Callable
 from typing import Final
 
+from lab.api.faults import Faults
 from lab.api.journal import Journal
 
 LOCK: Final = threading.RLock()
@@ -15,6 +16,8 @@ which only one thread can run anyway, so one lock for all regions costs nothing.
 """
 
 JOURNAL: Final = Journal()
+
+FAULTS: Final = Faults()
 
 TRANSITION_SECONDS: Final = float(os.environ.get("LAB_API_TRANSITION_SECONDS", "0.5"))
 """How long an instance stays pending, stopping or shutting-down. On AWS: ten seconds to a minute or more."""

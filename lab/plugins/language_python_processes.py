@@ -45,9 +45,12 @@ class Child:
                 yield piece
 
     def interrupt(self) -> None:
-        """Ask it to end, as Ctrl-C does, and kill it when it has not done so after five seconds."""
+        """Ask it to end, and kill it when it has not done so after five seconds.
+
+        By SIGTERM: at SIGINT Python shows where it was, below the error for which the engine has given up.
+        """
         if self._process.poll() is None:
-            self._signal(signal.SIGINT)
+            self._signal(signal.SIGTERM)
             timer = threading.Timer(_GRACE_SECONDS, self.kill)
             timer.daemon = True
             timer.start()

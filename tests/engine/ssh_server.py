@@ -1,7 +1,10 @@
-"""A real OpenSSH server on 127.0.0.1 for one test: own port, host key and authorized key, nothing of the machine's."""
+"""A real OpenSSH server on 127.0.0.1 for one test: own port, host key and authorized key, nothing of the machine's.
+
+It is the guest's sshd, run in the guest's file system: installing openssh-server on this machine would start a server
+that nobody asked for. Needs root.
+"""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +14,24 @@ from types import TracebackType
 
 import asyncssh
 
-SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+from lab.machines.image import tool_root
+
+_RELEASE = "debian-13"
+
+_IN_THE_GUEST = """
+lower=$1 folder=$2
+mount -t tmpfs tmpfs "$folder/store"
+cd "$folder/store"
+mkdir upper work root
+mount -t overlay overlay -o "lowerdir=$lower,upperdir=upper,workdir=work" root
+mount --rbind /proc root/proc
+mount --rbind /dev root/dev
+mkdir -p root/run/sshd "root$folder"
+mount --bind "${folder%/*}" "root${folder%/*}"
+exec chroot root /usr/sbin/sshd -D -e -f "$folder/sshd_config"
+"""
+"""sh(1) in a mount namespace of its own: LOWER is the guest's file system, FOLDER the server's; what is beside the latter
+is at the same place on both sides."""
 
 _CONFIGURATION = """\
 ListenAddress 127.0.0.1
@@ -53,9 +73,9 @@ class SshServer:
 
     def start(self, *, delay: float = 0.0) -> None:
         """Start listening after `delay` seconds; without a delay it listens when this returns."""
-        assert SSHD is not None, "openssh-server is not installed"
-        Path("/run/sshd").mkdir(exist_ok=True)
-        command = [SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        (self.folder / "store").mkdir()
+        guest, folder = str(tool_root(_RELEASE)), str(self.folder)
+        command = ["unshare", "--mount", "sh", "-euc", _IN_THE_GUEST, "sh", guest, folder]
         if delay:
             command = ["/bin/sh", "-c", f'sleep {delay}; exec "$@"', "sh", *command]
         with (self.folder / "log").open("wb") as log:

@@ -1,7 +1,8 @@
 """The real engine runs commands on a real OpenSSH server of 127.0.0.1 through the `command` stand-in.
 
 Proves: when which command runs, what ends up in the state, in argv and on the screen, and how failures look. Does not
-prove: anything about other SSH servers. Needs root and openssh-server. Nothing is left to clean up.
+prove: anything about other SSH servers. Needs root, and builds the guest image if it is not there. Nothing is left to
+clean up.
 """
 
 import re
