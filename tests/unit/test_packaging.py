@@ -1,0 +1,91 @@
+"""Proves that the wheel has all that the package needs, under its one distinct name. Builds and reads it in seconds."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+PROGRAM = """
+import runpy, sys
+from importlib import import_module
+import vpn_gateway_pair as package
+
+assert package.__file__.startswith(sys.argv[1]), package.__file__
+assert {"components", "userdata"}.isdisjoint(sys.modules)
+tunnel, user_data = import_module("vpn_gateway_pair.tunnel"), import_module("vpn_gateway_pair.gateway_user_data")
+uk = tunnel.End(site="uk", public_ip="192.0.2.1", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
+au = tunnel.End(site="au", public_ip="192.0.2.2", private_ip="10.2.1.254", cidr_blocks=("10.2.0.0/16",))
+print(user_data.gateway_user_data(
+    hostname="uk-gateway", local=uk, connections=[tunnel.connect(uk, au, package.TunnelProfile.MODERN)],
+    secrets=user_data.GivenSecrets(psk="fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip", host_private_key="key"),
+    host_public_key="ssh-ed25519 AAAA",
+))
+print("version", runpy.run_path(sys.argv[1] + "/vpn_gateway_pair/__main__.py")["version"]())
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the wheel, built from a copy of what it is made of: a build writes beside its sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("components", "userdata"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "venv"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    options = ["--no-build-isolation", "--no-deps", "--no-index", "--disable-pip-version-check", "-w", "out"]
+    argv = [sys.executable, "-m", "pip", "wheel", "-q", *options, "."]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (built,) = (folder / "out").glob("*.whl")
+    return built
+
+
+def test_the_wheel_has_every_file_of_both_packages_and_none_of_the_lab(wheel: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "components", "userdata"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    wanted = {re.sub("^components/", "vpn_gateway_pair/", each) for each in listed}
+    wanted = {re.sub("^userdata/", "vpn_gateway_pair/userdata/", each) for each in wanted}
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == wanted
+    assert "vpn_gateway_pair/py.typed" in packed
+    assert wheel.name == f"vpn_gateway_pair-{VERSION}-py3-none-any.whl"
+
+
+def test_the_installed_package_renders_user_data_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(wheel).extractall(installed)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, str(installed)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("#cloud-config\n")
+    assert "conn uk-to-au" in done.stdout
+    assert done.stdout.endswith(f"version {VERSION}\n")
+
+
+def test_the_plugin_has_the_version_of_the_package() -> None:
+    # In a process of its own: the module is the plugin's program.
+    script = "import runpy; print(runpy.run_path('components/__main__.py')['version']())"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{VERSION}\n"
