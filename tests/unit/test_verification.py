@@ -21,7 +21,7 @@ def test_each_gateway_is_asked_on_its_elastic_ip_with_its_pinned_key(article_pai
     assert connection["user"] == "admin"
     assert connection["hostKey"] == "ssh-ed25519 AAAA-vpn-uk-host-key"
     assert connection["dialErrorLimit"] == -1
-    assert command.inputs["create"].startswith("sudo vpn-verify --json --wait 600 ")
+    assert "$(sudo vpn-verify --json --wait 600)" in command.inputs["create"]
     assert command.inputs["addPreviousOutputInEnv"] is False
     assert command.secrets == {"connection"}
     assert command.request.customTimeouts.create == "1260s"
@@ -58,6 +58,21 @@ def test_without_probe_hosts_the_gateways_alone_are_asked(deployment: Deployment
     del article["left"]["probe_host_private_ip"]
     recorder = deployment.run(lambda: VpnGatewayPair("vpn", article))  # type: ignore[arg-type]
     assert {each.name for each in recorder.of_type(COMMAND)} == {"vpn-verify-uk", "vpn-verify-au"}
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_green_the_output_is_the_document_and_red_it_is_the_lines_for_people(
+    article_pair: Recorder, tmp_path: Path, code: int
+) -> None:
+    document = r'{"ok": true, "evidence": "C:\new \" %s"}'
+    sudo = tmp_path / "sudo"
+    sudo.write_text(f"#!/bin/sh\ncat <<'END'\n{document}\nEND\necho uk-gateway: NOT ok >&2\nexit {code}\n")
+    sudo.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    script = article_pair.named("vpn-verify-uk").inputs["create"]
+    done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, "" if code else f"{document}\n")
+    assert done.stderr == "uk-gateway: NOT ok\n"
 
 
 REPLY = "64 bytes from 10.1.10.41: icmp_seq={n} ttl={ttl} time=340 ms"

@@ -306,9 +306,31 @@ def test_waiting_ends_when_all_is_well(
             gateway.tools["systemctl is-active ipsec"] = "active"
 
     gateway.clock.sleep = sleep
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert call(monkeypatch, "--wait", "60") == 0
     assert len(naps) == 3
     assert capsys.readouterr().err == "waiting: daemon: ipsec.service is activating\n"
+
+
+def test_a_remote_command_gets_a_document_and_when_red_one_screen_for_people(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "--json") == 0
+    assert capsys.readouterr().err == ""
+    log = [f'"uk-to-au" #7: STATE_V2_PARENT_I1: retransmission; will wait {n} seconds for response' for n in range(99)]
+    gateway.tools |= {"ipsec status": WAITING, "journalctl -qu ipsec -n99 -ocat": "\n".join(log)}
+    gateway.clock.sleep = lambda _: None
+    clock = iter(range(0, 1000, 10))
+    gateway.clock.monotonic = lambda: float(next(clock))
+    assert call(monkeypatch, "--json", "--wait", "600") == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["ok"] is False
+    lines = printed.err.splitlines()
+    (failed,) = [n for n, line in enumerate(lines) if line.startswith("failed")]
+    assert lines[failed].startswith("failed  ike           no IKE SA with 198.51.100.20: STATE_V2_PARENT_I1 (sent")
+    assert lines[failed].endswith("will wait 98 seconds for response']")
+    assert "-> is the peer up, UDP 500 and 4500 open both ways" in lines[failed + 1]
+    assert sum(1 + len(line) // 80 for line in lines) <= 24
 
 
 def test_waiting_ends_at_once_when_the_boot_has_failed_for_good(

@@ -265,7 +265,7 @@ def table(report: Any) -> str:
 def main() -> int:
     """Look, once or until all is well, and report."""
     parser = argparse.ArgumentParser(description="Is the tunnel up, and if not, why?")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="to stdout; what is not well also to stderr, for people")
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="look until all is well")
     options = parser.parse_args()
     if os.geteuid():
@@ -277,10 +277,14 @@ def main() -> int:
         if report["ok"] or final or time.monotonic() >= deadline:
             break
         broken = next(layer for layer in report["layers"] if layer["status"] == "failed")
-        if said != (said := f"waiting: {broken['name']}: {broken['evidence']}"[:150]):
+        # For one who watches: in the output of a remote command it would bury what comes last.
+        if sys.stderr.isatty() and said != (said := f"waiting: {broken['name']}: {broken['evidence']}"[:150]):
             print(said, file=sys.stderr, flush=True)
         time.sleep(2)
-    print(json.dumps(report) if options.json else table(report))
+    if options.json:
+        print(json.dumps(report))
+    if not (options.json and report["ok"]):
+        print(table(report), file=sys.stderr if options.json else sys.stdout)
     return 0 if report["ok"] else 1
 
 
