@@ -9,6 +9,7 @@ import base64
 import bz2
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -168,8 +169,21 @@ def test_the_boot_ends_with_its_steps_so_that_their_failure_is_the_boots() -> No
 
 def test_the_rules_come_before_forwarding_and_the_secrets_before_ipsec() -> None:
     boot = installed_programs()["/usr/local/sbin/vpn-boot"]
-    steps = [line.split()[1] for line in boot.splitlines() if line.startswith(("unit ", "begin "))]
-    assert steps == ["vpn-secrets", "packages", "vpn-filter", "vpn-sysctl", "ipsec"]
+    steps = re.findall(r"^(\[.*\] \|\| )?(?:unit|begin) ([a-z].*)", boot, re.MULTILINE)
+    assert steps == [
+        ('[ -z "$early" ] || ', "vpn-secrets --no-reload"),
+        ("", "packages"),
+        ('[ -n "$early" ] || ', "vpn-secrets --no-reload"),
+        ("", "vpn-filter --no-reload"),
+        ("", "vpn-sysctl --no-reload"),
+        ("", "ipsec"),
+    ]
+
+
+def test_nothing_switches_forwarding_on_without_the_packet_filter() -> None:
+    unit = installed_programs()["/etc/systemd/system/vpn-sysctl.service"]
+    assert "Requires=vpn-filter.service\n" in unit
+    assert re.search(r"^After=.*vpn-filter.service", unit, re.MULTILINE)
 
 
 def test_unpacking_writes_every_program_with_its_mode(tmp_path: Path) -> None:

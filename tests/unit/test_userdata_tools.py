@@ -218,6 +218,67 @@ def test_the_thirteen_keys_are_applied_to_the_interface_of_the_default_route(rel
     assert broken.endswith("net/ipv4/conf/ens5/send_redirects is 1, not 0")
 
 
+BOOT = """
+    mkdir /tmp/fake; cd /tmp/fake
+    for tool in apt-get systemctl journalctl sync sleep; do
+        printf '#!/bin/sh\\necho "%s $*" >>/tmp/asked; ! grep -qsxe "$*" /tmp/refused\\n' $tool >$tool
+        chmod +x $tool
+    done
+    PATH=/tmp/fake:$PATH
+"""
+"""Tools that note what they were asked, and refuse what is a line of /tmp/refused."""
+
+
+def _boot(release: str, script: str) -> tuple[list[str], str, str]:
+    done = toolroot.run(release, ["sh", "-uc", BOOT + script], files=installed_files(gateway_document()))
+    asked, _, rest = done.stdout.partition("---\n")
+    said, _, state = rest.rpartition("state: ")
+    assert not done.stderr, done.stderr
+    return asked.splitlines(), said, state.strip()
+
+
+TOLD = "; cat /tmp/asked; echo ---; cat /tmp/said; echo state: $(cat /var/lib/vpn-gateway/boot)"
+
+
+@RELEASES
+def test_the_boot_takes_its_steps_in_order_and_reloads_the_manager_once(release: str) -> None:
+    asked, said, state = _boot(release, "vpn-boot >/tmp/said; echo $? >>/tmp/said" + TOLD)
+    assert (said, state) == ("0\n", "done")
+    assert [line for line in asked if line.startswith("systemctl enable")] == [
+        *(f"systemctl enable -q --no-reload {unit}" for unit in ("vpn-secrets", "vpn-filter", "vpn-sysctl")),
+        "systemctl enable -q ipsec",
+    ]
+    assert [line.split()[-1] for line in asked if "enable" not in line] == [
+        *("vpn-secrets", "update", "iputils-ping", "sync", "vpn-filter", "vpn-sysctl", "ipsec")
+    ]
+
+
+@RELEASES
+def test_packages_are_tried_again_and_then_the_step_is_named(release: str) -> None:
+    refused = "echo '-q -o Acquire::Languages=none update' >/tmp/refused; "
+    asked, said, state = _boot(release, refused + "vpn-boot >/tmp/said" + TOLD)
+    assert state == "failed packages"
+    assert said.startswith("step packages failed:\n")
+    assert asked.count("apt-get -q -o Acquire::Languages=none update") == 20
+    assert not any("install" in line or "ipsec" in line for line in asked)
+
+
+@RELEASES
+def test_a_unit_that_does_not_start_ends_the_boot_with_its_name(release: str) -> None:
+    asked, said, state = _boot(release, "echo restart vpn-filter >/tmp/refused; vpn-boot >/tmp/said" + TOLD)
+    assert state == "failed vpn-filter"
+    assert said.startswith("step vpn-filter failed:\n")
+    assert asked[-1].startswith("journalctl -bqocat -n5 -t vpn-filter")
+
+
+@RELEASES
+def test_an_image_without_curl_gets_its_secrets_after_the_packages(release: str) -> None:
+    asked, _, state = _boot(release, "rm -f /usr/bin/curl; vpn-boot >/tmp/said" + TOLD)
+    assert state == "done"
+    restarted = [line.split()[-1] for line in asked if "restart" in line or line == "sync "]
+    assert restarted == ["sync", "vpn-secrets", "vpn-filter", "vpn-sysctl", "ipsec"]
+
+
 @RELEASES
 def test_sshd_offers_the_pinned_key_and_no_other(release: str) -> None:
     script = 'ssh-keygen -A >/dev/null; sshd -t; sshd -T | grep "^hostkey "'

@@ -141,9 +141,9 @@ BREAKS: dict[str, tuple[Callable[[Gateway], Any], str, str, set[str]]] = {
         set(NAMES) - {"boot"},
     ),
     "cloud-init failed": (
-        lambda g: g.files.update({"/run/cloud-init/result.json": '{"v1": {"errors": ["scripts_user"]}}'}),
+        lambda g: g.files.update({"/run/cloud-init/result.json": '{"v1": {"errors": ["write_files"]}}'}),
         "boot",
-        "cloud-init: ['scripts_user']",
+        "cloud-init: ['write_files']",
         set(NAMES) - {"boot"},
     ),
     "forwarding off": (
@@ -339,6 +339,14 @@ def test_waiting_ends_at_once_when_the_boot_has_failed_for_good(
     gateway.files["/var/lib/vpn-gateway/boot"] = "failed vpn-secrets"
     assert call(monkeypatch, "--wait", "600") == 1
     assert "step vpn-secrets failed" in capsys.readouterr().out
+
+
+def test_steps_run_again_by_hand_mend_the_boot_but_not_what_else_failed(gateway: Gateway) -> None:
+    ours = "('scripts_user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))"
+    gateway.files["/run/cloud-init/result.json"] = json.dumps({"v1": {"errors": [ours]}})
+    assert look(gateway)[0]["boot"][0] == "ok"
+    gateway.files["/run/cloud-init/result.json"] = json.dumps({"v1": {"errors": [ours, "('write_files', ...)"]}})
+    assert look(gateway)[0]["boot"][0] == "failed"
 
 
 def test_waiting_ends_at_the_deadline(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,8 @@ begin() {
 
 unit() {
   begin "$1"
-  systemctl enable -q "$1"
+  # Every reload of the manager runs all generators again; a unit that it has not seen yet needs none.
+  systemctl enable -q ${2:+"$2"} "$1"
   # The last lines of the log are what the step itself said.
   systemctl restart "$1" || {
     journalctl --sync
@@ -35,12 +36,17 @@ unit() {
 }
 
 packages() {
-  apt-get -q update
-  apt-get -qy --no-install-recommends -o DPkg::Lock::Timeout=300 install libreswan iptables curl iputils-ping
+  # One sync at the end instead of one for each file: until then the step is not done.
+  apt-get -q -o Acquire::Languages=none update &&
+    apt-get -qy --no-install-recommends -o DPkg::Lock::Timeout=300 -o DPkg::Options::=--force-unsafe-io \
+      install libreswan iptables curl iputils-ping &&
+    sync
 }
 
 export DEBIAN_FRONTEND=noninteractive
-unit vpn-secrets
+# First, for whoever wants to log in and see why the rest failed; but not without what it asks with.
+early=$(command -v curl || true)
+[ -z "$early" ] || unit vpn-secrets --no-reload
 begin packages
 tries=20
 until packages; do
@@ -48,6 +54,7 @@ until packages; do
   [ $tries != 0 ]
   sleep 15
 done
-unit vpn-filter
-unit vpn-sysctl
+[ -n "$early" ] || unit vpn-secrets --no-reload
+unit vpn-filter --no-reload
+unit vpn-sysctl --no-reload
 unit ipsec
