@@ -47,7 +47,10 @@ class Faults:
             wrong = f"does not know {', '.join(unknown)}" if unknown else "needs an action, e.g. RunInstances"
             raise FaultRequestError(f"a fault {wrong}; its fields are {', '.join(sorted(_FIELDS))}")
         try:
-            numbers = {"seconds": float(fields.get("seconds", "0")), "times": int(fields.get("times", "1"))}
+            numbers: dict[str, Any] = {
+                "seconds": float(fields.get("seconds", "0")),
+                "times": int(fields.get("times", "1")),
+            }
         except ValueError as error:
             raise FaultRequestError(f"seconds and times of a fault are numbers: {error}") from error
         texts: dict[str, Any] = {name: fields[name] for name in ("action", "region", "code") if name in fields}

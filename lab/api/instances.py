@@ -11,6 +11,7 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociation
 from moto.ec2.models.instances import Instance, InstanceState, Reservation, StateReason
 from moto.ec2.models.security_groups import SecurityGroup
+from moto.ec2.utils import random_iam_instance_profile_association_id
 
 from lab.api.corrections import corrects
 from lab.api.state import JOURNAL, later
@@ -251,6 +252,27 @@ class InstanceBackend(EC2Backend):
         association = super().associate_iam_instance_profile(
             instance_id, iam_instance_profile_name, iam_instance_profile_arn
         )
-        profile = association.iam_instance_profile
-        association.instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id}
+        _show_profile(association)
         return association
+
+    @corrects(
+        "The instance has the new profile, by a new association.",
+        "AWSEC2/latest/APIReference/API_ReplaceIamInstanceProfileAssociation.html",
+    )
+    def replace_iam_instance_profile_association(
+        self,
+        association_id: str,
+        iam_instance_profile_name: str | None = None,
+        iam_instance_profile_arn: str | None = None,
+    ) -> IamInstanceProfileAssociation:
+        association = super().replace_iam_instance_profile_association(
+            association_id, iam_instance_profile_name, iam_instance_profile_arn
+        )
+        association.association_id = random_iam_instance_profile_association_id()
+        _show_profile(association)
+        return association
+
+
+def _show_profile(association: IamInstanceProfileAssociation) -> None:
+    profile = association.iam_instance_profile
+    association.instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id}

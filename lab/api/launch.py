@@ -14,6 +14,7 @@ from moto.ec2.responses import EC2Response
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import InstanceProfile, iam_backends
 
+from lab.api import cpu_credits
 from lab.api.corrections import Call, corrects, refuses
 from lab.api.errors import ec2_error
 
@@ -49,12 +50,27 @@ class LaunchResponse(EC2Response):
                     f" Client token: {token}",
                 )
             return ActionResult(reservation)
+        self._choose_default_subnet()
         result = super().run_instances()
         reservation = result.result  # type: ignore[assignment]  # moto says object
         self._give_profile_to_the_others(reservation)
+        cpu_credits.set_at_launch(reservation.instances, self._get_param("CreditSpecification.CpuCredits"))
         if token:
             launches[token] = (digest, reservation)
         return result
+
+    def _choose_default_subnet(self) -> None:
+        """Without a subnet an instance is launched into a default one, of the asked zone if there is one."""
+        if self._get_param("SubnetId") or self._get_param("NetworkInterfaces"):
+            return
+        subnets = self.ec2_backend.get_default_subnets()
+        zone = self._get_param("Placement.AvailabilityZone") or next(iter(sorted(subnets)), "")
+        if zone not in subnets:
+            raise ec2_error(
+                "MissingInput", f"No subnets found for the default VPC in '{zone}'. Please specify a subnet."
+            )
+        params: Any = self.params
+        params["SubnetId"] = subnets[zone].id
 
     def _digest(self) -> str:
         request = {name: value for name, value in self.querystring.items() if name != "ClientToken"}
@@ -163,6 +179,7 @@ def key_pair_exists(call: Call) -> None:
 @refuses(
     "RunInstances",
     "AssociateIamInstanceProfile",
+    "ReplaceIamInstanceProfileAssociation",
     rule="The instance profile must exist and have a role.",
     source="IAM/latest/UserGuide/troubleshoot_iam-ec2.html",
 )

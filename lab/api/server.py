@@ -70,7 +70,7 @@ def _lab_answer(request: Request) -> Response:
     elif request.path == "/_lab/calls":
         found = JOURNAL.calls(after)
     else:
-        return Response("the lab has /_lab/generation, /_lab/calls and /_lab/faults\n", status=404, mimetype="text/plain")
+        return Response("the lab has /_lab/generation, /_lab/calls, /_lab/faults\n", status=404, mimetype="text/plain")
     return Response(json.dumps(found), mimetype="application/json")
 
 

@@ -12,6 +12,7 @@ import moto.ec2.models.security_groups
 import moto.ec2.models.subnets
 import moto.ssm.models
 from moto.core.base_backend import BackendDict
+from moto.core.config import default_user_config
 from moto.core.exceptions import ServiceException
 from moto.core.request import Request
 from moto.core.responses import ActionResult, BaseResponse
@@ -27,6 +28,7 @@ from moto.sts.responses import TokenResponse
 from lab.api import (
     addresses,
     corrections,
+    cpu_credits,
     dependencies,
     images,
     instances,
@@ -39,6 +41,7 @@ from lab.api import (
     routes,
     security_groups,
     subnets,
+    tags,
 )
 from lab.api.errors import in_aws_words
 from lab.api.state import FAULTS, LOCK
@@ -80,7 +83,13 @@ class CorrectedEC2Backend(
     """A region of EC2."""
 
 
-class CorrectedEC2Response(launch.LaunchResponse, lifecycle.LifecycleResponse, security_groups.SecurityGroupResponse):
+class CorrectedEC2Response(
+    cpu_credits.CreditResponse,
+    launch.LaunchResponse,
+    lifecycle.LifecycleResponse,
+    security_groups.SecurityGroupResponse,
+    tags.TagResponse,
+):
     """EC2's actions; those with checks run them first (see `_add_checks`)."""
 
     def serialized(self, action_result: ActionResult) -> Any:
@@ -107,6 +116,8 @@ def install() -> None:
     if _installed:
         return
     corrections.require_moto_version()
+    # Read at the first call of IAM, which that makes a tenth of a second slower: the start is not.
+    default_user_config["iam"]["load_aws_managed_policies"] = True
     for module, name, replacement in MODELS:
         corrections.verify(replacement, getattr(module, name))
         # moto's serializer finds `id` for `NetworkInterfaceId` by the name of the object's class

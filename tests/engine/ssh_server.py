@@ -30,8 +30,8 @@ mkdir -p root/run/sshd "root$folder"
 mount --bind "${folder%/*}" "root${folder%/*}"
 exec chroot root /usr/sbin/sshd -D -e -f "$folder/sshd_config"
 """
-"""sh(1) in a mount namespace of its own: LOWER is the guest's file system, FOLDER the server's; what is beside the latter
-is at the same place on both sides."""
+"""sh(1) in a mount namespace of its own: LOWER is the guest's file system, FOLDER the server's, whose
+siblings are at the same place inside and outside."""
 
 _CONFIGURATION = """\
 ListenAddress 127.0.0.1

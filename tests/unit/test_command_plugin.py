@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +16,8 @@ from pulumi.provider.experimental.provider import CheckRequest
 
 from lab.plugins.command import dialling, remote
 from lab.plugins.command.connection import DEFAULTS, ConnectionInputError, with_defaults
-from lab.plugins.command.session import CommandError, SetEnvironmentError
+from lab.plugins.command.session import SetEnvironmentError
+from lab.plugins.command.transcript import CommandError
 from lab.plugins.provider import UNKNOWN, Call, CancelledError, TimedOutError
 from lab.plugins.provider.dispatch import Provider
 from lab.plugins.provider.values import wrap
@@ -324,3 +327,8 @@ def test_a_connection_is_secret_even_if_the_program_does_not_say_so() -> None:
 
 def test_only_triggers_replace() -> None:
     assert [name for name, rule in remote.COMMAND.inputs.items() if rule.replaces] == ["triggers"]
+
+
+def test_a_preview_never_waits_for_the_ssh_library() -> None:
+    script = "import sys, lab.plugins.command.__main__; sys.exit('asyncssh' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

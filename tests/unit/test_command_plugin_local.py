@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from lab.plugins.command import local
-from lab.plugins.command.session import CommandError
-from lab.plugins.command.transcript import Transcript, previous_outputs, quote
+from lab.plugins.command.transcript import CommandError, Transcript, previous_outputs, quote
 from lab.plugins.provider import Call
 
 

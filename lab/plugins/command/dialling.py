@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import asyncssh
 
-from lab.plugins.command.connection import UNLIMITED, ConnectionInputError, Target
+from lab.plugins.command.connection import ConnectionInputError
+from lab.plugins.command.target import UNLIMITED, Target
 from lab.plugins.command.waiting import seconds_left
 from lab.plugins.provider import Call, TimedOutError
 

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 
 from lab.plugins.command import waiting
 from lab.plugins.command.lifecycle import INPUTS, OUTPUTS, Lifecycle, unknown_logging
-from lab.plugins.command.session import CommandError
-from lab.plugins.command.transcript import Stream, Transcript, previous_outputs
+from lab.plugins.command.transcript import CommandError, Stream, Transcript, previous_outputs
 from lab.plugins.provider import Call, Function, Input, Properties, Resource
 
 _SHELL = ("/bin/sh", "-c")

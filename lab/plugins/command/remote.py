@@ -7,8 +7,8 @@ when the engine cancels.
 import math
 from typing import Any
 
-from lab.plugins.command import dialling, session, waiting
-from lab.plugins.command.connection import complaints, target_of, with_defaults
+from lab.plugins.command import waiting
+from lab.plugins.command.connection import complaints, with_defaults
 from lab.plugins.command.lifecycle import INPUTS, OUTPUTS, Lifecycle, unknown_logging
 from lab.plugins.command.transcript import Transcript, previous_outputs
 from lab.plugins.provider import Call, Input, Properties, Resource
@@ -26,8 +26,11 @@ def _run(call: Call, command: str, properties: Properties, former: Properties) -
 
 
 async def _run_there(call: Call, command: str, properties: Properties, former: Properties) -> dict[str, Any]:
+    # What dials takes half a second to import, which a preview never needs.
+    from lab.plugins.command import dialling, session, target  # noqa: PLC0415
+
     transcript = Transcript(properties.get("logging"), call.log)
-    async with dialling.dialled(call, target_of(properties["connection"])) as connection:
+    async with dialling.dialled(call, target.target_of(properties["connection"])) as connection:
         await session.run(
             connection,
             command,

@@ -7,7 +7,7 @@ from typing import Any
 import asyncssh
 from asyncssh.packet import String
 
-from lab.plugins.command.transcript import Transcript
+from lab.plugins.command.transcript import CommandError, Transcript
 from lab.plugins.provider.log import Logger
 
 _SIGNALS = {
@@ -32,10 +32,6 @@ prefix the command itself with the variables in the form 'VAR=value command'"""
 
 class SetEnvironmentError(Exception):
     """The server does not take a variable that the program asked for."""
-
-
-class CommandError(Exception):
-    """The command failed; the text is the plugin's, with command and output."""
 
 
 async def run(

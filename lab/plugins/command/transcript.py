@@ -31,6 +31,10 @@ _ESCAPES = {
 }
 
 
+class CommandError(Exception):
+    """A command failed; the text is the plugin's, with command and output."""
+
+
 class Transcript:
     """Both streams of one command, apart and in the order of arrival."""
 
