@@ -90,3 +90,27 @@ def test_everything_wrong_is_told_at_once_by_the_names_of_the_stack_file_and_not
         assert "Traceback" not in said
     resources = json.loads(project("stack", "export"))["deployment"].get("resources", [])
     assert [each["type"] for each in resources if each["type"] != "pulumi:pulumi:Stack"] == []
+
+
+LATE = """
+import pulumi
+import pulumi_random as random
+from components.gateway_secrets import checked_psk
+
+late = random.RandomPassword("late", length=9, special=False)
+pulumi.Stash("psk", input=checked_psk(late.result))
+"""
+"""A key that the settings cannot check, because nobody knows it before deployment."""
+
+
+def test_a_weak_psk_that_is_known_late_fails_by_name_without_showing_it(project: Cli) -> None:
+    (project.folder / "__main__.py").unlink()
+    (project.folder / "__main__.py").write_text(LATE)
+    said = project("up", "--yes", "--skip-preview", code=1)
+    assert "psk '(secret)': is worth 54 bits at most, fewer than 128; leave it out" in said
+    assert "Traceback" not in said
+    resources = json.loads(project("stack", "export", "--show-secrets"))["deployment"]["resources"]
+    (secret,) = [each["outputs"]["result"]["plaintext"] for each in resources if each["urn"].endswith("::late")]
+    assert len(json.loads(secret)) == 9
+    assert json.loads(secret) not in said
+    assert not [each for each in resources if each["type"] == "pulumi:index:Stash"]
