@@ -80,7 +80,9 @@ class PythonEnvironment:
         return packages.distributions() if self._is_ours() else self._ask("distributions")
 
     def _is_ours(self) -> bool:
-        # Compared unresolved: the interpreter of a virtual environment is a link to the one it was made by.
+        # By folder: its interpreter has several names. Unresolved: they are links to the one it was made by.
+        if self.virtual_environment is not None:
+            return self.exists and os.path.abspath(self.virtual_environment) == os.path.abspath(sys.prefix)
         return os.path.abspath(self.python) == os.path.abspath(sys.executable)
 
     def _ask(self, what: str) -> list[dict[str, Any]]:

@@ -121,7 +121,7 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.RuntimeOptionsResponse()
 
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Interrupt the program, as Ctrl-C does."""
+        """Ask the program to end."""
         self.children.interrupt()
         return empty_pb2.Empty()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -77,6 +78,19 @@ def test_this_environments_plugins_are_found_as_a_foreign_interpreter_finds_them
     listed = {each["name"]: each["plugin"]["version"] for each in ours.pulumi_packages()}
     assert listed.keys() == {"pulumi-aws", "pulumi-command", "pulumi-random", "pulumi-tls"}
     assert foreign._ask("plugins") == ours.pulumi_packages()
+
+
+def test_the_environment_that_runs_the_host_is_known_by_its_folder_and_not_asked_by_another_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(sys, "executable", f"{sys.executable}-by-another-name")
+    monkeypatch.setattr(subprocess, "run", never)
+    own = PythonEnvironment(ROOT, "pip", Path(sys.prefix))
+    assert own.version() == platform.python_version()
+    assert own.pulumi_packages()
 
 
 def test_dependencies_say_which_are_only_there_for_others() -> None:
