@@ -31,9 +31,9 @@ test-lab: setup ## the whole lab with virtual machines; takes a running one down
 	@.venv/bin/lab prepare
 	@LAB_TAKE_DOWN=1 .venv/bin/pytest tests/lab
 
-figures: setup ## boot time and memory, measured side by side; needs the lab to be down
+figures: setup ## seconds and memory of the lab, boots side by side; needs the lab to be down
 	@.venv/bin/lab prepare
-	@.venv/bin/python -m benchmarks.boot
+	@.venv/bin/python -m benchmarks.figures
 
 lint: setup ## ruff, mypy, shellcheck
 	@.venv/bin/ruff check
