@@ -1,4 +1,4 @@
-"""How long from a gateway's start to the first ping between private hosts, beside a boot with empty user data.
+"""The lab's figures: seconds of its steps, peak memory, and a gateway's boot beside one with empty user data.
 
 Run it by `make figures`. It takes the lab for itself: brings the article's stack up, pings all the while, destroys it,
 and then boots two machines of the same image with empty user data, as many at once as there were gateways. Prints one
@@ -51,10 +51,12 @@ def main() -> None:
     if daemons.api_answers():
         sys.exit("a lab is running; take it down first with `make lab-down`")
     with phase("lab up"):
-        daemons.start()
+        lab_up_seconds = _seconds(daemons.start)
     try:
         with MemoryPeak() as memory:
-            figures = _gateways()
+            figures = {"lab_up_seconds": lab_up_seconds, **_gateways()}
+            with phase("preview"):
+                figures["preview_seconds"] = _seconds(_preview)
         figures["peak_memory_mib"] = round(memory.bytes / 2**20)
         with phase("destroy"):
             if stack.destroy():
@@ -66,6 +68,18 @@ def main() -> None:
     without_packages = figures["first_ping_seconds"] - figures["package_seconds"]
     figures["ratio_without_packages"] = round(without_packages / figures["empty_boot_seconds"], 2)
     print(json.dumps(figures, indent=2))
+
+
+def _seconds(step: Callable[[], object]) -> float:
+    began = time.monotonic()
+    step()
+    return round(time.monotonic() - began, 1)
+
+
+def _preview() -> None:
+    shown = stack.pulumi(["preview", "--stack", stack.STACK, "--expect-no-changes"], capture=True)
+    if shown.returncode:
+        sys.exit(f"the preview of an unchanged stack failed:\n{shown.stdout}{shown.stderr}")
 
 
 def _gateways() -> dict[str, float]:
