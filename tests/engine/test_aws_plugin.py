@@ -7,10 +7,7 @@ clean up: stacks, plugins and the API live in the test's folder and end with it.
 
 import json
 import os
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -24,6 +21,7 @@ import pytest
 from pulumi import automation
 from pulumi.runtime.proto import provider_pb2
 
+from tests.engine.api_process import ApiProcess, running_api
 from tests.engine.aws_stack import LEFT, RIGHT, Wanted, program
 from tests.engine.inline_stack import InlineStack
 from tests.engine.plugin_process import PluginProcess, struct
@@ -38,25 +36,17 @@ RESOURCES_OF_BOTH = 57
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    """Run the lab's API in a process of its own; yields its URL."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "lab.api", "--port", "0"],
-        env={**os.environ, "LAB_API_TRANSITION_SECONDS": "0.1"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdout is not None
-    yield server.stdout.readline().split()[-1]
-    server.terminate()
-    server.communicate(timeout=5)
+def api() -> Iterator[ApiProcess]:
+    """Run the lab's API in a process of its own."""
+    with running_api() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def environment(api: str) -> Iterator[dict[str, str]]:
+def environment(api: ApiProcess) -> Iterator[dict[str, str]]:
     """Point the environment of programs and plugins at the lab's API."""
     settings = {
-        "AWS_ENDPOINT_URL": api,
+        "AWS_ENDPOINT_URL": api.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -115,23 +105,9 @@ def summary(result: Any) -> dict[str, int]:
     return {getattr(operation, "value", operation): count for operation, count in changes.items()}
 
 
-def left_over(region: str) -> list[str]:
-    """Return what a destroyed stack may not leave, in one region."""
-    ec2, iam, ssm = client("ec2", region), client("iam", region), client("ssm", region)
-    instances = [each for one in ec2.describe_instances()["Reservations"] for each in one["Instances"]]
-    return [
-        *(each["VpcId"] for each in ec2.describe_vpcs()["Vpcs"] if not each["IsDefault"]),
-        *(each["AllocationId"] for each in ec2.describe_addresses()["Addresses"]),
-        *(each["NetworkInterfaceId"] for each in ec2.describe_network_interfaces()["NetworkInterfaces"]),
-        *(each["InstanceId"] for each in instances if each["State"]["Name"] != "terminated"),
-        *(each["KeyName"] for each in ec2.describe_key_pairs()["KeyPairs"]),
-        *(each["RoleName"] for each in iam.list_roles()["Roles"]),
-        *(each["InstanceProfileName"] for each in iam.list_instance_profiles()["InstanceProfiles"]),
-        *(each["Name"] for each in ssm.describe_parameters()["Parameters"]),
-    ]
-
-
-def test_two_regions_are_created_found_unchanged_refreshed_and_destroyed_without_a_trace(stack: InlineStack) -> None:
+def test_two_regions_are_created_found_unchanged_refreshed_and_destroyed_without_a_trace(
+    stack: InlineStack, api: ApiProcess
+) -> None:
     run = partial(program, BOTH)
     assert summary(stack.preview(run)) == {"create": RESOURCES_OF_BOTH}
     created = stack.up(run)
@@ -147,7 +123,7 @@ def test_two_regions_are_created_found_unchanged_refreshed_and_destroyed_without
     assert BOTH.secret not in stack.state_text()
 
     assert summary(stack.destroy()) == {"delete": RESOURCES_OF_BOTH}
-    assert left_over(LEFT) == left_over(RIGHT) == []
+    assert api.left_over(LEFT) == api.left_over(RIGHT) == []
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +219,7 @@ def test_a_refresh_notices_what_was_changed_and_deleted_behind_its_back_and_up_r
     assert summary(one_side.preview(run)) == {"same": RESOURCES_OF_ONE}
 
 
-def test_a_vpc_and_its_route_table_association_are_imported_by_id(stack: InlineStack) -> None:
+def test_a_vpc_and_its_route_table_association_are_imported_by_id(stack: InlineStack, api: ApiProcess) -> None:
     ec2 = client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
     ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": "old"}])
@@ -268,10 +244,12 @@ def test_a_vpc_and_its_route_table_association_are_imported_by_id(stack: InlineS
     assert stack.resources()["vpc"]["id"] == vpc
     assert stack.resources()["association"]["id"] == association
     stack.destroy()
-    assert vpc not in left_over(LEFT)
+    assert vpc not in api.left_over(LEFT)
 
 
-def test_an_error_of_the_api_comes_whole_and_what_was_made_half_way_is_destroyed(stack: InlineStack) -> None:
+def test_an_error_of_the_api_comes_whole_and_what_was_made_half_way_is_destroyed(
+    stack: InlineStack, api: ApiProcess
+) -> None:
     def half() -> None:
         options = pulumi.ResourceOptions(provider=aws.Provider("here", region=LEFT))
         aws.ec2.Eip("address", instance="i-0123456789abcdef0", opts=options)
@@ -280,9 +258,9 @@ def test_an_error_of_the_api_comes_whole_and_what_was_made_half_way_is_destroyed
     with pytest.raises(automation.CommandError, match=whole):
         stack.up(half)
     address = stack.resources()["address"]["id"]
-    assert address in left_over(LEFT)
+    assert address in api.left_over(LEFT)
     stack.destroy()
-    assert address not in left_over(LEFT)
+    assert address not in api.left_over(LEFT)
 
 
 def test_a_resource_type_the_stand_in_does_not_know_is_refused_by_name_at_preview(stack: InlineStack) -> None:
@@ -305,21 +283,16 @@ def test_a_provider_without_usable_credentials_says_so(stack: InlineStack, monke
         stack.preview(anything)
 
 
-def test_the_plugin_adds_at_most_fifty_milliseconds_to_a_call(api: str, environment: dict[str, str]) -> None:
-    def recorded() -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{api}/_lab/calls?after=0") as answer:  # noqa: S310 - our own server
-            calls: list[dict[str, Any]] = json.load(answer)
-        return calls
-
+def test_the_plugin_adds_at_most_fifty_milliseconds_to_a_call(api: ApiProcess, environment: dict[str, str]) -> None:
     token = "aws:ec2/internetGateway:InternetGateway"  # noqa: S105 - a resource type
     urn = f"urn:pulumi:test::inline::{token}::gateway"
     added = []
     with PluginProcess("aws", environment, {"region": LEFT}) as plugin:
         for _ in range(15):
-            before, started = len(recorded()), time.perf_counter()
+            before, started = len(api.calls()), time.perf_counter()
             made = plugin.stub.Create(provider_pb2.CreateRequest(urn=urn, properties=struct({"tags": {"Name": "x"}})))
             total = (time.perf_counter() - started) * 1000
-            added.append(total - sum(call["duration_ms"] for call in recorded()[before:]))
+            added.append(total - sum(call["duration_ms"] for call in api.calls()[before:]))
             plugin.stub.Delete(provider_pb2.DeleteRequest(urn=urn, id=made.id, properties=made.properties))
     print(f"added per creation: median {median(added):.1f} ms, most {max(added):.1f} ms")
     assert median(added) <= 50
