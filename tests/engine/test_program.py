@@ -40,6 +40,8 @@ def pair(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFa
     """Give the pair as Pulumi.lab.yaml says it; every test leaves it so, but for tags and the PSK."""
     with running_api() as api:
         stack = ProgramStack(tmp_path_factory.mktemp("pair") / "stack", api).make(engine_environment)
+        # A launch that takes a second shows which others are under way meanwhile.
+        api.add_fault(action="RunInstances", code="", seconds="1", times="4")
         stack.up()
         yield Pair(stack, api, api.calls())
         stack.destroy()
@@ -82,6 +84,17 @@ def test_both_sides_are_created_at_the_same_time(pair: Pair) -> None:
     longest = max(end - begin for begin, end in windows.values())
     print(f"created together: {together:.1f} s of {longest:.1f} s")
     assert together > longest / 2
+
+    launches: dict[str, list[tuple[float, float]]] = {region: [] for region in REGIONS.values()}
+    for call in pair.creation:
+        if call["action"] == "RunInstances":
+            launches[call["region"]].append((call["time"] - call["duration_ms"] / 1000, call["time"]))
+    overlaps = [
+        min(end, other_end) - max(begin, other_begin)
+        for begin, end in launches[REGIONS["uk"]]
+        for other_begin, other_end in launches[REGIONS["au"]]
+    ]
+    assert max(overlaps) > 0.1, "no launch on one side was under way while there was one on the other"
 
 
 def test_a_second_up_and_a_refresh_find_nothing_to_do(pair: Pair) -> None:
