@@ -19,18 +19,29 @@ FAULTS: Final[Mapping[str, str]] = {
 
 def inject(fault: str) -> None:
     """Switch `fault` on. Raises KeyError for a name that is not in FAULTS."""
-    _nft(f"table ip {_TABLE} {{ chain {fault} {{ type filter hook forward priority -10; {FAULTS[fault]}; }} }}")
+    statement = FAULTS[fault]
+    # Emptied first: a fault that is on already stays one rule.
+    _nft(
+        f"table ip {_TABLE} {{ chain {_chain(fault)} {{ type filter hook forward priority -10; }}; }}\n"
+        f"flush chain ip {_TABLE} {_chain(fault)}\n"
+        f"add rule ip {_TABLE} {_chain(fault)} {statement}\n"
+    )
 
 
 def active() -> list[str]:
     """Return the faults that are switched on."""
     listing = subprocess.run(_command("list", "table", "ip", _TABLE), capture_output=True, text=True, check=False)
-    return [fault for fault in FAULTS if f"chain {fault} " in listing.stdout]
+    return [fault for fault in FAULTS if f"chain {_chain(fault)} " in listing.stdout]
 
 
 def heal() -> None:
     """Switch all faults off."""
-    _nft(f"table ip {_TABLE} {{}}; delete table ip {_TABLE}")
+    _nft(f"table ip {_TABLE} {{ }}\ndelete table ip {_TABLE}\n")
+
+
+def _chain(fault: str) -> str:
+    # nft(8) knows no hyphen in an identifier.
+    return fault.replace("-", "_")
 
 
 def _nft(ruleset: str) -> None:
