@@ -136,7 +136,13 @@ def _side(region: str, prefix: str, wanted: Wanted) -> None:
         credit_specification={"cpu_credits": "standard"},
         root_block_device={"encrypted": True, "volume_type": "gp3", "volume_size": wanted.root_size},
         tags=tags("instance"),
-        opts=pulumi.ResourceOptions(provider=provider, depends_on=[association], delete_before_replace=True),
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            depends_on=[association],
+            delete_before_replace=True,
+            # As a program for the real provider has to: terraform-provider-aws #44768.
+            ignore_changes=["sourceDestCheck"],
+        ),
     )
     pulumi.export(f"{region}-ip", address.public_ip)
     pulumi.export(f"{region}-instance", instance.id)

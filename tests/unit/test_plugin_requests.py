@@ -94,8 +94,10 @@ def read(provider: Provider, box: str, state: Properties, inputs: Properties) ->
     return asyncio.run(provider.read(wire.ReadRequest(URN, box, wrapped(**state), wrapped(**inputs))))
 
 
-def update(provider: Provider, box: str, state: Properties, *, preview: bool, **inputs: Any) -> Properties:
-    request = wire.UpdateRequest(URN, box, wrapped(**state), wrapped(**inputs), 0, [], preview)
+def update(
+    provider: Provider, box: str, state: Properties, *, preview: bool, ignore: tuple[str, ...] = (), **inputs: Any
+) -> Properties:
+    request = wire.UpdateRequest(URN, box, wrapped(**state), wrapped(**inputs), 0, list(ignore), preview)
     return plain_map(asyncio.run(provider.update(request)).properties)
 
 
@@ -213,3 +215,13 @@ def test_waiting_ends_with_the_answer_or_says_what_did_not_happen_in_time() -> N
     assert call.wait_until("the box", lambda: next(answers), interval=0.001) == "there"
     with pytest.raises(TimedOutError, match=r"the box: not within 0 s; raise custom_timeouts"):
         call.wait_until("the box", lambda: None, interval=0.001)
+
+
+def test_what_the_program_ignores_is_left_alone_also_when_something_else_is_updated(
+    provider: Provider, shop: Shop
+) -> None:
+    made = create(provider, name="a", size=1, label="old")
+    state = plain_map(made.properties)
+    (box,) = shop.boxes
+    update(provider, box, state, preview=False, ignore=("label",), name="a", size=2, label="new")
+    assert list(shop.boxes.values()) == [{"name": "a", "size": 2, "label": "old"}]

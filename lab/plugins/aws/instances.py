@@ -163,7 +163,9 @@ def _delete(call: Call, instance_id: str, state: Properties) -> None:
 
 
 def _has_interfaces(state: Properties, inputs: Properties) -> bool:
-    return bool(_handed_in(inputs) or inputs.get("networkInterfaces") or state.get("networkInterfaces"))
+    # Not `primaryNetworkInterface`: there the real provider compares the interface's check with the instance's default,
+    # and would change it back (terraform-provider-aws #44768); a program has to say `ignore_changes`.
+    return bool(inputs.get("networkInterfaces") or state.get("networkInterfaces"))
 
 
 def _replace_for_user_data(_state: Properties, inputs: Properties) -> bool:

@@ -162,7 +162,8 @@ class Provider(wire.Provider):
         resource = self._resource(request.type)
         call = self._call(request.type, request.name, request.timeout or resource.timeout, request.urn)
         state, inputs = plain_map(request.olds), _declared(resource, resource.with_defaults(plain_map(request.news)))
-        changed = frozenset(each.key for each in differences(resource, state, inputs))
+        ignored = tuple(request.ignore_changes or ())
+        changed = frozenset(each.key for each in differences(resource, state, inputs, ignored))
         kept = _kept(resource, state, inputs)
         if request.preview:
             moved = {key for key, by in resource.moved_by.items() if changed & set(by) or (changed and "*" in by)}
