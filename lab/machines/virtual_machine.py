@@ -17,7 +17,7 @@ from lab.world import Instance, NetworkInterface
 _log = logging.getLogger("lab.machines")
 
 # An emulated guest on a busy host takes half a minute for what takes two seconds otherwise.
-_POWER_DOWN_SECONDS = 45.0
+_POWER_DOWN_SECONDS = 60.0
 # sun_path of unix(7), less the final zero: QEMU binds its sockets by their path.
 _SOCKET_PATH_LENGTH = 107
 
@@ -73,13 +73,12 @@ def start(machine: Machine, boot: Boot) -> Machine:
 
 
 def stop(machine: Machine) -> None:
-    """Press the power button, wait at most 45 s, then cut the power. The disk stays."""
+    """Ask the guest to power off, wait at most 60 s, then cut the power. The disk stays."""
     process = machine.process
     if process is None:
         return
     try:
-        with channel.monitor(machine.qmp_socket) as monitor:
-            monitor.command("system_powerdown")
+        _ask_to_shut_down(machine, mode="powerdown")
         _wait_for_power_off(machine, process)
     except (OSError, channel.ChannelError) as error:
         _log.warning("%s (%s): no orderly power-down: %s", machine.name, machine.id, error)
@@ -88,11 +87,19 @@ def stop(machine: Machine) -> None:
 
 
 def reboot(machine: Machine, reboots: int) -> Machine:
-    """Reset the machine, as RebootInstances does in the end; the console log goes on. Return the new record."""
-    with channel.monitor(machine.qmp_socket) as monitor:
-        monitor.command("system_reset")
-    _log.info("%s (%s): rebooted", machine.name, machine.id)
+    """Ask the guest to reboot; one that does not listen is reset, as on AWS. The console log goes on.
+
+    An orderly reboot is what AWS tries first (EC2 API reference, "RebootInstances"), and a reset loses what the guest
+    has not written yet. Return the new record.
+    """
     offset = machine.console.stat().st_size
+    try:
+        _ask_to_shut_down(machine, mode="reboot")
+    except (OSError, channel.ChannelError) as error:
+        _log.warning("%s (%s): no orderly reboot: %s", machine.name, machine.id, error)
+        with channel.monitor(machine.qmp_socket) as monitor:
+            monitor.command("system_reset")
+    _log.info("%s (%s): rebooted", machine.name, machine.id)
     return machine.with_changes(reboots=reboots, started_at=time.time(), console_offset=offset)
 
 
@@ -110,6 +117,12 @@ def is_powered_off(machine: Machine) -> bool:
             return bool(monitor.command("query-status")["status"] == "shutdown")
     except (OSError, channel.ChannelError):
         return False
+
+
+def _ask_to_shut_down(machine: Machine, *, mode: str) -> None:
+    with channel.agent(machine.agent_socket, timeout=15) as agent:
+        # It answers failures only (QEMU Guest Agent Protocol Reference, "guest-shutdown").
+        agent.send({"execute": "guest-shutdown", "arguments": {"mode": mode}})
 
 
 def _wait_for_power_off(machine: Machine, process: psutil.Process) -> None:

@@ -242,7 +242,7 @@ def test_a_reboot_boots_again_and_goes_on_in_the_same_console_log(booted: Cloud)
 def test_a_stopped_machine_starts_with_the_disk_it_had(booted: Cloud) -> None:
     run(GATEWAY, "sh", "-c", "echo kept > /root/kept; sync")
     booted.change(GATEWAY, state="stopping")
-    until(lambda: not is_running(GATEWAY), 30)
+    until(lambda: not is_running(GATEWAY), 90)
     booted.change(GATEWAY, state="running")
     until(lambda: is_running(GATEWAY))
     assert run(GATEWAY, "cat", "/root/kept", timeout=BOOT_SECONDS) == "kept"
