@@ -39,7 +39,7 @@ def exists() -> bool:
 
 def destroy() -> int:
     """Destroy whatever the stack holds, also after an interrupted update; return pulumi's exit code."""
-    pulumi(["cancel", "--stack", STACK, "--yes"], capture=True)
+    _unlock()
     # --refresh also clears operations that a crash left pending: the API says what really exists.
     return pulumi(
         ["destroy", "--stack", STACK, "--yes", "--refresh", "--suppress-permalink", "--suppress-progress"]
@@ -48,4 +48,12 @@ def destroy() -> int:
 
 def forget() -> None:
     """Remove the stack's state: its cloud is gone, so nothing is left that it could describe."""
-    pulumi(["stack", "rm", STACK, "--yes", "--force", "--preserve-config"], capture=True)
+    _unlock()
+    removed = pulumi(["stack", "rm", STACK, "--yes", "--force", "--preserve-config"], capture=True)
+    if removed.returncode:
+        raise RuntimeError(f"the state of stack {STACK!r} could not be removed: {removed.stderr.strip()}")
+
+
+def _unlock() -> None:
+    """Take away the lock that a pulumi which was killed has left."""
+    pulumi(["cancel", "--stack", STACK, "--yes"], capture=True)
