@@ -2,7 +2,8 @@
 
 Run it by `make figures`. It takes the lab for itself: brings the article's stack up, pings all the while, destroys it,
 and then boots two machines of the same image with empty user data, as many at once as there were gateways. Prints one
-JSON document; the ratio leaves out package installation, which is shown by itself.
+JSON document and fails when a figure is above its bound; the ratio leaves out package installation, which is shown by
+itself.
 """
 
 import json
@@ -20,6 +21,13 @@ from lab.machines import record, status
 from lab.progress import phase
 
 REGION = "eu-west-2"
+BOUNDS = {
+    "lab_up_seconds": 5,
+    "preview_seconds": 10,
+    "peak_memory_mib": 3 * 1024,
+    "ratio_without_packages": 1.3,
+}
+"""The most that each figure may be, on a machine that does nothing else."""
 EMPTY_USER_DATA = "#cloud-config\n{}\n"
 _LIMIT_SECONDS = 900.0
 
@@ -68,6 +76,9 @@ def main() -> None:
     without_packages = figures["first_ping_seconds"] - figures["package_seconds"]
     figures["ratio_without_packages"] = round(without_packages / figures["empty_boot_seconds"], 2)
     print(json.dumps(figures, indent=2))
+    exceeded = [f"{name} is {figures[name]}, above {bound}" for name, bound in BOUNDS.items() if figures[name] > bound]
+    if exceeded:
+        sys.exit("\n".join(exceeded))
 
 
 def _seconds(step: Callable[[], object]) -> float:
