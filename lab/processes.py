@@ -36,7 +36,6 @@ def start(
     log: Path,
     namespace: str | None = None,
     environment: Mapping[str, str] | None = None,
-    pass_fds: Sequence[int] = (),
 ) -> Record:
     """Start `command` in a session of its own, in a network namespace if one is named, its output appended to `log`.
 
@@ -54,7 +53,6 @@ def start(
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment} if environment else None,
             start_new_session=True,
-            pass_fds=pass_fds,
         )
     record = Record(name, child.pid, psutil.Process(child.pid).create_time())
     _RECORDS.mkdir(parents=True, exist_ok=True)

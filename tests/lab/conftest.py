@@ -7,8 +7,6 @@ import pytest
 
 from lab import daemons, stack
 
-pytestmark = pytest.mark.lab
-
 
 def take_down() -> None:
     """Destroy the lab's stack if there is one and stop the lab, as `make lab-down` does."""
