@@ -68,7 +68,10 @@ def run() -> None:
     try:
         while not stopping.is_set():
             try:
-                if api.wait_for_change():
+                changed = api.wait_for_change()
+                if stopping.is_set():
+                    break  # else what has just been ended with this process would be started again
+                if changed:
                     world = observe(api.regions, api.reboots)
                 # Applied even without a change: a machine that died, or a step that failed, is put right.
                 network.apply(world)

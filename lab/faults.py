@@ -2,29 +2,45 @@
 
 import subprocess
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from lab import settings
 
 _TABLE: Final = "lab_fault"
 
-FAULTS: Final[Mapping[str, str]] = {
-    "partition": "drop",
-    "no-udp-500": "udp dport 500 drop",
-    "no-udp-4500": "udp dport 4500 drop",
-    "mtu-1300": "ip length > 1300 drop",
+
+@dataclass(frozen=True)
+class Fault:
+    """One nftables rule: a statement on everything that passes a hook."""
+
+    statement: str
+    hook: Literal["forward", "input"] = "forward"
+    """`forward`: what crosses the Internet. `input`: what is for the Internet's own servers."""
+
+
+FAULTS: Final[Mapping[str, Fault]] = {
+    "partition": Fault("drop"),
+    "no-udp-500": Fault("udp dport 500 drop"),
+    "no-udp-4500": Fault("udp dport 4500 drop"),
+    "mtu-1300": Fault(
+        f"ip saddr != {settings.ADMINISTRATOR} ip daddr != {settings.ADMINISTRATOR} ip length > 1300 drop"
+    ),
+    "mirror": Fault(f"ip daddr {settings.WEB_SERVER} tcp dport 80 reject with icmp host-unreachable", "input"),
 }
-"""Fault -> nftables statement on everything the Internet forwards. `mtu-1300` is a black hole: nothing is sent back."""
+"""Fault -> rule. `mtu-1300` is a black hole: nothing is sent back; the administrator's way is another one. `mirror`
+takes the package mirror away, and with it the public web server, which has the same address; who asks is told at once.
+"""
 
 
 def inject(fault: str) -> None:
     """Switch `fault` on. Raises KeyError for a name that is not in FAULTS."""
-    statement = FAULTS[fault]
+    rule = FAULTS[fault]
     # Emptied first: a fault that is on already stays one rule.
     _nft(
-        f"table ip {_TABLE} {{ chain {_chain(fault)} {{ type filter hook forward priority -10; }}; }}\n"
+        f"table ip {_TABLE} {{ chain {_chain(fault)} {{ type filter hook {rule.hook} priority -10; }}; }}\n"
         f"flush chain ip {_TABLE} {_chain(fault)}\n"
-        f"add rule ip {_TABLE} {_chain(fault)} {statement}\n"
+        f"add rule ip {_TABLE} {_chain(fault)} {rule.statement}\n"
     )
 
 

@@ -20,10 +20,11 @@ from moto.sts.models import AssumedRole, sts_backends
 
 from lab import settings
 from lab.api.errors import ApiError
-from lab.api.policies import is_allowed
+from lab.api.policies import Context, is_allowed
 
 ADMINISTRATOR: Final = "administrator"
 _PARTITION: Final = "aws"
+_NOTHING: Final = '{"Statement": []}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +59,13 @@ def parse_scope(authorization: str) -> Scope:
         raise ApiError(400, "IncompleteSignature", f"Authorization header is incomplete: {error}") from error
 
 
-def authorize(request: Request, scope: Scope, action: str, resources: Iterator[str]) -> str:
+def authorize(
+    request: Request, scope: Scope, action: str, resources: Iterator[str], decrypted: Iterator[tuple[str, Context]]
+) -> str:
     """Return the principal (`administrator` or the session's ARN), or raise ApiError when it may not do `action`.
 
-    `action` with its service, e.g. `ssm:GetParameter`; `resources` are ARNs, or `*` for an action without any.
+    `action` with its service, e.g. `ssm:GetParameter`; `resources` are ARNs, or `*` for an action without any;
+    `decrypted` are keys that decrypt something for the caller, each with what KMS is told of it.
     """
     if not scope.access_key_id.startswith("ASIA"):
         return ADMINISTRATOR
@@ -69,11 +73,14 @@ def authorize(request: Request, scope: Scope, action: str, resources: Iterator[s
     _require_signature(request, scope, session)
     if action == "sts:GetCallerIdentity":  # always allowed, AWS says
         return session.arn
-    documents = list(_role_policies(session))
+    documents, boundary = list(_role_policies(session)), list(_boundary(session))
     context = {"aws:requestedregion": scope.region, "aws:principalaccount": settings.ACCOUNT_ID}
-    for resource in resources:
-        if not is_allowed(documents, action, resource, context):
-            raise _denied(scope.service, session.arn, action, resource)
+    needs = [(action, resource, context) for resource in resources]
+    needs += [("kms:Decrypt", key, {**context, **of_key}) for key, of_key in decrypted]
+    for need in needs:
+        # A boundary allows nothing by itself: both have to.
+        if not is_allowed(documents, *need) or (boundary and not is_allowed(boundary, *need)):
+            raise _denied(scope.service, session.arn, *need[:2])
     return session.arn
 
 
@@ -119,6 +126,18 @@ def _role_policies(session: AssumedRole) -> Iterator[str]:
         yield _default_document(policy)
 
 
+def _boundary(session: AssumedRole) -> Iterator[str]:
+    """Yield the document of the role's permissions boundary; one that allows nothing when there is no such policy."""
+    iam: IAMBackend = iam_backends[settings.ACCOUNT_ID][_PARTITION]
+    try:
+        arn = iam.get_role_by_arn(session.role_arn).permissions_boundary_arn
+    except NotFoundException:
+        return
+    if arn:
+        policy = iam.managed_policies.get(arn)
+        yield _default_document(policy) if policy is not None else _NOTHING
+
+
 def _default_document(policy: Policy) -> str:
     return next(version.document for version in policy.versions if version.is_default)
 
@@ -142,7 +161,7 @@ def resources_of(service: str, action: str, region: str, parameters: Mapping[str
     if service == "ssm":
         given = (parameters.get("Name"), parameters.get("Path"), *_listed(parameters.get("Names")))
         names = [str(name) for name in given if name and action != "DescribeParameters"]
-        yield from (_parameter_arn(region, name) for name in names)
+        yield from (parameter_arn(region, name) for name in names)
         if names:
             return
     yield str(parameters.get("RoleArn") or "*") if service == "sts" else "*"
@@ -152,7 +171,8 @@ def _listed(value: object) -> list[object]:
     return list(value) if isinstance(value, list | tuple) else []
 
 
-def _parameter_arn(region: str, name: str) -> str:
+def parameter_arn(region: str, name: str) -> str:
+    """Return the ARN of the SSM parameter that a call names, by its ARN or by name, with a version maybe."""
     if name.startswith("arn:"):
         return name
     account = "" if name.startswith("/aws/service/") else settings.ACCOUNT_ID

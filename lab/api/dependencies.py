@@ -1,5 +1,7 @@
 """The order of deletion: nothing goes while something else still needs it."""
 
+from ipaddress import IPv4Network
+
 from moto.ec2.models.security_groups import SecurityGroup
 
 from lab.api.corrections import Call, refuses
@@ -16,6 +18,29 @@ def subnet_with_interfaces_is_not_deleted(call: Call) -> None:
     subnet_id = call.parameter("SubnetId")
     if any(interface.subnet.id == subnet_id for interface in call.backend.enis.values()):
         raise dependency_violation("subnet", subnet_id)
+
+
+@refuses(
+    "DisassociateVpcCidrBlock",
+    rule="A CIDR block cannot be taken from a VPC while a subnet is in it.",
+    source="AWSEC2/latest/APIReference/API_DisassociateVpcCidrBlock.html",
+)
+def cidr_block_with_subnets_is_not_disassociated(call: Call) -> None:
+    """InvalidCidrBlock.InUse."""
+    association_id = call.parameter("AssociationId")
+    blocks = {
+        vpc.id: IPv4Network(association["cidr_block"])
+        for vpc in call.backend.vpcs.values()
+        for association in vpc.cidr_block_association_set
+        if association["association_id"] == association_id
+    }
+    subnets = [each for each in call.backend.describe_subnets() if each.vpc_id in blocks]
+    if any(IPv4Network(each.cidr_block).subnet_of(blocks[each.vpc_id]) for each in subnets):
+        raise ec2_error(
+            "InvalidCidrBlock.InUse",
+            f"The vpc CIDR block with association ID {association_id} may not be disassociated. "
+            "It is in use by a subnet",
+        )
 
 
 @refuses(

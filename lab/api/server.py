@@ -21,6 +21,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
 from lab.api.authorization import ADMINISTRATOR, Scope, authorize, parse_scope, resources_of
+from lab.api.decryption import decryptions
 from lab.api.errors import ApiError, render
 from lab.api.faults import FaultRequestError
 from lab.api.journal import RecordedCall
@@ -97,9 +98,11 @@ def _service_answer(request: Request) -> Response:
         action = action_of(scope.service, request)
         _require_known(scope.service, action)
         FAULTS.meet(action, scope.region)
-        resources = resources_of(scope.service, action, scope.region, parameters_of(scope.service, request))
+        parameters = parameters_of(scope.service, request)
+        resources = resources_of(scope.service, action, scope.region, parameters)
+        decrypted = decryptions(scope.service, scope.region, parameters)
         with LOCK:
-            principal = authorize(request, scope, f"{scope.service}:{action}", resources)
+            principal = authorize(request, scope, f"{scope.service}:{action}", resources, decrypted)
             status, headers, body = answer(scope.service, request)
         error_code = _error_code(status, headers, body)
     except ApiError as error:

@@ -150,6 +150,15 @@ class SubnetBackend(EC2Backend):
         _forget(self.network_acls, lambda acl: acl.vpc_id == vpc_id)
         return vpc
 
+    @corrects(
+        "A CIDR block that is no longer the VPC's takes no subnets.",
+        "vpc/latest/userguide/add-ipv4-cidr.html",
+    )
+    def disassociate_vpc_cidr_block(self, association_id: str) -> dict[str, Any]:
+        answer = super().disassociate_vpc_cidr_block(association_id)
+        del self.get_vpc(answer["vpc_id"])._cidr_block_association_set[association_id]
+        return answer
+
 
 def canonical(cidr_block: str) -> str:
     """Return an IPv4 CIDR block with its host bits cleared; what is none is returned as it is, for moto to refuse."""

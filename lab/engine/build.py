@@ -4,33 +4,31 @@ A complete real Pulumi on this machine is linked there; without one, the engine 
 `pulumi/go.mod` and `pulumi/go.sum` name. The version stands in go.mod and nowhere else.
 """
 
-import hashlib
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import settings
 from lab.engine import golang, real
+from lab.engine.compilation import Compilation, compile_if_needed, write
 from lab.engine.errors import EngineError
 
 MODULES = Path(__file__).with_name("pulumi")
-LAUNCHER = "pulumi-language-python"
+LAUNCHERS = {
+    f"pulumi-language-{language}": f"lab.plugins.language_{language}" for language in ("go", "nodejs", "python", "yaml")
+}
+"""The language hosts that the engine finds beside itself, and the modules that they are."""
 EXECUTOR = "pulumi-language-python-exec"
 
 _PACKAGE = "github.com/pulumi/pulumi/pkg/v3"
 _SDK = "github.com/pulumi/pulumi/sdk/v3"
 _COMMAND = f"{_PACKAGE}/cmd/pulumi"
-# Without the stamp the engine calls itself 0.0.0 and the Automation API refuses it.
 _VERSION_VARIABLE = f"{_SDK}/go/common/version.Version"
-_RECIPE = ("build", "-trimpath", "-buildvcs=false", "-mod=readonly")
-_SECONDS_BETWEEN_LINES = 15.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Engine:
 
 
 def ensure_engine(progress: Callable[[str], None]) -> Engine:
-    """Make `settings.BIN/pulumi` and its language host, unless they are there; quick then.
+    """Make `settings.BIN/pulumi` and its language hosts, unless they are there; quick then.
 
     `progress` gets one line for each thing worth knowing. Raises EngineError, one line with the remedy.
     """
@@ -54,14 +52,24 @@ def ensure_engine(progress: Callable[[str], None]) -> Engine:
     own = real.find()
     if own is not None:
         _link(own.path, target)
-        for stand_in in (LAUNCHER, EXECUTOR):
+        for stand_in in (*LAUNCHERS, EXECUTOR):
             (settings.BIN / stand_in).unlink(missing_ok=True)
         progress(f"using the pulumi {own.version} of this machine, with its own plugins: {own.path}")
         return Engine(own.path, own.version, is_built=False)
     version = wanted_version()
-    if not _is_built(target):
-        _build(target, version, progress)
-    _write_launcher(settings.BIN / LAUNCHER)
+
+    def finish(binary: Path, go: golang.Go) -> None:
+        _copy_executor(go.path)
+        _check(binary, version)
+
+    compile_if_needed(
+        _compilation(target, version),
+        progress,
+        finish=finish,
+        is_complete=(settings.BIN / EXECUTOR).exists,
+    )
+    for name, module in LAUNCHERS.items():
+        _write_launcher(settings.BIN / name, module)
     return Engine(target, version, is_built=True)
 
 
@@ -73,92 +81,20 @@ def wanted_version() -> str:
     return match[1]
 
 
-def _digest() -> str:
-    """Name everything that decides the binary.
-
-    The Go release is left out on purpose: which one comes first on PATH differs between shells, and a build takes
-    minutes.
-    """
-    digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum"):
-        digest.update((MODULES / name).read_bytes())
-    digest.update(" ".join((*_RECIPE, _ldflags(wanted_version()))).encode())
-    return digest.hexdigest()
-
-
-def _stamp() -> Path:
-    return settings.CACHE / "engine.json"
+def _compilation(target: Path, version: str) -> Compilation:
+    return Compilation(
+        what=f"pulumi {version}",
+        modules=MODULES,
+        package=_COMMAND,
+        # Without the stamp the engine calls itself 0.0.0 and the Automation API refuses it.
+        ldflags=f"-s -w -X {_VERSION_VARIABLE}=v{version}",
+        target=target,
+        stamp=settings.CACHE / "engine.json",
+        cost="cold: some 3 minutes and 3 GB of Go caches",
+    )
 
 
-def _is_built(target: Path) -> bool:
-    """Compare with what the last finished build wrote down; a binary of other size or time is not its result."""
-    try:
-        stamp = json.loads(_stamp().read_text())
-    except (FileNotFoundError, ValueError):
-        return False
-    if target.is_symlink() or not target.exists() or not (settings.BIN / EXECUTOR).exists():
-        return False
-    return isinstance(stamp, dict) and stamp.items() >= {"inputs": _digest(), **_identity(target)}.items()
-
-
-def _identity(target: Path) -> dict[str, int]:
-    status = target.stat()
-    return {"bytes": status.st_size, "modified": status.st_mtime_ns}
-
-
-def _ldflags(version: str) -> str:
-    return f"-s -w -X {_VERSION_VARIABLE}=v{version}"
-
-
-def _build(target: Path, version: str, progress: Callable[[str], None]) -> None:
-    go = golang.find(golang.required(MODULES / "go.mod"))
-    log = settings.LOGS / "engine-build.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".pulumi.{os.getpid()}")
-    command = [str(go.path), *_RECIPE, "-ldflags", _ldflags(version), "-o", str(draft), _COMMAND]
-    progress(f"building pulumi {version} with {go.version} (cold: some 3 minutes and 3 GB of Go caches); log: {log}")
-    began = time.monotonic()
-    try:
-        _run(command, log, lambda: progress(f"building pulumi {version}: {time.monotonic() - began:.0f} s"))
-        _copy_executor(go.path, log)
-        _check(draft, version)
-        # The stamp is written last: whatever ends the build before, it starts again.
-        _stamp().unlink(missing_ok=True)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    _stamp().parent.mkdir(parents=True, exist_ok=True)
-    _write(_stamp(), json.dumps({"inputs": _digest(), "go": go.version, **_identity(target)}))
-    progress(f"built pulumi {version} in {time.monotonic() - began:.0f} s")
-
-
-def _run(command: list[str], log: Path, tick: Callable[[], None]) -> None:
-    with log.open("wb") as output:
-        output.write(f"{' '.join(command)}\n".encode())
-        output.flush()
-        process = subprocess.Popen(
-            command, cwd=MODULES, env=golang.environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-        try:
-            while True:
-                try:
-                    process.wait(_SECONDS_BETWEEN_LINES)
-                    break
-                except subprocess.TimeoutExpired:
-                    tick()
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-    if process.returncode:
-        last = log.read_text(errors="replace").strip().splitlines()[-1]
-        raise EngineError(
-            f"building the engine failed ({last}); see {log}. Most often Go modules cannot be downloaded "
-            "(set GOPROXY) or the disk is full (Go's caches need 3 GB under the home folder)"
-        )
-
-
-def _copy_executor(go: Path, log: Path) -> None:
+def _copy_executor(go: Path) -> None:
     """Copy the script that runs a program, from the very SDK release the engine is built of."""
     listed = subprocess.run(
         [str(go), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", _SDK],
@@ -172,9 +108,9 @@ def _copy_executor(go: Path, log: Path) -> None:
     if listed.returncode or not source.is_file():
         raise EngineError(
             f"the Go module {_SDK} has no python/cmd/{EXECUTOR} ({listed.stderr.strip()}); "
-            f"see {log}, and remove the module from Go's module cache if it is damaged"
+            "remove the module from Go's module cache if it is damaged"
         )
-    _write(settings.BIN / EXECUTOR, source.read_text(), executable=True)
+    write(settings.BIN / EXECUTOR, source.read_text(), executable=True)
 
 
 def _check(binary: Path, version: str) -> None:
@@ -183,10 +119,10 @@ def _check(binary: Path, version: str) -> None:
         raise EngineError(f"the built engine says it is {answer!r}, not 'v{version}'; look at _VERSION_VARIABLE")
 
 
-def _write_launcher(path: Path) -> None:
-    content = launcher("lab.plugins.language_python")
+def _write_launcher(path: Path, module: str) -> None:
+    content = launcher(module)
     if not path.exists() or path.read_text() != content:
-        _write(path, content, executable=True)
+        write(path, content, executable=True)
 
 
 def launcher(module: str) -> str:
@@ -202,14 +138,6 @@ def _link(source: Path, target: Path) -> None:
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     draft.symlink_to(source)
     draft.replace(target)
-
-
-def _write(path: Path, content: str, *, executable: bool = False) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(content)
-    if executable:
-        draft.chmod(0o755)
-    draft.replace(path)
 
 
 def main() -> None:

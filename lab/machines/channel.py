@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 _CHUNK = 65536
+_BUSY_SECONDS = 30.0
 # guest-sync-delimited: the agent's answer is preceded by this byte, what came before belongs to somebody else.
 _DELIMITER = b"\xff"
 
@@ -45,6 +46,10 @@ class Channel:
         """Send one message."""
         self._connection.sendall(prefix + json.dumps(message).encode() + b"\n")
 
+    def be_patient(self, seconds: float) -> None:
+        """Wait so long for each answer from now on."""
+        self._connection.settimeout(seconds)
+
     def line(self) -> bytes:
         """Return the next line. Raises ConnectionError when the other side closes."""
         while b"\n" not in self._received:
@@ -69,7 +74,8 @@ def monitor(path: Path, *, timeout: float = 5.0) -> Iterator[Channel]:
 def agent(path: Path, *, timeout: float = 5.0) -> Iterator[Channel]:
     """Connect to the guest agent. Raises OSError (e.g. TimeoutError) when it does not answer in `timeout` seconds.
 
-    A guest that has not booted yet does not answer.
+    A guest that has not booted yet does not answer. One that has is given longer for its commands: whoever gives up
+    and asks again runs a command twice, or asks for a result that the agent has handed out and forgotten.
     """
     with _locked(path, timeout), _connected(path, timeout) as channel:
         number = random.randrange(1 << 31)  # noqa: S311 - tells answers apart, guards nothing
@@ -81,6 +87,7 @@ def agent(path: Path, *, timeout: float = 5.0) -> Iterator[Channel]:
                     break
             except ValueError:
                 continue
+        channel.be_patient(_BUSY_SECONDS)
         yield channel
 
 

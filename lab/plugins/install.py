@@ -26,10 +26,28 @@ def install_plugins(home: Path | None = None) -> list[Path]:
 
 
 def _install(folder: Path, package: str, plugin: Path | None) -> Path:
-    place = folder / f"resource-{package}-v{plugin_version(package)}"
+    place = _place(folder, package, plugin_version(package))
     for other in folder.glob(f"resource-{package}-v*"):
         if other != place and other.is_dir():
             shutil.rmtree(other)
+    return _put(place, package, plugin)
+
+
+def install_stand_in(package: str, version: str, home: Path) -> None:
+    """Install the stand-in for `package` in the version that a program's SDK asks for, unless it is there.
+
+    SDKs of other languages than Python have versions of their own; a package without a stand-in is left to the engine.
+    """
+    place = _place(home / "plugins", package, version.removeprefix("v"))
+    if package in PACKAGES and not place.exists():
+        _put(place, package, None)
+
+
+def _place(folder: Path, package: str, version: str) -> Path:
+    return folder / f"resource-{package}-v{version}"
+
+
+def _put(place: Path, package: str, plugin: Path | None) -> Path:
     place.mkdir(parents=True, exist_ok=True)
     executable = place / f"pulumi-resource-{package}"
     draft = place / f".draft.{os.getpid()}"

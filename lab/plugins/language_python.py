@@ -1,66 +1,20 @@
-"""The Python language host: what the engine starts to run a Python program or a Python component plugin.
-
-The real one is a Go program that cannot be had where only registries can be reached. This one speaks the same protocol
-and does the same for what programs and component plugins need; what only SDK generation needs is refused by name. Every
-command of the CLI waits for it to start, so it imports nothing that it can do without.
-"""
+"""The Python language host: what the engine starts to run a Python program or a Python component plugin."""
 
 import os
-import signal
 import sys
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
-
-import grpc
 
 from lab import settings
-from lab.plugins.language_python_host import Host
-from lab.plugins.language_python_protocol import language_pb2_grpc
+from lab.plugins.language_python_host import PythonHost
+from lab.plugins.language_server import serve
 
 EXECUTOR = settings.BIN / "pulumi-language-python-exec"
 
-_MESSAGE_BYTES = 400 * 1024 * 1024
-"""The engine's own limit (rpcutil.maxRPCMessageSize)."""
-# RunPlugin holds a thread for as long as the plugin lives; a program may use several plugins in Python.
-_THREADS = 64
-_SECONDS_BETWEEN_LOOKS = 1.0
-
 
 def main(arguments: list[str]) -> None:
-    """Serve on a free loopback port and print it, as the engine expects; arguments end with the engine's address."""
-    if "--version" in arguments or "-version" in arguments:
-        from importlib.metadata import version  # noqa: PLC0415
-
-        print(version("pulumi"))
-        return
-    host = Host(arguments[-1] if arguments else "", Path(os.environ.get("LAB_PULUMI_EXECUTOR", EXECUTOR)))
-
-    def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        # The engine waits five seconds for a host that tidies up, at every command.
-        host.children.kill()
-        os._exit(0)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, leave)
-    sizes = [(f"grpc.max_{direction}_message_length", _MESSAGE_BYTES) for direction in ("send", "receive")]
-    server = grpc.server(ThreadPoolExecutor(_THREADS), options=sizes)
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    print(port, flush=True)
-    threading.Thread(target=_follow_the_engine, args=(host, os.getppid()), daemon=True).start()
-    server.wait_for_termination()
-
-
-def _follow_the_engine(host: Host, engine: int) -> None:
-    """End when the engine has died without a word: nobody else would end this process and what it has started."""
-    while os.getppid() == engine:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    host.children.kill()
-    os._exit(1)
+    """Serve; see `serve`."""
+    executor = Path(os.environ.get("LAB_PULUMI_EXECUTOR", EXECUTOR))
+    serve(lambda engine: PythonHost(engine, executor), arguments)
 
 
 if __name__ == "__main__":

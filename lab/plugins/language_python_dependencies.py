@@ -1,11 +1,10 @@
 """Which resource plugin an installed Pulumi package asks the engine for."""
 
-import base64
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from lab.plugins.language_python_protocol import plugin_pb2
+from lab.plugins import language_packages as packages
 
 _STAGES = {"a": "alpha", "b": "beta", "rc": "rc"}
 
@@ -16,16 +15,10 @@ def dependency(package: Mapping[str, Any]) -> Any:
     None for a package that says it has no plugin, or whose plugin version cannot be told. What pulumi-plugin.json does
     not say is derived from the distribution's name and version.
     """
-    plugin = package["plugin"] or {"resource": True}
-    version = plugin.get("version") or semantic_version(package["version"])
-    if not plugin.get("resource") or version is None:
-        return None
-    return plugin_pb2.PackageDependency(
-        name=plugin.get("name") or package["name"].removeprefix("pulumi-"),
-        kind="resource",
-        version=f"v{version.removeprefix('v')}",
-        server=plugin.get("server", ""),
-        parameterization=_parameterization(plugin.get("parameterization")),
+    return packages.dependency(
+        package["plugin"] or {"resource": True},
+        name=package["name"].removeprefix("pulumi-"),
+        version=semantic_version(package["version"]),
     )
 
 
@@ -42,13 +35,3 @@ def semantic_version(version: str) -> str | None:
     stage = f"-{_STAGES[match[2]]}.{match[3]}" if match[2] else ""
     build = f"{match[4] or ''}{match[5] or ''}"
     return f"{release}{stage}{'+' if build else ''}{build}"
-
-
-def _parameterization(parameterization: Mapping[str, str] | None) -> Any:
-    if parameterization is None:
-        return None
-    return plugin_pb2.PackageParameterization(
-        name=parameterization["name"],
-        version=parameterization["version"],
-        value=base64.b64decode(parameterization["value"]),
-    )

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lab.plugins import language_python_packages as packages
+from lab.plugins.language_errors import EnvironmentUnusableError
 
 _TOOLCHAINS = ("pip", "uv")
 _PACKAGES = Path(packages.__file__)
-
-
-class EnvironmentUnusableError(Exception):
-    """The options or the environment they name cannot be used; the message is for the user."""
 
 
 @dataclass(frozen=True)

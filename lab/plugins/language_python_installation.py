@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.plugins.language_python_environment import EnvironmentUnusableError, PythonEnvironment
-from lab.plugins.language_python_processes import Children, Output
+from lab.plugins.language_errors import EnvironmentUnusableError
+from lab.plugins.language_processes import Children, Output
+from lab.plugins.language_python_environment import PythonEnvironment
 
 _STAMP = ".lab-installed"
 
@@ -57,13 +58,9 @@ def _run(step: _Step, environment: PythonEnvironment, children: Children) -> Ite
     if environment.toolchain == "uv" and environment.virtual_environment:
         variables["UV_PROJECT_ENVIRONMENT"] = str(environment.virtual_environment)
     try:
-        with children.start(step.command, folder=environment.folder, environment=variables, captured=True) as child:
-            yield from child.output()
-            code = child.wait()
+        yield from children.run_to_end(step.command, environment.folder, variables)
     except FileNotFoundError as error:
         raise EnvironmentUnusableError(f"{error.filename} is not there; install it or use the toolchain pip") from error
-    if code:
-        raise EnvironmentUnusableError(f"`{' '.join(step.command)}` failed with exit code {code}; see its output above")
 
 
 def _inputs(environment: PythonEnvironment, *, is_plugin: bool) -> str:
@@ -71,7 +68,18 @@ def _inputs(environment: PythonEnvironment, *, is_plugin: bool) -> str:
     for name in ("requirements.txt", "pyproject.toml", "uv.lock"):
         path = environment.folder / name
         digest.update(path.read_bytes() if path.is_file() else b"\0")
+    for path in _local_packages(environment.folder):
+        digest.update(f"{path}".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _local_packages(folder: Path) -> Iterator[Path]:
+    """Yield the sources of packages that requirements.txt names by folder: an SDK may be generated anew there."""
+    requirements = folder / "requirements.txt"
+    for line in requirements.read_text().splitlines() if requirements.is_file() else []:
+        package = folder / line
+        if line and any((package / name).is_file() for name in ("pyproject.toml", "setup.py")):
+            yield from sorted(path for path in package.rglob("*.py") if package / "build" not in path.parents)
 
 
 def _is_package(folder: Path) -> bool:

@@ -65,6 +65,16 @@ def test_a_subnet_lies_in_its_vpc_apart_from_others_in_a_zone_of_the_region(site
     assert subnet_refusal(site, "10.1.50.0/24", "ap-southeast-2a") == "InvalidParameterValue"
 
 
+def test_a_second_block_of_a_vpc_takes_subnets_and_goes_after_them(site: Site) -> None:
+    block = site.ec2.associate_vpc_cidr_block(VpcId=site.ids["vpc"], CidrBlock="10.2.0.0/24")["CidrBlockAssociation"]
+    subnet = site.ec2.create_subnet(VpcId=site.ids["vpc"], CidrBlock="10.2.0.0/25")["Subnet"]
+    end = {"AssociationId": block["AssociationId"]}
+    assert error_code(site.ec2.disassociate_vpc_cidr_block, **end) == "InvalidCidrBlock.InUse"
+    site.ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    site.ec2.disassociate_vpc_cidr_block(**end)
+    assert subnet_refusal(site, "10.2.0.0/25") == "InvalidSubnet.Range"
+
+
 def test_a_subnet_gives_no_public_addresses_unless_told(site: Site) -> None:
     [subnet] = site.ec2.describe_subnets(SubnetIds=[site.ids["public_subnet"]])["Subnets"]
     assert subnet["MapPublicIpOnLaunch"] is False

@@ -124,6 +124,45 @@ def test_a_managed_policy_counts(api: str, site: Site) -> None:
     assert error_code(ec2.create_vpc, CidrBlock="10.9.0.0/16") == "UnauthorizedOperation"
 
 
+def _role_with(api: str, site: Site, name: str, statements: list[dict[str, Any]]) -> dict[str, Any]:
+    arn = site.iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST_EC2)["Role"]["Arn"]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    site.iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=document)
+    answer = client("sts", REGION, api).assume_role(RoleArn=arn, RoleSessionName="i-0")
+    return dict(answer["Credentials"])
+
+
+def test_a_secret_under_a_key_of_the_account_needs_that_key_too(api: str, site: Site) -> None:
+    key = "arn:aws:kms:eu-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    for name in ("/keyed/own", "/keyed/other"):
+        site.ssm.put_parameter(Name=name, Value="x", Type="SecureString", KeyId=key)
+    own = f"arn:aws:ssm:{REGION}:123456789012:parameter/keyed/own"
+    read = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": f"{own[:-3]}*"}
+    decrypt = {
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": key,
+        "Condition": {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": [own]}},
+    }
+    without = as_role(api, _role_with(api, site, "no-key", [read]), "ssm").get_parameter
+    assert "not authorized to perform: kms:Decrypt" in error_message(without, Name="/keyed/own", WithDecryption=True)
+    assert without(Name="/keyed/own")["Parameter"]["Name"] == "/keyed/own"
+    get = as_role(api, _role_with(api, site, "keyed", [read, decrypt]), "ssm").get_parameter
+    assert get(Name="/keyed/own", WithDecryption=True)["Parameter"]["Value"] == "x"
+    assert error_code(get, Name="/keyed/other", WithDecryption=True) == "AccessDeniedException"
+
+
+def test_a_boundary_bounds_what_the_roles_own_policies_allow(api: str, site: Site) -> None:
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    only = {"Version": "2012-10-17", "Statement": {**everything, "Action": "ec2:DescribeVpcs"}}
+    boundary = site.iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(only))["Policy"]["Arn"]
+    ec2 = as_role(api, _role_with(api, site, "bounded", [everything]), "ec2")
+    assert ec2.describe_subnets()["Subnets"]
+    site.iam.put_role_permissions_boundary(RoleName="bounded", PermissionsBoundary=boundary)
+    assert ec2.describe_vpcs()["Vpcs"]
+    assert error_code(ec2.describe_subnets) == "UnauthorizedOperation"
+
+
 def test_only_a_role_that_exists_and_trusts_is_assumed(api: str, site: Site) -> None:
     sts = client("sts", REGION, api)
     missing = "arn:aws:iam::123456789012:role/missing"

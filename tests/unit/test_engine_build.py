@@ -69,14 +69,17 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     return Workshop(tmp_path)
 
 
-def test_the_engine_is_built_once_with_its_host_beside_it(workshop: Workshop) -> None:
+def test_the_engine_is_built_once_with_its_hosts_beside_it(workshop: Workshop) -> None:
     engine = workshop.ensure()
     workshop.ensure()
     assert engine == build.Engine(settings.BIN / "pulumi", "3.250.0", is_built=True)
     assert sorted(each.name for each in settings.BIN.iterdir()) == [
         "pulumi",
+        "pulumi-language-go",
+        "pulumi-language-nodejs",
         "pulumi-language-python",
         "pulumi-language-python-exec",
+        "pulumi-language-yaml",
     ]
     assert (settings.BIN / "pulumi-language-python-exec").read_text() == "the executor"
     (command,) = workshop.builds()

@@ -15,12 +15,13 @@ import grpc
 import psutil
 import pytest
 
+from lab.plugins.language_errors import EnvironmentUnusableError
+from lab.plugins.language_processes import Children
+from lab.plugins.language_protocol import language_pb2, language_pb2_grpc
 from lab.plugins.language_python_dependencies import dependency, semantic_version
-from lab.plugins.language_python_environment import EnvironmentUnusableError, PythonEnvironment, resolve
-from lab.plugins.language_python_host import Host
+from lab.plugins.language_python_environment import PythonEnvironment, resolve
+from lab.plugins.language_python_host import PythonHost
 from lab.plugins.language_python_installation import install
-from lab.plugins.language_python_processes import Children
-from lab.plugins.language_python_protocol import language_pb2, language_pb2_grpc
 
 ROOT = Path("/project")
 FOLDER = Path("/project/program")
@@ -187,7 +188,7 @@ def client(tmp_path: Path) -> Iterator[language_pb2_grpc.LanguageRuntimeStub]:
     executor = tmp_path / "executor"
     executor.write_text(EXECUTOR)
     server = grpc.server(ThreadPoolExecutor(8))
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(Host("127.0.0.1:1", executor), server)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(PythonHost("127.0.0.1:1", executor), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -269,7 +270,7 @@ def test_a_folder_without_a_plugin_is_named(client: language_pb2_grpc.LanguageRu
     assert "neither a __main__.py nor a pyproject.toml" in str(error.value.details())
 
 
-@pytest.mark.parametrize("method", ["GenerateProgram", "GenerateProject", "GeneratePackage", "Pack", "Link"])
+@pytest.mark.parametrize("method", ["GenerateProgram", "GenerateProject", "Pack"])
 def test_what_is_not_done_here_is_refused_by_name(client: language_pb2_grpc.LanguageRuntimeStub, method: str) -> None:
     with pytest.raises(grpc.RpcError) as error:
         getattr(client, method)(getattr(language_pb2, f"{method}Request")())

@@ -253,9 +253,26 @@ def _get_route_table(call: Call, arguments: Properties) -> Properties:
     }
 
 
+def _get_route_tables(call: Call, arguments: Properties) -> Properties:
+    tables = ec2(call, arguments).describe_route_tables(Filters=_filters(arguments, vpc_id=arguments.get("vpcId")))
+    return _ids(call, arguments, sorted(each["RouteTableId"] for each in tables["RouteTables"]))
+
+
+def _get_interfaces(call: Call, arguments: Properties) -> Properties:
+    interfaces = ec2(call, arguments).describe_network_interfaces(Filters=_filters(arguments))["NetworkInterfaces"]
+    return _ids(call, arguments, sorted(each["NetworkInterfaceId"] for each in interfaces))
+
+
+def _ids(call: Call, arguments: Properties, ids: list[str]) -> Properties:
+    region = region_of(call, arguments)
+    return {**arguments, "id": region, "ids": ids, "region": region}
+
+
 FUNCTIONS = (
     Function("aws:ec2/getAmi:getAmi", _get_image),
+    Function("aws:ec2/getNetworkInterfaces:getNetworkInterfaces", _get_interfaces),
     Function("aws:ec2/getRouteTable:getRouteTable", _get_route_table),
+    Function("aws:ec2/getRouteTables:getRouteTables", _get_route_tables),
     Function("aws:ec2/getSubnet:getSubnet", _get_subnet),
     Function("aws:ec2/getVpc:getVpc", _get_vpc),
     Function("aws:index/getAvailabilityZones:getAvailabilityZones", _get_zones),

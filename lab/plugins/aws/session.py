@@ -103,6 +103,8 @@ def configure(settings: Properties) -> Session:
     region = settings.get("region") or core.get_config_variable("region")
     if not region:
         raise ConfigurationError("Missing region configuration: set aws:region, the provider's region, or AWS_REGION")
+    # Where STS is asked for a role, whatever the environment says of a region.
+    core.set_config_variable("region", region)
     if settings.get("accessKey"):
         core.set_credentials(settings["accessKey"], settings.get("secretKey") or "", settings.get("token"))
     for role in settings.get("assumeRoles") or []:

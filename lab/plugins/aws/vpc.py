@@ -1,4 +1,4 @@
-"""VPCs, subnets and Internet gateways."""
+"""VPCs, their further CIDR blocks, subnets and Internet gateways."""
 
 from typing import Any
 
@@ -127,6 +127,47 @@ VPC = ec2_resource(
         timeout=300,
     )
 )  # fmt: skip
+
+
+def _create_cidr_block(call: Call, inputs: Properties) -> str:
+    api, vpc_id = ec2(call, inputs), inputs["vpcId"]
+    made = api.associate_vpc_cidr_block(VpcId=vpc_id, CidrBlock=inputs["cidrBlock"])["CidrBlockAssociation"]
+    association_id = call.created(made["AssociationId"])
+    call.wait_until(f"{inputs['cidrBlock']} of {vpc_id}", lambda: _cidr_block(api, association_id))
+    return association_id
+
+
+def _cidr_block(api: Any, association_id: str) -> Properties | None:
+    """Return the VPC and the block of an association that is in force."""
+    wanted = filters(cidr_block_association__association_id=association_id)
+    vpc = first(api.describe_vpcs, "Vpcs", Filters=wanted) or {}
+    for each in vpc.get("CidrBlockAssociationSet", []):
+        if each["AssociationId"] == association_id and each["CidrBlockState"]["State"] == "associated":
+            return {"vpcId": vpc["VpcId"], "cidrBlock": each["CidrBlock"]}
+    return None
+
+
+def _read_cidr_block(call: Call, association_id: str, state: Properties) -> Properties | None:
+    return _cidr_block(ec2(call, state), association_id)
+
+
+def _delete_cidr_block(call: Call, association_id: str, state: Properties) -> None:
+    api = ec2(call, state)
+    if _cidr_block(api, association_id):
+        api.disassociate_vpc_cidr_block(AssociationId=association_id)
+    call.wait_until(f"end of {association_id}", lambda: _cidr_block(api, association_id) is None)
+
+
+VPC_CIDR_BLOCK = regional(
+    Resource(
+        "aws:ec2/vpcIpv4CidrBlockAssociation:VpcIpv4CidrBlockAssociation",
+        {"vpcId": NEEDED, "cidrBlock": NEEDED},
+        _create_cidr_block,
+        _read_cidr_block,
+        delete=_delete_cidr_block,
+        timeout=600,
+    )
+)
 
 
 def _create_subnet(call: Call, inputs: Properties) -> str:
@@ -314,4 +355,4 @@ INTERNET_GATEWAY_ATTACHMENT = regional(
     )
 )
 
-RESOURCES = (VPC, SUBNET, INTERNET_GATEWAY, INTERNET_GATEWAY_ATTACHMENT)
+RESOURCES = (VPC, VPC_CIDR_BLOCK, SUBNET, INTERNET_GATEWAY, INTERNET_GATEWAY_ATTACHMENT)

@@ -15,7 +15,9 @@ from lab.plugins.provider.difference import decide, differences, response, same
 from lab.plugins.provider.log import EngineLog, Severity
 from lab.plugins.provider.naming import DEFAULTS, auto_name, with_auto_name
 from lab.plugins.provider.resource import Call, Function, Resource
+from lab.plugins.provider.schema import package_schema
 from lab.plugins.provider.values import UNKNOWN, Properties, annotate, plain_map
+from lab.plugins.versions import plugin_version
 
 T = TypeVar("T")
 
@@ -78,6 +80,13 @@ class Provider(wire.Provider):
     def log_to(self, log: EngineLog) -> None:
         """Send the lines of `Call.log` there; without this they are dropped."""
         self._log = log
+
+    async def get_schema(self, request: wire.GetSchemaRequest) -> wire.GetSchemaResponse:  # noqa: ARG002 - as in the SDK
+        """Answer the package's schema."""
+        version = plugin_version(self.package)
+        resources, functions = self._resources.values(), self._functions.values()
+        schema = package_schema(self.package, version, resources, functions, sorted(self._texts))
+        return wire.GetSchemaResponse(json.dumps(schema))
 
     async def configure(self, request: wire.ConfigureRequest) -> wire.ConfigureResponse:
         """Configure the plugin; all requests after it use the answer of the plugin's own `configure`."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.plugins.language_errors import EnvironmentUnusableError
+
 _GRACE_SECONDS = 5.0
 
 
@@ -98,6 +100,14 @@ class Children:
             child.kill()
             child.wait()
             del self._running[process.pid]
+
+    def run_to_end(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Output]:
+        """Run one step of an installation; yield its output. Raises EnvironmentUnusableError when it fails."""
+        with self.start(command, folder=folder, environment=environment, captured=True) as child:
+            yield from child.output()
+            code = child.wait()
+        if code:
+            raise EnvironmentUnusableError(f"`{' '.join(command)}` failed with exit code {code}; see its output above")
 
     def interrupt(self) -> None:
         """Interrupt all; see `Child.interrupt`."""

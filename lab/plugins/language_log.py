@@ -6,8 +6,8 @@ from typing import Self
 
 import grpc
 
-from lab.plugins import language_python_protocol as protocol
-from lab.plugins.language_python_processes import Output
+from lab.plugins import language_protocol as protocol
+from lab.plugins.language_processes import Output
 
 
 class EngineLog:
