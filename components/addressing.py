@@ -6,7 +6,7 @@ Every check returns the problems it found as `Problem`s (empty when all is well)
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from typing import Final
 
 LARGEST_PREFIX_LENGTH: Final = 28
@@ -50,6 +50,8 @@ def parse_network(setting: str, value: str, *, example: str = "10.10.0.0/16") ->
     def problem(rule: str, remedy: str) -> Problem:
         return Problem(setting=setting, value=value, rule=rule, remedy=remedy)
 
+    if ":" in value:
+        return problem("is IPv6, and only IPv4 is routed and tunnelled here", f"use an IPv4 CIDR block, e.g. {example}")
     if "/" not in value or "." in value.partition("/")[2]:
         return problem("is not an IPv4 CIDR block (address/prefix length)", f"use e.g. {example}")
     try:
@@ -66,7 +68,7 @@ def parse_address(setting: str, value: str) -> IPv4Address | Problem:
     try:
         return IPv4Address(value)
     except AddressValueError:
-        rule = "is not a valid IPv4 address"
+        rule = "is IPv6, and only IPv4 is used here" if ":" in value else "is not a valid IPv4 address"
         return Problem(setting=setting, value=value, rule=rule, remedy="use e.g. 10.10.1.254")
 
 
@@ -79,14 +81,47 @@ def check_vpc(setting: str, network: IPv4Network) -> list[Problem]:
     problems = []
     if not SMALLEST_PREFIX_LENGTH <= network.prefixlen <= LARGEST_PREFIX_LENGTH:
         problems.append(problem("a VPC is a /16 to a /28", "choose a prefix length from 16 to 28"))
-    for unusable, what in UNUSABLE_NETWORKS.items():
-        if network.overlaps(unusable):
-            problems.append(problem(f"contains {what} ({unusable})", "use a private range of RFC 1918"))
-    return problems
+    return problems + check_usable(setting, network)
+
+
+def check_usable(setting: str, network: IPv4Network) -> list[Problem]:
+    """Return one problem for each range in `network` that holds no addresses of hosts."""
+    return [
+        Problem(
+            setting=setting,
+            value=str(network),
+            rule=f"contains {what} ({unusable})",
+            remedy="use a private range of RFC 1918",
+        )
+        for unusable, what in UNUSABLE_NETWORKS.items()
+        if network.overlaps(unusable)
+    ]
+
+
+def without(networks: Iterable[IPv4Network], excluded: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:
+    """Return the fewest networks that hold what `networks` hold and `excluded` do not.
+
+    Nothing excluded: `networks` as they are.
+    """
+    left = tuple(networks)
+    for hole in excluded:
+        left = tuple(part for network in left for part in _without(network, hole))
+    return left
+
+
+def _without(network: IPv4Network, hole: IPv4Network) -> Iterable[IPv4Network]:
+    if not network.overlaps(hole):
+        return (network,)
+    return () if network.subnet_of(hole) else sorted(network.address_exclude(hole))
 
 
 def check_disjoint(networks: Sequence[tuple[str, IPv4Network]]) -> list[Problem]:
     """Return one problem for each two of the named networks that share an address."""
+    return [problem for one, other in combinations(networks, 2) for problem in check_apart([one], [other])]
+
+
+def check_apart(some: Sequence[tuple[str, IPv4Network]], others: Sequence[tuple[str, IPv4Network]]) -> list[Problem]:
+    """Return one problem for each of `others` that shares an address with one of `some`."""
     return [
         Problem(
             setting=setting,
@@ -94,7 +129,7 @@ def check_disjoint(networks: Sequence[tuple[str, IPv4Network]]) -> list[Problem]
             rule=f"overlaps {other_setting} {str(other)!r}",
             remedy="give each a range of its own: an address must be in one place only",
         )
-        for (other_setting, other), (setting, network) in combinations(networks, 2)
+        for (other_setting, other), (setting, network) in product(some, others)
         if network.overlaps(other)
     ]
 

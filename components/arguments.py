@@ -23,6 +23,38 @@ class SecretDelivery(Enum):
     """
 
 
+class ExistingNetworkArgs(TypedDict):
+    """A network that is there already and is not this component's.
+
+    Of it, only the named route tables are changed: each is given the routes to the gateway, which `destroy` takes away
+    again. A route that is there already and would have to give way is refused, never replaced.
+    """
+
+    vpc_id: pulumi.Input[str]
+    """Id of the VPC."""
+
+    public_subnet_id: pulumi.Input[str]
+    """Id of the subnet for the gateway, whose default route leads to an Internet gateway."""
+
+    private_route_table_ids: list[pulumi.Input[str]]
+    """Ids of the private subnets' route tables, e.g. one for each availability zone; at least one. An id that is text
+    names its routes in the stack's state; Outputs are told apart by their place in the list: put new ones at its end.
+    """
+
+    take_default_route: NotRequired[bool]
+    """Whether the route tables get a default route to the gateway, which is then NAT for their subnets. With false they
+    get routes to the peers' networks only, and whatever default route they have stays. Default: true.
+    """
+
+    private_subnet_id: NotRequired[pulumi.Input[str]]
+    """Id of the private subnet of the probe host; needed with `probe_host_private_ip`. Default: none."""
+
+    internet_gateway_id: NotRequired[pulumi.Input[str]]
+    """Id of the Internet gateway that the public subnet's default route must lead to. Give it when the same program
+    creates it: the gateway's address then comes after it and goes before it. Default: any.
+    """
+
+
 class SiteArgs(TypedDict):
     """One side of a pair: a network in one region and its gateway."""
 
@@ -35,7 +67,26 @@ class SiteArgs(TypedDict):
     """AWS region, e.g. `eu-west-2`."""
 
     cidr_block: str
-    """IPv4 CIDR block of the VPC, /16 to /28, canonical, disjoint from the other side's."""
+    """IPv4 CIDR block of the VPC, /16 to /28, canonical, disjoint from the other side's. With `existing_network`: the
+    one of the VPC's CIDR blocks that the public subnet is in.
+    """
+
+    existing_network: NotRequired[ExistingNetworkArgs]
+    """A VPC with its subnets and route tables that is there already. Needs `gateway_private_ip`; the subnets' CIDR
+    blocks and zones are then not given. Default: none, a new network is made.
+    """
+
+    additional_cidr_blocks: NotRequired[list[str]]
+    """More IPv4 CIDR blocks of this side that go through the tunnel and are admitted and masqueraded like the VPC's:
+    secondary blocks of the VPC, or networks that are routed to the gateway's interface. Nothing is created for them.
+    Default: none.
+    """
+
+    excluded_cidr_blocks: NotRequired[list[str]]
+    """IPv4 CIDR blocks inside this side's networks that do not go through the tunnel. Their hosts still reach the
+    Internet by the gateway, and what they send to the other side is dropped, not sent in the clear; to the other side
+    they are addresses on the Internet. Default: none.
+    """
 
     public_subnet_cidr_block: NotRequired[str]
     """IPv4 CIDR block of the subnet of the gateway. Default: the first /24 of the VPC, or its first half when it is
@@ -53,7 +104,9 @@ class SiteArgs(TypedDict):
     """
 
     gateway_private_ip: NotRequired[str]
-    """Private IPv4 address of the gateway, in the public subnet. Default: the last address that AWS leaves free."""
+    """Private IPv4 address of the gateway, in the public subnet; needed with `existing_network`. Default: the last
+    address that AWS leaves free.
+    """
 
     probe_host_private_ip: NotRequired[str]
     """Private IPv4 address of a small host in a private subnet that tests the tunnel from end to end. Default: no such
@@ -64,8 +117,8 @@ class SiteArgs(TypedDict):
     """EC2 instance type of the gateway and of the probe host; Graviton types get an arm64 image. Default: `t3.nano`."""
 
     image: NotRequired[str]
-    """`debian-13`, `debian-12` (the newest image at first creation, then kept), or the id of an AMI of one of the two.
-    Default: `debian-13`.
+    """`debian-13`, `debian-12` (the newest image at first creation, then kept), or the id of an AMI of one of the two,
+    needed in China and GovCloud: the Debian project's account is in the commercial partition. Default: `debian-13`.
     """
 
     aws_profile: NotRequired[str]
@@ -73,6 +126,16 @@ class SiteArgs(TypedDict):
 
     assume_role_arn: NotRequired[str]
     """ARN of an IAM role to assume for this side, e.g. in another account. Default: none."""
+
+    permissions_boundary_arn: NotRequired[pulumi.Input[str]]
+    """ARN of the IAM policy that bounds the role of the gateway's instance (with `secret_delivery: ssm`). Default:
+    none.
+    """
+
+    kms_key_arn: NotRequired[pulumi.Input[str]]
+    """ARN of the KMS key, in this side's region, that encrypts the SSM parameters and the root volumes; the gateway's
+    role may then decrypt its own two parameters with it. Default: AWS's own keys `aws/ssm` and `aws/ebs`.
+    """
 
     host_private_key: NotRequired[pulumi.Input[str]]
     """The gateway's SSH host key, OpenSSH format, ed25519; secret. Needs `host_public_key`. Default: generated."""
@@ -151,7 +214,9 @@ class VpnGatewayArgs(TypedDict):
     """
 
     cidr_block: str
-    """IPv4 CIDR block of the VPC, /16 to /28, canonical, disjoint from those of the peers."""
+    """IPv4 CIDR block of the VPC, /16 to /28, canonical, disjoint from those of the peers. With `existing_network`: the
+    one of the VPC's CIDR blocks that the public subnet is in.
+    """
 
     peers: list[PeerArgs]
     """The gateways at the other ends, at least one; all share `psk`."""
@@ -161,6 +226,23 @@ class VpnGatewayArgs(TypedDict):
 
     ssh_public_key: pulumi.Input[str]
     """SSH public key that may log in as `admin`: one line."""
+
+    existing_network: NotRequired[ExistingNetworkArgs]
+    """A VPC with its subnets and route tables that is there already. Needs `gateway_private_ip`; the subnets' CIDR
+    blocks and zones are then not given. Default: none, a new network is made.
+    """
+
+    additional_cidr_blocks: NotRequired[list[str]]
+    """More IPv4 CIDR blocks of this side that go through the tunnel and are admitted and masqueraded like the VPC's:
+    secondary blocks of the VPC, or networks that are routed to the gateway's interface. Nothing is created for them.
+    Default: none.
+    """
+
+    excluded_cidr_blocks: NotRequired[list[str]]
+    """IPv4 CIDR blocks inside this side's networks that do not go through the tunnel. Their hosts still reach the
+    Internet by the gateway, and what they send to the other side is dropped, not sent in the clear; to the other side
+    they are addresses on the Internet. Default: none.
+    """
 
     public_subnet_cidr_block: NotRequired[str]
     """IPv4 CIDR block of the subnet of the gateway. Default: the first /24 of the VPC, or its first half when it is
@@ -178,7 +260,9 @@ class VpnGatewayArgs(TypedDict):
     """
 
     gateway_private_ip: NotRequired[str]
-    """Private IPv4 address of the gateway, in the public subnet. Default: the last address that AWS leaves free."""
+    """Private IPv4 address of the gateway, in the public subnet; needed with `existing_network`. Default: the last
+    address that AWS leaves free.
+    """
 
     probe_host_private_ip: NotRequired[str]
     """Private IPv4 address of a small host in a private subnet that tests the tunnel from end to end. Default: no such
@@ -189,8 +273,18 @@ class VpnGatewayArgs(TypedDict):
     """EC2 instance type of the gateway and of the probe host; Graviton types get an arm64 image. Default: `t3.nano`."""
 
     image: NotRequired[str]
-    """`debian-13`, `debian-12` (the newest image at first creation, then kept), or the id of an AMI of one of the two.
-    Default: `debian-13`.
+    """`debian-13`, `debian-12` (the newest image at first creation, then kept), or the id of an AMI of one of the two,
+    needed in China and GovCloud: the Debian project's account is in the commercial partition. Default: `debian-13`.
+    """
+
+    permissions_boundary_arn: NotRequired[pulumi.Input[str]]
+    """ARN of the IAM policy that bounds the role of the gateway's instance (with `secret_delivery: ssm`). Default:
+    none.
+    """
+
+    kms_key_arn: NotRequired[pulumi.Input[str]]
+    """ARN of the KMS key, in this side's region, that encrypts the SSM parameters and the root volumes; the gateway's
+    role may then decrypt its own two parameters with it. Default: AWS's own keys `aws/ssm` and `aws/ebs`.
     """
 
     host_private_key: NotRequired[pulumi.Input[str]]

@@ -1,4 +1,7 @@
-"""Stack configuration -> arguments: `leftCidrBlock` is `left.cidr_block`. An empty value is one that is not given."""
+"""Stack configuration -> arguments: `leftCidrBlock` is `left.cidr_block`, `vpcId` in `leftExistingNetwork` is `vpc_id`.
+
+An empty value is one that is not given.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -10,21 +13,33 @@ import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
 from .addressing import Problem
-from .arguments import SiteArgs, VpnGatewayPairArgs
+from .arguments import ExistingNetworkArgs, SiteArgs, VpnGatewayPairArgs
 from .reader import SECRET, SettingsError
 from .settings import pair_settings
 
 SIDES: Final = ("left", "right")
-FLAGS: Final = {"verify"}
-NUMBERS: Final = {"verify_timeout_seconds"}
-STRUCTURES: Final = {"administrator_cidr_blocks", "availability_zones", "private_subnet_cidr_blocks", "tags"}
-SECRETS: Final = {"host_private_key", "psk", "ssh_private_key"}
 
 
 def config_key(field: str, side: str = "") -> str:
     """Return the configuration key of a field of the arguments, e.g. `leftCidrBlock` of `cidr_block`."""
     first, *others = (f"{side}_{field}" if side else field).split("_")
     return "".join([first, *(word.capitalize() for word in others)])
+
+
+FLAGS: Final = {"verify"}
+NUMBERS: Final = {"verify_timeout_seconds"}
+NESTED: Final = {"existing_network": {config_key(field): field for field in ExistingNetworkArgs.__annotations__}}
+"""Field -> key in its object -> field there."""
+STRUCTURES: Final = {
+    "additional_cidr_blocks",
+    "administrator_cidr_blocks",
+    "availability_zones",
+    "excluded_cidr_blocks",
+    "private_subnet_cidr_blocks",
+    "tags",
+    *NESTED,
+}
+SECRETS: Final = {"host_private_key", "psk", "ssh_private_key"}
 
 
 def pair_arguments(config: pulumi.Config) -> VpnGatewayPairArgs:
@@ -63,7 +78,7 @@ def _as_configured(problem: Problem) -> Problem:
         field = match["field"]
         return config_key(field, match["side"] or (own if field in SiteArgs.__annotations__ else ""))
 
-    fields = {*SiteArgs.__annotations__, *VpnGatewayPairArgs.__annotations__}
+    fields = {*SiteArgs.__annotations__, *VpnGatewayPairArgs.__annotations__, *ExistingNetworkArgs.__annotations__}
     # Without its side, a field is told from prose by its underscore.
     alone = "|".join(sorted((field for field in fields if "_" in field), key=len, reverse=True))
     pattern = rf"\b(?:(?P<side>{'|'.join(SIDES)})\.(?=\w))?(?P<field>(?(side)\w+|(?:{alone})))\b"
@@ -85,8 +100,14 @@ def _unknown(config: pulumi.Config, known: list[str]) -> list[Problem]:
 
 
 def _read(config: pulumi.Config, keys: Mapping[str, str]) -> dict[str, Any]:
-    values = {field: _getter(config, field)(key) for field, key in keys.items()}
+    values = {field: _spelled(field, _getter(config, field)(key)) for field, key in keys.items()}
     return {field: value for field, value in values.items() if value not in ("", [], {}, None)}
+
+
+def _spelled(field: str, value: Any) -> Any:
+    """Return the value with the keys of the arguments; those that are none stay as they are, to be refused by name."""
+    names = NESTED.get(field, {})
+    return {names.get(key, key): each for key, each in value.items()} if names and isinstance(value, dict) else value
 
 
 def _getter(config: pulumi.Config, field: str) -> Callable[[str], Any]:

@@ -75,21 +75,29 @@ def inline_secrets(psk: pulumi.Output[str], host_key: SshKey) -> Delivery:
     return Delivery(secrets=secrets, instance_profile=None, needed_at_boot=())
 
 
-def stored_secrets(scope: Scope, psk: pulumi.Output[str], host_key: SshKey) -> Delivery:
+def stored_secrets(
+    scope: Scope,
+    psk: pulumi.Output[str],
+    host_key: SshKey,
+    *,
+    kms_key_arn: pulumi.Input[str] | None,
+    permissions_boundary_arn: pulumi.Input[str] | None,
+) -> Delivery:
     """Deliver the secrets by SSM Parameter Store."""
-    psk_parameter = _parameter(scope, "psk", "Pre-shared key of the VPN", psk)
-    host_key_parameter = _parameter(scope, "host-key", "SSH host key of the VPN gateway", host_key.private)
+    psk_parameter = _parameter(scope, "psk", "Pre-shared key of the VPN", psk, kms_key_arn)
+    host_key_parameter = _parameter(scope, "host-key", "SSH host key of the VPN gateway", host_key.private, kms_key_arn)
     role = iam.Role(
         scope.name("role"),
         description=f"VPN gateway {scope.site}: reads its own two secrets",
         assume_role_policy=psk_parameter.arn.apply(_assume_role_policy),
+        permissions_boundary=permissions_boundary_arn,
         tags=scope.tags("role"),
         opts=scope.options(),
     )
     policy = iam.RolePolicy(
         scope.name("role-policy"),
         role=role.name,
-        policy=pulumi.Output.all(psk_parameter.arn, host_key_parameter.arn).apply(_read_policy),
+        policy=pulumi.Output.all(kms_key_arn, psk_parameter.arn, host_key_parameter.arn).apply(_read_policy),
         opts=scope.options(),
     )
     profile = iam.InstanceProfile(
@@ -101,12 +109,15 @@ def stored_secrets(scope: Scope, psk: pulumi.Output[str], host_key: SshKey) -> D
     return Delivery(secrets=secrets, instance_profile=profile, needed_at_boot=(policy, *parameters))
 
 
-def _parameter(scope: Scope, thing: str, description: str, value: pulumi.Output[str]) -> ssm.Parameter:
+def _parameter(
+    scope: Scope, thing: str, description: str, value: pulumi.Output[str], kms_key_arn: pulumi.Input[str] | None
+) -> ssm.Parameter:
     return ssm.Parameter(
         scope.name(f"{thing}-parameter"),
         type=ssm.ParameterType.SECURE_STRING,
         description=description,
         value=value,
+        key_id=kms_key_arn,
         tags=scope.tags(thing),
         opts=scope.options(),
     )
@@ -134,9 +145,15 @@ def _assume_role_policy(arn: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def _read_policy(arns: list[str]) -> str:
-    statement = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": list(arns)}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+def _read_policy(arns: list[str | None]) -> str:
+    key, *parameters = arns
+    statements: list[dict[str, Any]] = [{"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": parameters}]
+    if key is not None:
+        # Parameter Store tells KMS which parameter it is (Systems Manager user guide, "AWS KMS encryption for Parameter
+        # Store SecureString parameters"), so whatever else the key encrypts stays closed.
+        own = {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": parameters}}
+        statements.append({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key, "Condition": own})
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def _dns_suffix(partition: str) -> str:

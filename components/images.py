@@ -6,7 +6,7 @@ import pulumi
 from pulumi_aws import ec2
 
 from .scope import Scope
-from .settings import SiteSettings
+from .site_settings import SiteSettings
 
 DEBIAN_OWNER = "136693071363"
 """AWS account of the Debian project (wiki.debian.org/Cloud/AmazonEC2Image)."""

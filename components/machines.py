@@ -6,7 +6,7 @@ import pulumi
 from pulumi_aws import ec2, iam
 
 from .scope import Scope
-from .settings import SiteSettings
+from .site_settings import SiteSettings
 
 ROOT_VOLUME_GIB = 8
 
@@ -26,7 +26,8 @@ def create_gateway(
     key_pair: ec2.KeyPair,
     interface: ec2.NetworkInterface,
     instance_profile: iam.InstanceProfile | None,
-    user_data: pulumi.Input[str],
+    user_data_base64: pulumi.Input[str],
+    kms_key_arn: pulumi.Input[str] | None,
     needed_at_boot: Sequence[pulumi.Resource],
 ) -> ec2.Instance:
     """Create the gateway's instance on its interface. Whatever changes in the user data replaces it."""
@@ -45,8 +46,8 @@ def create_gateway(
         iam_instance_profile=None if instance_profile is None else instance_profile.name,
         primary_network_interface=ec2.InstancePrimaryNetworkInterfaceArgs(network_interface_id=interface.id),
         metadata_options=METADATA_OPTIONS,
-        root_block_device=_root_volume(scope, "gateway"),
-        user_data=user_data,
+        root_block_device=_root_volume(scope, "gateway", kms_key_arn),
+        user_data_base64=user_data_base64,
         user_data_replace_on_change=True,
         tags=scope.tags("gateway"),
         opts=pulumi.ResourceOptions.merge(scope.options(needed_at_boot), options),
@@ -59,8 +60,9 @@ def create_probe_host(
     *,
     image: pulumi.Input[str],
     key_pair: ec2.KeyPair,
-    subnet: ec2.Subnet,
+    subnet_id: pulumi.Input[str],
     security_group: ec2.SecurityGroup,
+    kms_key_arn: pulumi.Input[str] | None,
 ) -> ec2.Instance:
     """Create the probe host: an instance without user data or public address, at its fixed private one."""
     # Replaced in this order because its address is held by one instance at a time.
@@ -70,19 +72,20 @@ def create_probe_host(
         ami=image,
         instance_type=site.instance_type,
         key_name=key_pair.key_name,
-        subnet_id=subnet.id,
+        subnet_id=subnet_id,
         private_ip=str(site.probe_host_address),
         vpc_security_group_ids=[security_group.id],
         metadata_options=METADATA_OPTIONS,
-        root_block_device=_root_volume(scope, "private"),
+        root_block_device=_root_volume(scope, "private", kms_key_arn),
         tags=scope.tags("private"),
         opts=pulumi.ResourceOptions.merge(scope.options(), one_holder),
     )
 
 
-def _root_volume(scope: Scope, thing: str) -> ec2.InstanceRootBlockDeviceArgs:
+def _root_volume(scope: Scope, thing: str, kms_key_arn: pulumi.Input[str] | None) -> ec2.InstanceRootBlockDeviceArgs:
     return ec2.InstanceRootBlockDeviceArgs(
         encrypted=True,
+        kms_key_id=kms_key_arn,
         volume_type="gp3",
         volume_size=ROOT_VOLUME_GIB,
         delete_on_termination=True,

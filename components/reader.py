@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, TypeVar
@@ -15,6 +15,8 @@ EnumT = TypeVar("EnumT", bound=Enum)
 ParsedT = TypeVar("ParsedT", IPv4Address, IPv4Network)
 
 SECRET = "(secret)"  # noqa: S105 - what is printed in place of one
+
+NOT_KNOWN = "is not known before deployment, and decides what is created"
 
 MOST_TAGS = 49
 """AWS takes 50 on a resource, and `Name` is one of them."""
@@ -52,7 +54,9 @@ class Reader:
         self.path = path
         self.problems = problems
         self._args: Mapping[str, Any] = args if isinstance(args, Mapping) else {}
-        if not isinstance(args, Mapping):
+        if isinstance(args, pulumi.Output):
+            self.report(path, args, NOT_KNOWN, "write the mapping itself, with Outputs inside where they may be")
+        elif not isinstance(args, Mapping):
             self.report(path, args, "is not a mapping of settings", f"give {', '.join(sorted(known))}")
         for key in self._args.keys() - known:
             self.report(self.setting(key), "…", "is not a known setting", f"use one of {', '.join(sorted(known))}")
@@ -63,7 +67,9 @@ class Reader:
 
     def report(self, setting: str, value: object, rule: str, remedy: str) -> None:
         """Note one problem."""
-        self.problems.append(Problem(setting=setting, value=str(value), rule=rule, remedy=remedy))
+        # The text of an Output is a lecture on Outputs.
+        shown = "Output" if isinstance(value, pulumi.Output) else str(value)
+        self.problems.append(Problem(setting=setting, value=shown, rule=rule, remedy=remedy))
 
     def nested(self, key: str, known: frozenset[str]) -> "Reader":
         """Return a reader of the mapping under `key`."""
@@ -78,6 +84,14 @@ class Reader:
         """Return the value under `key` as it is, an Output maybe; None when there is none."""
         return self._args.get(key)
 
+    def check_input_text(self, *keys: str) -> None:
+        """Note each value under one of `keys` that is neither text nor a promise of it; shows its type alone."""
+        for key in keys:
+            value = self._args.get(key)
+            if not isinstance(value, str | pulumi.Output | Awaitable | None):
+                remedy = "write it as text, in quotes, or give an Output"
+                self.report(self.setting(key), type(value).__name__, "is not text", remedy)
+
     def text(
         self, key: str, *, pattern: str, remedy: str, default: str | None = None, rule: str | None = None
     ) -> str | None:
@@ -91,7 +105,8 @@ class Reader:
         if value is None:
             self.report(self.setting(key), "", "is required", remedy)
         elif not isinstance(value, str):
-            self.report(self.setting(key), type(value).__name__, "is not text known before deployment", remedy)
+            rule = NOT_KNOWN if isinstance(value, pulumi.Output) else "is not text"
+            self.report(self.setting(key), type(value).__name__, rule, remedy)
         elif not re.fullmatch(pattern, value):
             self.report(self.setting(key), value, rule or f"does not match {pattern}", remedy)
         else:
@@ -107,6 +122,34 @@ class Reader:
         values = {str(n): value for n, value in enumerate(self._sequence(key))}
         items = Reader(self.setting(key), values, frozenset(values), self.problems)
         read = (items.text(n, pattern=pattern, remedy=remedy) for n in values)
+        return tuple(value for value in read if value is not None)
+
+    def text_or_output(
+        self, key: str, *, pattern: str, remedy: str, rule: str | None = None
+    ) -> pulumi.Input[str] | None:
+        """Return what is under `key`: an Output unread, text if it matches `pattern` whole; None when there is none."""
+        value = self._args.get(key)
+        if value is None or isinstance(value, pulumi.Output):
+            return value
+        return self.text(key, pattern=pattern, remedy=remedy, rule=rule)
+
+    def identifier(self, key: str, prefix: str, *, required: bool = True) -> pulumi.Input[str] | None:
+        """Return the id of something of AWS's under `key`, e.g. `vpc-…`; an Output maybe."""
+        if self._args.get(key) is None and required:
+            self.report(self.setting(key), "", "is required", f"give an id, {prefix}-…, an Output maybe")
+        pattern, remedy = rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})", f"use {prefix}-… or an Output of it"
+        return self.text_or_output(key, pattern=pattern, rule=f"is not an id {prefix}-…", remedy=remedy)
+
+    def identifiers(self, key: str, prefix: str) -> tuple[pulumi.Input[str], ...]:
+        """Return the ids in the list under `key`, Outputs maybe, without those that are problems; at least one."""
+        values = {str(n): value for n, value in enumerate(self._sequence(key))}
+        if not values and not isinstance(self._args.get(key), pulumi.Output):
+            self.report(self.setting(key), "", "is required", f"give at least one id, {prefix}-…, an Output maybe")
+        for value, times in Counter(each for each in values.values() if isinstance(each, str)).items():
+            if times > 1:
+                self.report(self.setting(key), value, "is given more than once", "give each once")
+        items = Reader(self.setting(key), values, frozenset(values), self.problems)
+        read = [items.identifier(n, prefix) for n in values]
         return tuple(value for value in read if value is not None)
 
     def network(self, key: str, *, required: bool = False) -> IPv4Network | None:
@@ -160,7 +203,10 @@ class Reader:
         They go on resources of EC2, IAM and SSM, so each must be what the strictest of them takes (IAM user guide,
         "Rules for tagging in IAM and AWS STS"; AWS Systems Manager API reference, "Tag").
         """
-        value = self._args.get(key) or {}
+        value = {} if self._args.get(key) is None else self._args[key]
+        if isinstance(value, pulumi.Output):
+            self.report(self.setting(key), value, NOT_KNOWN, "write a mapping of text to text")
+            return {}
         if not isinstance(value, Mapping):
             self.report(self.setting(key), value, "is not a mapping of tag to value", "use e.g. {owner: network}")
             return {}
@@ -180,6 +226,9 @@ class Reader:
         value = self._args.get(key)
         if value is None:
             return []
+        if isinstance(value, pulumi.Output):
+            self.report(self.setting(key), value, NOT_KNOWN, "write a list, with an Output for each item if need be")
+            return []
         if not isinstance(value, list | tuple):
             self.report(self.setting(key), value, "is not a list", "write a list, even for one value")
             return []
@@ -189,6 +238,9 @@ class Reader:
         self, setting: str, value: Any, parse: Callable[[str, str], ParsedT | Problem], *, required: bool
     ) -> ParsedT | None:
         if value is None and not required:
+            return None
+        if isinstance(value, pulumi.Output):
+            self.report(setting, value, NOT_KNOWN, "write the value itself")
             return None
         parsed = parse(setting, value if isinstance(value, str) else "" if value is None else type(value).__name__)
         if isinstance(parsed, Problem):

@@ -27,6 +27,10 @@ class Scope:
         """Return the caller's tags and `Name`, e.g. `uk-gateway`."""
         return {**self.common_tags, "Name": f"{self.site}-{thing}"}
 
+    def mark(self, thing: str) -> str:
+        """Return a description that nothing of another component, stack or project has."""
+        return f"{thing} of {pulumi.get_project()}/{pulumi.get_stack()}/{self.resource_name}"
+
     def options(self, depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
         """Return the options of a child."""
         return pulumi.ResourceOptions(parent=self.parent, depends_on=list(depends_on) or None)

@@ -1,13 +1,16 @@
 """Who may talk to whom: one security group for the gateway, one for the private hosts of its site."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 import pulumi
 from pulumi_aws import ec2, vpc
 
+from .routing import ANYWHERE
 from .scope import Scope
 from .settings import GatewaySettings
-from .site_network import ANYWHERE, SiteNetwork
+from .site_network import SiteNetwork
 
 IKE_PORTS = {"ike": 500, "ike-nat": 4500}
 """IKE, and IKE with ESP behind NAT (RFC 3948); with encapsulation there is no bare ESP to admit."""
@@ -15,43 +18,75 @@ IKE_PORTS = {"ike": 500, "ike-nat": 4500}
 ALL_PROTOCOLS = "-1"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """A security group and its rules, without which it admits nothing and lets nothing out."""
+
+    group: ec2.SecurityGroup
+    rules: tuple[pulumi.CustomResource, ...]
+
+
 def create_gateway_group(
     scope: Scope, network: SiteNetwork, settings: GatewaySettings, peer_public_ips: Sequence[pulumi.Input[str]]
-) -> tuple[ec2.SecurityGroup, vpc.SecurityGroupEgressRule]:
-    """Create the gateway's group: IKE from each peer, anything from its own VPC, SSH from the administrators.
-
-    Returns the group and its permission to send, without which an instance cannot boot.
-    """
+) -> Admission:
+    """Create the gateway's group: IKE from each peer, anything from its own VPC, SSH from the administrators."""
     group = _group(
         scope, network, "gateway", "VPN gateway: IKE from its peers, all from its VPC, SSH from administrators"
     )
+    rules: list[pulumi.CustomResource] = []
     for peer, public_ip in zip(settings.peers, peer_public_ips, strict=True):
         source = pulumi.Output.concat(public_ip, "/32")
-        for protocol, port in IKE_PORTS.items():
+        rules += [
             _ingress(scope, group, f"gateway-ingress-{protocol}-{peer.name}", source, protocol="udp", port=port)
-    _ingress(scope, group, "gateway-ingress-vpc", str(settings.site.vpc))
-    for number, administrator in enumerate(settings.administrators, start=1):
-        _ingress(scope, group, f"gateway-ingress-ssh-{number}", str(administrator), protocol="tcp", port=22)
-    return group, _egress(scope, group, "gateway-egress")
+            for protocol, port in IKE_PORTS.items()
+        ]
+    rules += _from_the_site(scope, group, "gateway", settings)
+    rules += [
+        _ingress(
+            scope, group, _named("gateway-ingress-ssh", administrator), str(administrator), protocol="tcp", port=22
+        )
+        for administrator in settings.administrators
+    ]
+    return Admission(group=group, rules=(*rules, _egress(scope, group, "gateway-egress")))
 
 
-def create_private_hosts_group(scope: Scope, network: SiteNetwork, settings: GatewaySettings) -> ec2.SecurityGroup:
+def create_private_hosts_group(scope: Scope, network: SiteNetwork, settings: GatewaySettings) -> Admission:
     """Create the group for private hosts: anything from their own VPC and, by the tunnels, from the peers' networks."""
     group = _group(
         scope, network, "private-hosts", "Private hosts: all from their VPC and from the networks of the peers"
     )
-    _ingress(scope, group, "private-hosts-ingress-vpc", str(settings.site.vpc))
-    for peer in settings.peers:
-        for number, cidr_block in enumerate(peer.networks, start=1):
-            _ingress(scope, group, f"private-hosts-ingress-{peer.name}-{number}", str(cidr_block))
-    _egress(scope, group, "private-hosts-egress")
-    return group
+    rules: list[pulumi.CustomResource] = [
+        *_from_the_site(scope, group, "private-hosts", settings),
+        *(
+            _ingress(scope, group, _named(f"private-hosts-ingress-{peer.name}", cidr_block), str(cidr_block))
+            for peer in settings.peers
+            for cidr_block in peer.networks
+        ),
+    ]
+    return Admission(group=group, rules=(*rules, _egress(scope, group, "private-hosts-egress")))
+
+
+def _from_the_site(
+    scope: Scope, group: ec2.SecurityGroup, thing: str, settings: GatewaySettings
+) -> list[pulumi.CustomResource]:
+    """Admit the VPC and whatever else is at this site."""
+    site = settings.site
+    return [
+        _ingress(scope, group, f"{thing}-ingress-vpc", str(site.vpc)),
+        *(_ingress(scope, group, _named(f"{thing}-ingress", block), str(block)) for block in site.additional),
+    ]
+
+
+def _named(thing: str, cidr_block: IPv4Network) -> str:
+    # Not by a number: taking out the first of two would give the second one's range to the first rule, and a security
+    # group takes a rule once.
+    return f"{thing}-{cidr_block}".replace("/", "-")
 
 
 def _group(scope: Scope, network: SiteNetwork, thing: str, description: str) -> ec2.SecurityGroup:
     return ec2.SecurityGroup(
         scope.name(f"{thing}-security-group"),
-        vpc_id=network.vpc.id,
+        vpc_id=network.vpc_id,
         description=description,
         tags=scope.tags(f"{thing}-security-group"),
         opts=scope.options(),
@@ -66,8 +101,8 @@ def _ingress(
     *,
     protocol: str = ALL_PROTOCOLS,
     port: int | None = None,
-) -> None:
-    vpc.SecurityGroupIngressRule(
+) -> vpc.SecurityGroupIngressRule:
+    return vpc.SecurityGroupIngressRule(
         scope.name(thing),
         security_group_id=group.id,
         cidr_ipv4=source,
@@ -83,7 +118,7 @@ def _egress(scope: Scope, group: ec2.SecurityGroup, thing: str) -> vpc.SecurityG
     return vpc.SecurityGroupEgressRule(
         scope.name(thing),
         security_group_id=group.id,
-        cidr_ipv4=ANYWHERE,
+        cidr_ipv4=str(ANYWHERE),
         ip_protocol=ALL_PROTOCOLS,
         tags=scope.tags(thing),
         opts=scope.options(),

@@ -1,4 +1,4 @@
-"""The network of one site: VPC, subnets, Internet gateway, and a route table for each kind of subnet."""
+"""The network of one site as it is made: VPC, subnets, Internet gateway, and a route table for each kind of subnet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,27 +8,31 @@ from itertools import cycle
 import pulumi
 from pulumi_aws import ec2
 
+from .addressing import subnet_of
+from .routing import ANYWHERE
 from .scope import Scope
-from .settings import SiteSettings
-
-ANYWHERE = "0.0.0.0/0"
+from .site_settings import SiteSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiteNetwork:
-    """Everything that is there before the gateway."""
+    """Everything that is there before the gateway, made or found."""
 
-    vpc: ec2.Vpc
-    internet_gateway: ec2.InternetGateway
-    public_subnet: ec2.Subnet
-    private_subnets: tuple[tuple[IPv4Network, ec2.Subnet], ...]
-    public_routes: ec2.RouteTable
-    private_routes: ec2.RouteTable
-    way_out: tuple[pulumi.Resource, ...]
-    """What an instance in the public subnet needs for reaching the Internet."""
+    vpc_id: pulumi.Output[str]
+    public_subnet_id: pulumi.Output[str]
+    private_subnet_ids: pulumi.Output[list[str]]
+    public_route_table_id: pulumi.Output[str]
+    private_route_tables: tuple[tuple[str, pulumi.Output[str]], ...]
+    """What tells a table's routes from those of the others in their names, and the table's id."""
+    internet_gateway_id: pulumi.Output[str]
+    probe_host_subnet_id: pulumi.Output[str]
+    """Of the probe host, if there is one."""
+    way_out: tuple[pulumi.CustomResource, ...] = ()
+    """What an instance in the public subnet needs for reaching the Internet, as far as it is made here."""
+    private_associations: tuple[ec2.RouteTableAssociation, ...] = ()
 
 
-def create_network(scope: Scope, site: SiteSettings) -> SiteNetwork:
+def create_network(scope: Scope, site: SiteSettings, public: IPv4Network) -> SiteNetwork:
     """Create the VPC with its subnets and route tables; only the private default route waits for the gateway."""
     vpc = ec2.Vpc(
         scope.name("vpc"),
@@ -42,30 +46,33 @@ def create_network(scope: Scope, site: SiteSettings) -> SiteNetwork:
         scope.name("internet-gateway"), vpc_id=vpc.id, tags=scope.tags("internet-gateway"), opts=scope.options()
     )
     zones = cycle(site.availability_zones or (None,))
-    public_subnet = _subnet(scope, vpc, "public-subnet", site.public_subnet, next(zones))
+    public_subnet = _subnet(scope, vpc, "public-subnet", public, next(zones))
     zones = cycle(site.availability_zones or (None,))
-    private_subnets = tuple(
-        (network, _subnet(scope, vpc, f"private-subnet-{number}", network, next(zones)))
+    private_subnets = {
+        network: _subnet(scope, vpc, f"private-subnet-{number}", network, next(zones))
         for number, network in enumerate(site.private_subnets, start=1)
-    )
+    }
     public_routes, public_associations = _route_table(scope, vpc, "public-routes", [public_subnet])
     # The peer's network is never routed here: what the gateway itself sends there must leave by its own policies.
     default_route = ec2.Route(
         scope.name("public-default-route"),
         route_table_id=public_routes.id,
-        destination_cidr_block=ANYWHERE,
+        destination_cidr_block=str(ANYWHERE),
         gateway_id=internet_gateway.id,
         opts=scope.options(),
     )
-    private_routes, _ = _route_table(scope, vpc, "private-routes", [subnet for _, subnet in private_subnets])
+    private_routes, private_associations = _route_table(scope, vpc, "private-routes", [*private_subnets.values()])
+    home = site.probe_host_address and subnet_of(site.probe_host_address, site.private_subnets)
     return SiteNetwork(
-        vpc=vpc,
-        internet_gateway=internet_gateway,
-        public_subnet=public_subnet,
-        private_subnets=private_subnets,
-        public_routes=public_routes,
-        private_routes=private_routes,
+        vpc_id=vpc.id,
+        public_subnet_id=public_subnet.id,
+        private_subnet_ids=pulumi.Output.all(*(subnet.id for subnet in private_subnets.values())),
+        public_route_table_id=public_routes.id,
+        private_route_tables=(("", private_routes.id),),
+        internet_gateway_id=internet_gateway.id,
+        probe_host_subnet_id=private_subnets[home or site.private_subnets[0]].id,
         way_out=(default_route, *public_associations),
+        private_associations=private_associations,
     )
 
 

@@ -62,12 +62,12 @@ _COMMON: Final = {
     "pfs": "yes",
     "encapsulation": "yes",  # an EIP is 1:1 NAT, and security groups then need no protocol 50
     "fragmentation": "no",  # CVE-2026-12413; with a PSK every IKE message is small
-    "narrowing": "no",
     "failureshunt": "drop",
     "ikelifetime": "8h",
     "salifetime": "1h",
     "replay-window": "1024",
-    "mtu": str(TUNNEL_MTU),
+    # The default asks ip(8) a dozen times at every change, and pluto waits; our route is there at boot.
+    "leftupdown": "%disabled",
 }
 
 PROFILES: Final[Mapping[TunnelProfile, ProfileData]] = MappingProxyType(
@@ -82,6 +82,7 @@ PROFILES: Final[Mapping[TunnelProfile, ProfileData]] = MappingProxyType(
                 "ike": "aes_gcm256-sha2_512-dh20+dh19",
                 "esp": "aes_gcm256-none-dh20+dh19",
                 **_COMMON,
+                "narrowing": "no",  # with IKEv1, 5.2 refuses the connection for naming it at all
                 "dpddelay": "15",
                 "retransmit-timeout": "30s",
             },
@@ -149,7 +150,6 @@ def connect(local: End, peer: End, profile: TunnelProfile) -> ConnectionDecision
         "left": "%defaultroute",
         "leftid": local.public_ip,
         **_subnets("left", local.cidr_blocks),
-        "leftsourceip": local.private_ip,
         "right": peer.public_ip,
         "rightid": peer.public_ip,
         **_subnets("right", peer.cidr_blocks),

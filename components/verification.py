@@ -36,9 +36,21 @@ class Proof:
     resource_name: str
     private_key: pulumi.Output[str]
     triggers: Sequence[pulumi.Output[str]]
-    """Ids of all instances: when one is new, everything is proved anew."""
+    """Ids of all that packets cross: when one is new, everything is proved anew."""
     timeout: int
     """Seconds that SSH may take to answer, and then again that the tunnel may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """The way of a probe host's ping, by what answers on it: private addresses, in the order they are passed."""
+
+    site: str
+    gateway: str
+    peer_site: str
+    peer_gateway: str
+    target: str
+    """The peer's probe host."""
 
 
 def verify_gateway(proof: Proof, gateway: Host) -> remote.Command:
@@ -49,31 +61,52 @@ def verify_gateway(proof: Proof, gateway: Host) -> remote.Command:
 
 
 def ping_from(
-    proof: Proof, probe_host: Host, target: str, *, gateway: Host, depends_on: Sequence[pulumi.Resource]
+    proof: Proof, probe_host: Host, route: Route, *, gateway: Host, depends_on: Sequence[pulumi.Resource]
 ) -> remote.Command:
     """Run the article's ping on a probe host, reached through its gateway; red unless 0 % loss and ttl 62."""
-    script = ping_script(target, wait=proof.timeout)
+    script = ping_script(route, wait=proof.timeout)
     return _command(proof, f"ping-{probe_host.site}", probe_host, script, gateway=gateway, depends_on=depends_on)
 
 
-def ping_script(target: str, *, wait: int) -> str:
-    """Return a POSIX shell script: wait up to `wait` seconds for `target`, ping it five times, judge what ping says.
+def ping_script(route: Route, *, wait: int) -> str:
+    """Return a POSIX shell script: wait up to `wait` seconds for the target, ping it five times, judge what ping says.
 
-    Prints ping's output; exit code 0 only for 0 % loss and `EXPECTED_TTL` in every reply.
+    Prints ping's output; exit code 0 only for 0 % loss and `EXPECTED_TTL` in every reply. Else it asks what lies on the
+    way, one after the other, and names the cause, or all that cannot be told apart from here.
     """
+    here, there, target = route.site, route.peer_site, route.target
     return f"""\
+answers() {{
+  if ping -c 3 -W 2 "$1" >/dev/null 2>&1; then echo "$1 ($2) answers"; else
+    echo "$1 ($2) is silent"
+    return 1
+  fi
+}}
 deadline=$(($(date +%s) + {wait}))
 until ping -c 1 -W 1 {target} >/dev/null 2>&1 || [ "$(date +%s)" -ge "$deadline" ]; do sleep 1; done
 report=$(ping -c {PINGS} {target})
 printf '%s\\n' "$report"
-replies=$(printf '%s\\n' "$report" | grep -c 'ttl={EXPECTED_TTL} ')
+answered=$(printf '%s\\n' "$report" | grep -c ' ttl=')
+replies=$(printf '%s\\n' "$report" | grep -c ' ttl={EXPECTED_TTL} ')
 case "$report" in *' 0% packet loss'*) lost=no ;; *) lost=yes ;; esac
-if [ "$lost" = yes ] || [ "$replies" -ne {PINGS} ]; then
-  echo "failed: $replies of {PINGS} pings to {target} answered with ttl={EXPECTED_TTL}, as through two gateways." >&2
-  echo "remedy: both gateways verified the tunnel between themselves; look at the private route tables," >&2
-  echo "the private hosts' security groups and whether {target} is up." >&2
-  exit 1
+if [ "$lost" = no ] && [ "$replies" -eq {PINGS} ]; then exit 0; fi
+exec >&2
+echo "failed: $replies of {PINGS} pings to {target} answered with ttl={EXPECTED_TTL}, as through two gateways."
+if [ "$answered" -eq {PINGS} ]; then
+  echo "cause: another path than the tunnel leads to {there}: look at the routes of both private route tables."
+elif [ "$answered" -gt 0 ]; then
+  echo "cause: the path between the gateways loses packets; vpn-verify on both says more."
+elif ! answers {route.gateway} {here}-gateway; then
+  echo "cause: {here}-gateway is stopped, or its security group does not admit its own VPC."
+elif ! answers {route.peer_gateway} {there}-gateway; then
+  echo "cause: the source/destination check of {here}-gateway's network interface is on, or the default route of" \\
+    "{here}'s private route table does not lead to that interface."
+else
+  echo "cause, on the other side: {target} is down, or its security group does not admit this host, or the" \\
+    "source/destination check of {there}-gateway's network interface is on, or the default route of {there}'s" \\
+    "private route table does not lead to that interface."
 fi
+exit 1
 """
 
 

@@ -6,8 +6,9 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 from pulumi_aws import ec2
 
-from .addressing import subnet_of
+from .announcement import announce_replacement
 from .arguments import SecretDelivery, VpnGatewayArgs
+from .existing_network import use_network
 from .gateway_secrets import (
     Delivery,
     SshKey,
@@ -15,16 +16,19 @@ from .gateway_secrets import (
     generated_ssh_key,
     given_ssh_key,
     inline_secrets,
+    public_key_line,
     stored_secrets,
 )
-from .gateway_user_data import gateway_user_data
+from .gateway_user_data import encoded_user_data, programs_in_user_data
+from .identity import create_identity
 from .images import image_id
 from .machines import create_gateway, create_probe_host
 from .scope import HOST_USER, Scope
 from .security_groups import create_gateway_group, create_private_hosts_group
 from .settings import GatewaySettings, gateway_settings
-from .site_network import ANYWHERE, SiteNetwork, create_network
-from .tunnel import PROFILES, End, connect, connection_name
+from .site_network import SiteNetwork, create_network
+from .site_user_data import site_user_data
+from .tunnel import PROFILES, connection_name
 
 
 class SiteOutputs(TypedDict):
@@ -37,13 +41,18 @@ class SiteOutputs(TypedDict):
     """Id of the gateway's subnet."""
 
     private_subnet_ids: pulumi.Output[list[str]]
-    """Ids of the private subnets, in the order of their CIDR blocks in the arguments."""
+    """Ids of the private subnets, in the order of their CIDR blocks in the arguments; in an existing network those that
+    are associated with the named route tables.
+    """
 
     public_route_table_id: pulumi.Output[str]
     """Id of the public subnet's route table: the Internet gateway, and never the peer's network."""
 
     private_route_table_ids: pulumi.Output[list[str]]
-    """Ids of the route tables whose default route is the gateway's interface."""
+    """Ids of the route tables with routes to the gateway's interface: one for all private subnets, or those named."""
+
+    internet_gateway_id: pulumi.Output[str]
+    """Id of the Internet gateway that the public subnet's default route leads to."""
 
     network_interface_id: pulumi.Output[str]
     """Id of the gateway's ENI, which outlives its instance: the target for routes of one's own."""
@@ -75,15 +84,18 @@ class SiteOutputs(TypedDict):
     ssh_host_public_key: pulumi.Output[str]
     """The gateway's SSH host key, one line."""
 
+    verify_command: pulumi.Output[str]
+    """How to prove the gateway's tunnels anew, with the private key in the file `KEY`."""
+
 
 class VpnGateway(pulumi.ComponentResource):
     """One site with a gateway that is NAT for its private subnets and IPsec towards its peers.
 
     The region is that of the `aws` provider given by `opts.providers`. Creates a VPC with a public and private
-    subnets, an Internet gateway, two route tables, security groups for the gateway and for private hosts, an ENI with a
-    fixed private address and an Elastic IP, an IAM role and two SSM parameters (with `secret_delivery: ssm`), a key
-    pair, the gateway's instance and, if asked for, a probe host. The ENI and the Elastic IP are the gateway's identity
-    and outlive the instance.
+    subnets, an Internet gateway and two route tables, or uses a network that is there already; security groups for the
+    gateway and for private hosts, an ENI with a fixed private address and an Elastic IP, an IAM role and two SSM
+    parameters (with `secret_delivery: ssm`), a key pair, the gateway's instance and, if asked for, a probe host. The
+    ENI and the Elastic IP are the gateway's identity and outlive the instance.
     """
 
     vpc_id: pulumi.Output[str]
@@ -93,13 +105,18 @@ class VpnGateway(pulumi.ComponentResource):
     """Id of the gateway's subnet."""
 
     private_subnet_ids: pulumi.Output[list[str]]
-    """Ids of the private subnets, in the order of their CIDR blocks in the arguments."""
+    """Ids of the private subnets, in the order of their CIDR blocks in the arguments; in an existing network those that
+    are associated with the named route tables.
+    """
 
     public_route_table_id: pulumi.Output[str]
     """Id of the public subnet's route table: the Internet gateway, and never the peer's network."""
 
     private_route_table_ids: pulumi.Output[list[str]]
-    """Ids of the route tables whose default route is the gateway's interface."""
+    """Ids of the route tables with routes to the gateway's interface: one for all private subnets, or those named."""
+
+    internet_gateway_id: pulumi.Output[str]
+    """Id of the Internet gateway that the public subnet's default route leads to."""
 
     network_interface_id: pulumi.Output[str]
     """Id of the gateway's ENI, which outlives its instance: the target for routes of one's own."""
@@ -131,53 +148,75 @@ class VpnGateway(pulumi.ComponentResource):
     ssh_host_public_key: pulumi.Output[str]
     """The gateway's SSH host key, one line."""
 
+    verify_command: pulumi.Output[str]
+    """How to prove the gateway's tunnels anew, with the private key in the file `KEY`."""
+
     def __init__(self, name: str, args: VpnGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = gateway_settings(name, args)
         super().__init__("vpn-gateway-pair:index:VpnGateway", name, None, opts)
         scope = Scope(parent=self, resource_name=name, site=settings.site.name, common_tags=settings.tags)
         _warn(self, settings)
-        network = create_network(scope, settings.site)
+        network = _network(scope, settings)
         peer_public_ips = [peer["public_ip"] for peer in args["peers"]]
-        gateway_group, way_out = create_gateway_group(scope, network, settings, peer_public_ips)
-        private_group = create_private_hosts_group(scope, network, settings)
-        interface, elastic_ip, association = _identity(scope, settings, network, gateway_group)
+        gateway = create_gateway_group(scope, network, settings, peer_public_ips)
+        private = create_private_hosts_group(scope, network, settings)
+        identity = create_identity(scope, settings, network, gateway.group)
+        bound = (identity.association, *identity.routes)
+        self._path = (*gateway.rules, *private.rules, *network.way_out, *network.private_associations, *bound)
         host_key = _host_key(scope, args)
         delivery = _delivery(scope, settings, args, host_key)
         image = image_id(scope, settings.site)
         key_pair = _key_pair(scope, args)
-        user_data = _user_data(settings, elastic_ip.public_ip, peer_public_ips, delivery, host_key)
+        announce_replacement(scope, _replacement_reasons(settings, args, host_key))
+        user_data = _user_data(settings, identity.elastic_ip.public_ip, peer_public_ips, delivery, host_key)
         self._instance = create_gateway(
             scope,
             settings.site,
             image=image,
             key_pair=key_pair,
-            interface=interface,
+            interface=identity.interface,
             instance_profile=delivery.instance_profile,
-            user_data=user_data,
-            needed_at_boot=(association, way_out, *network.way_out, *delivery.needed_at_boot),
+            user_data_base64=user_data.apply(encoded_user_data),
+            kms_key_arn=args.get("kms_key_arn"),
+            needed_at_boot=(*gateway.rules, *network.way_out, *bound, *delivery.needed_at_boot),
         )
-        self._probe_host = _probe_host(scope, settings, network, image=image, key_pair=key_pair, group=private_group)
-        self.vpc_id = network.vpc.id
-        self.public_subnet_id = network.public_subnet.id
-        self.private_subnet_ids = pulumi.Output.all(*(subnet.id for _, subnet in network.private_subnets))
-        self.public_route_table_id = network.public_routes.id
-        self.private_route_table_ids = pulumi.Output.all(network.private_routes.id)
-        self.network_interface_id = interface.id
-        self.public_ip = elastic_ip.public_ip
+        self._probe_host = _probe_host(
+            scope,
+            settings,
+            network,
+            image=image,
+            key_pair=key_pair,
+            group=private.group,
+            kms_key_arn=args.get("kms_key_arn"),
+        )
+        self.vpc_id = network.vpc_id
+        self.public_subnet_id = network.public_subnet_id
+        self.private_subnet_ids = network.private_subnet_ids
+        self.public_route_table_id = network.public_route_table_id
+        self.private_route_table_ids = pulumi.Output.all(*(table_id for _, table_id in network.private_route_tables))
+        self.internet_gateway_id = network.internet_gateway_id
+        self.network_interface_id = identity.interface.id
+        self.public_ip = identity.elastic_ip.public_ip
         self.private_ip = pulumi.Output.from_input(str(settings.site.gateway_address))
-        self.gateway_security_group_id = gateway_group.id
-        self.private_hosts_security_group_id = private_group.id
+        self.gateway_security_group_id = gateway.group.id
+        self.private_hosts_security_group_id = private.group.id
         self.instance_id = self._instance.id
         self.probe_host_instance_id = None if self._probe_host is None else self._probe_host.id
         self.connection_names = pulumi.Output.from_input(_connection_names(settings))
-        self.ssh_command = pulumi.Output.concat("ssh -i KEY ", HOST_USER, "@", elastic_ip.public_ip)
+        self.ssh_command = pulumi.Output.concat("ssh -i KEY ", HOST_USER, "@", self.public_ip)
         self.ssh_host_public_key = host_key.public
+        self.verify_command = pulumi.Output.concat(self.ssh_command, " sudo vpn-verify")
         self.register_outputs({**self.site_outputs()})
 
     @property
     def instance(self) -> ec2.Instance:
         """The gateway's instance, to depend on."""
         return self._instance
+
+    @property
+    def path(self) -> tuple[pulumi.CustomResource, ...]:
+        """Whatever packets cross besides the instances: when one of these is new, the tunnel is to be proved anew."""
+        return self._path
 
     @property
     def probe_host(self) -> ec2.Instance | None:
@@ -202,38 +241,12 @@ def _warn(component: VpnGateway, settings: GatewaySettings) -> None:
         pulumi.log.warn(f"secret_delivery user-data: {cost}. Use ssm.", component)
 
 
-def _identity(
-    scope: Scope, settings: GatewaySettings, network: SiteNetwork, group: ec2.SecurityGroup
-) -> tuple[ec2.NetworkInterface, ec2.Eip, ec2.EipAssociation]:
-    """Create what stays when the instance goes: interface, Elastic IP, and the private subnets' way to it."""
-    interface = ec2.NetworkInterface(
-        scope.name("gateway-interface"),
-        subnet_id=network.public_subnet.id,
-        private_ips=[str(settings.site.gateway_address)],
-        security_groups=[group.id],
-        # It forwards what is addressed to others: that is what a gateway is for.
-        source_dest_check=False,
-        tags=scope.tags("gateway-interface"),
-        opts=scope.options(),
-    )
-    elastic_ip = ec2.Eip(
-        scope.name("gateway-address"), domain="vpc", tags=scope.tags("gateway-address"), opts=scope.options()
-    )
-    association = ec2.EipAssociation(
-        scope.name("gateway-address-association"),
-        allocation_id=elastic_ip.allocation_id,
-        network_interface_id=interface.id,
-        # AWS associates no address in a VPC without an Internet gateway, and detaches none while an address is there.
-        opts=scope.options([network.internet_gateway]),
-    )
-    ec2.Route(
-        scope.name("private-default-route"),
-        route_table_id=network.private_routes.id,
-        destination_cidr_block=ANYWHERE,
-        network_interface_id=interface.id,
-        opts=scope.options(),
-    )
-    return interface, elastic_ip, association
+def _network(scope: Scope, settings: GatewaySettings) -> SiteNetwork:
+    site = settings.site
+    if site.existing is not None:
+        return use_network(scope, settings, site.existing)
+    # Settings without an existing network have a public subnet.
+    return create_network(scope, site, site.public_subnet or site.vpc)
 
 
 def _host_key(scope: Scope, args: VpnGatewayArgs) -> SshKey:
@@ -247,7 +260,36 @@ def _delivery(scope: Scope, settings: GatewaySettings, args: VpnGatewayArgs, hos
     psk = checked_psk(args["psk"])
     if settings.secret_delivery is SecretDelivery.USER_DATA:
         return inline_secrets(psk, host_key)
-    return stored_secrets(scope, psk, host_key)
+    return stored_secrets(
+        scope,
+        psk,
+        host_key,
+        kms_key_arn=args.get("kms_key_arn"),
+        permissions_boundary_arn=args.get("permissions_boundary_arn"),
+    )
+
+
+def _replacement_reasons(
+    settings: GatewaySettings, args: VpnGatewayArgs, host_key: SshKey
+) -> dict[str, pulumi.Input[str]]:
+    """Return what replaces the instance and is no setting of the instance: reason -> value."""
+    peers = {
+        f"peer {peer.name}": pulumi.Output.concat(given["public_ip"], f" {peer.private_address} {peer.networks}")
+        for peer, given in zip(settings.peers, args["peers"], strict=True)
+    }
+    return {
+        "profile": settings.profile.value,
+        "secret_delivery": settings.secret_delivery.value,
+        # A digest of it would be good for guessing.
+        "psk": pulumi.Output.secret(args["psk"]),
+        "SSH host key": host_key.public,
+        "ssh_public_key": public_key_line(args["ssh_public_key"]),
+        "cidr_block": str(settings.site.vpc),
+        "additional_cidr_blocks": str(settings.site.additional),
+        "excluded_cidr_blocks": str(settings.site.excluded),
+        **peers,
+        "program of this release": programs_in_user_data(),
+    }
 
 
 def _key_pair(scope: Scope, args: VpnGatewayArgs) -> ec2.KeyPair:
@@ -264,21 +306,12 @@ def _user_data(
     host_key: SshKey,
 ) -> pulumi.Output[str]:
     def render(known: dict[str, Any]) -> str:
-        local = _local_end(settings, known["public_ip"])
-        ends = zip(settings.peers, known["peer_public_ips"], strict=True)
-        peers = [
-            End(
-                site=peer.name,
-                public_ip=peer_public_ip,
-                private_ip=str(peer.private_address),
-                cidr_blocks=tuple(map(str, peer.networks)),
-            )
-            for peer, peer_public_ip in ends
-        ]
-        return gateway_user_data(
-            hostname=f"{settings.site.name}-gateway",
-            local=local,
-            connections=[connect(local, peer, settings.profile) for peer in peers],
+        return site_user_data(
+            settings.site,
+            settings.peers,
+            settings.profile,
+            public_ip=known["public_ip"],
+            peer_public_ips=known["peer_public_ips"],
             secrets=known["secrets"],
             host_public_key=known["host_public_key"],
         )
@@ -289,12 +322,6 @@ def _user_data(
         secrets=delivery.secrets,
         host_public_key=host_key.public,
     ).apply(render)
-
-
-def _local_end(settings: GatewaySettings, public_ip: str) -> End:
-    site = settings.site
-    private_ip, cidr_blocks = str(site.gateway_address), (str(site.vpc),)
-    return End(site=site.name, public_ip=public_ip, private_ip=private_ip, cidr_blocks=cidr_blocks)
 
 
 def _connection_names(settings: GatewaySettings) -> list[str]:
@@ -309,10 +336,16 @@ def _probe_host(
     image: pulumi.Input[str],
     key_pair: ec2.KeyPair,
     group: ec2.SecurityGroup,
+    kms_key_arn: pulumi.Input[str] | None,
 ) -> ec2.Instance | None:
-    address = settings.site.probe_host_address
-    home = None if address is None else subnet_of(address, settings.site.private_subnets)
-    if home is None:
+    if settings.site.probe_host_address is None:
         return None
-    subnet = dict(network.private_subnets)[home]
-    return create_probe_host(scope, settings.site, image=image, key_pair=key_pair, subnet=subnet, security_group=group)
+    return create_probe_host(
+        scope,
+        settings.site,
+        image=image,
+        key_pair=key_pair,
+        subnet_id=network.probe_host_subnet_id,
+        security_group=group,
+        kms_key_arn=kms_key_arn,
+    )

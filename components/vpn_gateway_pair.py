@@ -2,18 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from .arguments import PeerArgs, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
+from .arguments import PeerArgs, SiteArgs, VpnGatewayPairArgs
 from .gateway_secrets import generated_ssh_key, given_ssh_key, public_key_line
-from .settings import PairSettings, Placement, SiteSettings, pair_settings
+from .peer_settings import PeerSettings, peer_of
+from .settings import PairSettings, pair_settings
+from .site_settings import Placement, SiteSettings
 from .tunnel import GENERATED_PSK_CHARACTERS
-from .verification import Host, Proof, ping_from, verify_gateway
+from .verification import Host, Proof, Route, ping_from, verify_gateway
 from .vpn_gateway import SiteOutputs, VpnGateway
+
+HANDED_ON: Final = frozenset(
+    {"existing_network", "host_private_key", "host_public_key", "kms_key_arn", "permissions_boundary_arn"}
+)
+"""What a side's gateway gets as the caller wrote it: Outputs maybe, known only while resources are created."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,20 +65,27 @@ class VpnGatewayPair(pulumi.ComponentResource):
     verification: pulumi.Output[dict[str, str]]
     """What the proof printed, by name: `verify-uk` (the JSON of `vpn-verify`), `ping-uk`. Empty without `verify`."""
 
+    rotate_command: pulumi.Output[str]
+    """How to change the pre-shared key. Both gateways' instances are replaced by it: the tunnel is down for a boot."""
+
     def __init__(self, name: str, args: VpnGatewayPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = pair_settings(name, args)
         super().__init__("vpn-gateway-pair:index:VpnGatewayPair", name, None, opts)
         private_key, public_key = _ssh_key(self, name, args)
-        shared = Shared(
-            settings=settings, psk=_psk(self, name, args), ssh_private_key=private_key, ssh_public_key=public_key
-        )
+        psk, self.rotate_command = _psk(self, name, args)
+        shared = Shared(settings=settings, psk=psk, ssh_private_key=private_key, ssh_public_key=public_key)
         left_side, right_side = _sides(name, args, settings)
         # Each gateway is told the other's Elastic IP, so one of the two has to be promised before it exists.
         left_public_ip: pulumi.Output[str]
         resolve_left_public_ip: Callable[[pulumi.Output[str]], None]
         left_public_ip, resolve_left_public_ip = pulumi.deferred_output()
-        right = _gateway(self, shared, right_side, left_side, left_public_ip)
-        left = _gateway(self, shared, left_side, right_side, right.public_ip)
+        try:
+            right = _gateway(self, shared, right_side, left_side, left_public_ip)
+            left = _gateway(self, shared, left_side, right_side, right.public_ip)
+        except BaseException as error:
+            # Whoever waits for the promise would wait for ever, and the engine for the program.
+            resolve_left_public_ip(_broken(error))
+            raise
         resolve_left_public_ip(left.public_ip)
         self.left = left.site_outputs()
         self.right = right.site_outputs()
@@ -84,14 +98,23 @@ class VpnGatewayPair(pulumi.ComponentResource):
             "profile": self.profile,
             "ssh_private_key": self.ssh_private_key,
             "verification": self.verification,
+            "rotate_command": self.rotate_command,
         }
         self.register_outputs({key: value for key, value in outputs.items() if value is not None})
 
 
-def _psk(parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs) -> pulumi.Output[str]:
+def _broken(error: BaseException) -> pulumi.Output[str]:
+    async def fail() -> str:
+        raise error
+
+    return pulumi.Output.from_input(fail())
+
+
+def _psk(parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+    """Return the pre-shared key, and how to change it."""
     given = args.get("psk")
     if given is not None:
-        return pulumi.Output.secret(given)
+        return pulumi.Output.secret(given), pulumi.Output.from_input("give another psk, then: pulumi up")
     # Not RandomBytes: its id, which no state encrypts, is the bytes themselves.
     generated = random.RandomPassword(
         f"{name}-psk",
@@ -99,7 +122,7 @@ def _psk(parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs) -> pulumi
         special=False,
         opts=pulumi.ResourceOptions(parent=parent, additional_secret_outputs=["result", "bcrypt_hash"]),
     )
-    return pulumi.Output.secret(generated.result)
+    return pulumi.Output.secret(generated.result), pulumi.Output.concat("pulumi up --replace '", generated.urn, "'")
 
 
 def _ssh_key(
@@ -142,17 +165,10 @@ def _gateway(
 ) -> VpnGateway:
     """Create one side's provider and, with it, the side's `VpnGateway`."""
     provider = _provider(pair, f"{side.resource_name}-aws", side.placement)
-    site = side.settings
-    args: VpnGatewayArgs = {
-        "name": site.name,
-        "cidr_block": str(site.vpc),
-        "public_subnet_cidr_block": str(site.public_subnet),
-        "private_subnet_cidr_blocks": [str(subnet) for subnet in site.private_subnets],
-        "availability_zones": list(site.availability_zones),
-        "gateway_private_ip": str(site.gateway_address),
-        "instance_type": site.instance_type,
-        "image": site.image,
-        "peers": [_peer(peer.settings, peer_public_ip)],
+    args: Any = {
+        **_site(side.settings),
+        **{key: value for key, value in side.args.items() if key in HANDED_ON},
+        "peers": [_peer(peer_of(peer.settings), peer_public_ip)],
         "psk": shared.psk,
         "ssh_public_key": shared.ssh_public_key,
         "profile": shared.settings.profile,
@@ -160,20 +176,35 @@ def _gateway(
         "administrator_cidr_blocks": [str(network) for network in shared.settings.administrators],
         "tags": dict(shared.settings.tags),
     }
-    if site.probe_host_address is not None:
-        args["probe_host_private_ip"] = str(site.probe_host_address)
-    host_private_key, host_public_key = side.args.get("host_private_key"), side.args.get("host_public_key")
-    if host_private_key is not None and host_public_key is not None:
-        args["host_private_key"], args["host_public_key"] = host_private_key, host_public_key
     return VpnGateway(side.resource_name, args, pulumi.ResourceOptions(parent=pair, providers={"aws": provider}))
 
 
-def _peer(site: SiteSettings, public_ip: pulumi.Output[str]) -> PeerArgs:
-    return {
+def _site(site: SiteSettings) -> dict[str, Any]:
+    """Return a side's settings as the arguments of a gateway."""
+    args: dict[str, Any] = {
         "name": site.name,
+        "cidr_block": str(site.vpc),
+        "additional_cidr_blocks": [str(network) for network in site.additional],
+        "excluded_cidr_blocks": [str(network) for network in site.excluded],
+        "gateway_private_ip": str(site.gateway_address),
+        "instance_type": site.instance_type,
+        "image": site.image,
+    }
+    if site.public_subnet is not None:
+        args["public_subnet_cidr_block"] = str(site.public_subnet)
+        args["private_subnet_cidr_blocks"] = [str(subnet) for subnet in site.private_subnets]
+        args["availability_zones"] = list(site.availability_zones)
+    if site.probe_host_address is not None:
+        args["probe_host_private_ip"] = str(site.probe_host_address)
+    return args
+
+
+def _peer(peer: PeerSettings, public_ip: pulumi.Output[str]) -> PeerArgs:
+    return {
+        "name": peer.name,
         "public_ip": public_ip,
-        "private_ip": str(site.gateway_address),
-        "cidr_blocks": [str(site.vpc)],
+        "private_ip": str(peer.private_address),
+        "cidr_blocks": [str(network) for network in peer.networks],
     }
 
 
@@ -185,11 +216,12 @@ def _verification(
     if not settings.verify or private_key is None:
         return pulumi.Output.from_input({})
     machines = [each for side in (left, right) for each in (side.instance, side.probe_host) if each is not None]
+    path = [each for side in (left, right) for each in side.path]
     proof = Proof(
         parent=pair,
         resource_name=name,
         private_key=private_key,
-        triggers=[machine.id for machine in machines],
+        triggers=[each.id for each in (*machines, *path)],
         timeout=settings.verify_timeout,
     )
     hosts = {
@@ -208,9 +240,14 @@ def _verification(
             host_public_key=None,
         )
         # After the gateways' own proof, so that a red ping means: the tunnel is good, something behind it is not.
-        commands[f"ping-{here.name}"] = ping_from(
-            proof, probe_host, str(there.probe_host_address), gateway=hosts[here.name], depends_on=both
+        route = Route(
+            site=here.name,
+            gateway=str(here.gateway_address),
+            peer_site=there.name,
+            peer_gateway=str(there.gateway_address),
+            target=str(there.probe_host_address),
         )
+        commands[f"ping-{here.name}"] = ping_from(proof, probe_host, route, gateway=hosts[here.name], depends_on=both)
     return pulumi.Output.all(**{thing: command.stdout for thing, command in commands.items()})
 
 

@@ -67,12 +67,20 @@ class GatewayDocument:
     """This gateway's public IPv4 address: its IKE identity."""
     private_ip: str
     local_cidr_blocks: tuple[str, ...]
+    """What the peers reach here, through the tunnels."""
+    site_cidr_blocks: tuple[str, ...]
+    """What is masqueraded towards the Internet: whatever is here, tunnelled or not."""
     config_setup: Mapping[str, str]
     """Keywords of ipsec.conf's `config setup`."""
     connections: tuple[Connection, ...]
     peers: tuple[Peer, ...]
     tcp_mss: int
     """Clamp for TCP through the tunnel, bytes."""
+    tunnel_mtu: int
+    """Largest packet that the tunnel takes, bytes."""
+    internet_host: str
+    """Public host that takes TCP connections from anywhere on `internet_port`: proves the way to the Internet."""
+    internet_port: int
     secrets: SecretsInSsm | SecretsInline
     ssh_host_public_key: str
     """OpenSSH line of the pinned ed25519 host key."""

@@ -1,19 +1,19 @@
-"""GatewayDocument -> cloud-init user data. Pure: imports jinja2 and yaml only, decides nothing."""
+"""GatewayDocument -> cloud-init user data. Pure: imports jinja2 only, decides nothing."""
 
 import json
 from importlib.resources import files
 from typing import Any, Final
 
-import yaml
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from .encode import gzipped
 from .model import Connection, GatewayDocument, Peer, SecretsInline, SecretsInSsm
 from .programs import packed_programs
 
 __all__ = ["Connection", "GatewayDocument", "Peer", "SecretsInSsm", "SecretsInline", "render_user_data"]
 
 USER_DATA_LIMIT: Final = 16384
-"""Bytes of user data, before base64, that EC2 takes (RunInstances, UserData)."""
+"""Bytes of user data, gzip and before base64, that EC2 takes (RunInstances, UserData)."""
 
 
 def render_user_data(document: GatewayDocument) -> str:
@@ -26,38 +26,44 @@ def render_user_data(document: GatewayDocument) -> str:
         if peer.connection not in names:
             raise ValueError(f"peer {peer.public_ip} names connection '{peer.connection}'; there is {sorted(names)}")
     text = _template(
-        "cloud-config.yaml.j2", hostname=document.hostname, files=_files(document), programs=packed_programs()
+        "cloud-config.yaml.j2",
+        hostname=document.hostname,
+        secrets=json.dumps(_secrets(document)),
+        programs=packed_programs(_files(document)),
     )
-    size = len(text.encode())
+    size = len(gzipped(text))
     if size > USER_DATA_LIMIT:
         raise ValueError(
-            f"user data of {document.hostname} is {size} bytes, EC2 takes {USER_DATA_LIMIT}; "
+            f"user data of {document.hostname} is {size} bytes of gzip, EC2 takes {USER_DATA_LIMIT}; "
             "use fewer CIDR blocks, or secrets in SSM instead of inline"
         )
     return text
 
 
-def _files(document: GatewayDocument) -> list[dict[str, str]]:
-    """Return cloud-init's write_files: what is this gateway's own."""
+def _files(document: GatewayDocument) -> dict[str, str]:
+    """Return path -> text of what is this gateway's own and everybody may read."""
     connections = {"connections": document.connections}
     ipsec = _template("ipsec.conf.j2", config_setup=document.config_setup, **connections)
-    return [
-        _file("/etc/ipsec.d/vpn.conf", ipsec),
-        _file("/etc/systemd/system/ipsec.service.d/vpn.conf", _template("ipsec.service.conf.j2", **connections)),
-        _file("/etc/vpn-gateway/filter.rules", _filter_rules(document)),
-        _file("/etc/vpn-verify.json", json.dumps(_expectations(document))),
-        _file("/etc/vpn-secrets.json", json.dumps(_secrets(document)), "0600"),
-    ]
+    return {
+        "/etc/ipsec.d/vpn.conf": ipsec,
+        "/etc/systemd/system/ipsec.service.d/vpn.conf": _template("ipsec.service.conf.j2", **connections),
+        "/etc/vpn-gateway/filter.rules": _filter_rules(document),
+        "/etc/vpn-gateway/routes": "".join(f"{block} mtu {document.tunnel_mtu}\n" for block in _remote(document)),
+        "/etc/vpn-verify.json": json.dumps(_expectations(document)),
+    }
 
 
 def _filter_rules(document: GatewayDocument) -> str:
-    remote = dict.fromkeys(block for peer in document.peers for block in peer.cidr_blocks)
     return _template(
         "filter.rules.j2",
-        local_cidr_blocks=document.local_cidr_blocks,
-        remote_cidr_blocks=tuple(remote),
+        site_cidr_blocks=document.site_cidr_blocks,
+        remote_cidr_blocks=_remote(document),
         tcp_mss=document.tcp_mss,
     )
+
+
+def _remote(document: GatewayDocument) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(block for peer in document.peers for block in peer.cidr_blocks))
 
 
 def _expectations(document: GatewayDocument) -> dict[str, Any]:
@@ -66,6 +72,9 @@ def _expectations(document: GatewayDocument) -> dict[str, Any]:
         "local_id": document.local_id,
         "address": document.private_ip,
         "local_cidr_blocks": document.local_cidr_blocks,
+        "mtu": document.tunnel_mtu,
+        "internet_host": document.internet_host,
+        "internet_port": document.internet_port,
         "peers": [vars(peer) for peer in document.peers],
     }
 
@@ -85,27 +94,8 @@ def _secrets(document: GatewayDocument) -> dict[str, Any]:
             return {**common, "ssm": {**endpoint, **parameters}}
 
 
-def _file(path: str, content: str, permissions: str = "0644") -> dict[str, str]:
-    return {"path": path, "permissions": permissions, "content": content}
-
-
 def _load_template(name: str) -> str:
     return files(__package__).joinpath("templates", name).read_text(encoding="ascii")
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as literal blocks, so that nested files stay readable and unquoted."""
-
-
-def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _represent_text)
-
-
-def _to_yaml(value: object) -> str:
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=10**6).rstrip("\n")
 
 
 def _template(name: str, **values: object) -> str:
@@ -120,4 +110,3 @@ _environment: Final = Environment(
     keep_trailing_newline=True,
     autoescape=False,  # noqa: S701 - no HTML anywhere
 )
-_environment.filters["to_yaml"] = _to_yaml

@@ -1,13 +1,16 @@
 """Gateway documents for tests: the article's pair in both profiles, with connections as components/ makes them."""
 
+import base64
+import bz2
+import gzip
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import yaml
 
-from components.tunnel import PROFILES, TCP_MSS, End, TunnelProfile, connect
+from components.tunnel import PROFILES, TCP_MSS, TUNNEL_MTU, End, TunnelProfile, connect
 from userdata import Connection, GatewayDocument, Peer, SecretsInline, SecretsInSsm, render_user_data
-from userdata.programs import installed_programs
 
 UK = End(site="uk", public_ip="203.0.113.10", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
 AU = End(site="au", public_ip="198.51.100.20", private_ip="172.31.12.198", cidr_blocks=("172.31.0.0/16",))
@@ -45,10 +48,14 @@ def gateway_document(
         local_id=local.public_ip,
         private_ip=local.private_ip,
         local_cidr_blocks=local.cidr_blocks,
+        site_cidr_blocks=local.cidr_blocks,
         config_setup=data.config_setup,
         connections=(Connection(name=decision.name, keywords=decision.keywords),),
         peers=(expected,),
         tcp_mss=TCP_MSS,
+        tunnel_mtu=TUNNEL_MTU,
+        internet_host="ssm.eu-west-2.amazonaws.com",
+        internet_port=443,
         secrets=secrets,
         ssh_host_public_key=PUBLIC_KEY,
     )
@@ -56,7 +63,12 @@ def gateway_document(
 
 def with_networks(document: GatewayDocument, *, local: tuple[str, ...], remote: tuple[str, ...]) -> GatewayDocument:
     """Return the document with other networks on both sides; the connection stays."""
-    return replace(document, local_cidr_blocks=local, peers=(replace(document.peers[0], cidr_blocks=remote),))
+    return replace(
+        document,
+        local_cidr_blocks=local,
+        site_cidr_blocks=local,
+        peers=(replace(document.peers[0], cidr_blocks=remote),),
+    )
 
 
 def parsed(document: GatewayDocument) -> dict[str, Any]:
@@ -66,6 +78,19 @@ def parsed(document: GatewayDocument) -> dict[str, Any]:
     return config
 
 
+def user_data_of(inputs: Mapping[str, Any]) -> str:
+    """Return the text of an instance's user data."""
+    return gzip.decompress(base64.b64decode(inputs["userDataBase64"])).decode("ascii")
+
+
 def installed_files(document: GatewayDocument) -> dict[str, str]:
     """Return path -> text of everything that a boot with this user data puts on the gateway."""
-    return {file["path"]: file["content"] for file in parsed(document)["write_files"]} | installed_programs()
+    return files_of(parsed(document))
+
+
+def files_of(config: dict[str, Any]) -> dict[str, str]:
+    """Return path -> text of everything in a cloud-config: what cloud-init writes, and what is in the pack."""
+    parts = bz2.decompress(base64.b85decode(config["runcmd"][0][-1])).decode().split("\0")
+    return {file["path"]: file["content"] for file in config["write_files"]} | dict(
+        zip(parts[::2], parts[1::2], strict=True)
+    )

@@ -56,10 +56,14 @@ class _Cloud(mocks.Mocks):
 
     def __init__(self) -> None:
         self.calls: list[mocks.MockCallArgs] = []
+        self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
+        """Token of a look-up -> what it answers to its arguments."""
 
     def call(self, args: mocks.MockCallArgs) -> Any:
-        """Answer a look-up of an image."""
+        """Answer a look-up: of an image, or what the test says."""
         self.calls.append(args)
+        if args.token in self.answers:
+            return self.answers[args.token](args.args)
         pattern = next(each["values"][0] for each in args.args["filters"] if each["name"] == "name")
         return {"id": f"ami-of-{pattern.removesuffix('-*')}"}
 

@@ -58,7 +58,7 @@ def test_every_network_is_read_back_from_its_own_text(network: IPv4Network) -> N
         ("10.0.0/16", "not a valid IPv4 CIDR"),
         ("10.0.0.0", "not an IPv4 CIDR block"),
         ("10.0.0.0/255.255.0.0", "not an IPv4 CIDR block"),
-        ("2001:db8::/32", "not a valid IPv4 CIDR"),
+        ("2001:db8::/32", "is IPv6, and only IPv4"),
         ("", "not an IPv4 CIDR block"),
         ("10.0.1.0/16", "use 10.0.0.0/16"),
         ("10.0.0.0/016", "use 10.0.0.0/16"),

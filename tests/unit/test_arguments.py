@@ -89,6 +89,7 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
         ({"left.host_private_key": "x"}, "left.host_private_key '(secret)': host_private_key and host_public_key"),
         ({"left.assume_role_arn": "deployer"}, "left.assume_role_arn 'deployer': does not match"),
         ({"left.cidr": "10.1.0.0/16"}, "left.cidr '…': is not a known setting"),
+        ({"psk": 12345678}, "psk 'int': is not text; write it as text, in quotes"),
         ({"psk": "0xaec8d3991aaff8bc"}, "psk '(secret)': is worth 64 bits at most"),
         ({"psk": 'fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8I"'}, "psk '(secret)': has characters"),
         ({"profile": "best"}, "profile 'best': is unknown (known: modern, article-2014)"),
@@ -219,6 +220,7 @@ def test_a_gateway_needs_peers_psk_and_key() -> None:
         ({"cidr_blocks": ["10.1.9.0/24"], "private_ip": "10.1.9.9"}, "overlaps"),
         ({"private_ip": "192.0.2.9"}, "is outside the peer's"),
         ({"public_ip": None}, "is required"),
+        ({"public_ip": 7}, "public_ip 'int': is not text"),
         ({"cidr_blocks": []}, "is required"),
     ],
 )

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.consumer_types import type_errors
+
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 PROGRAM = """
-import runpy, sys
+import sys
 from importlib import import_module
 import vpn_gateway_pair as package
 
@@ -25,11 +27,12 @@ tunnel, user_data = import_module("vpn_gateway_pair.tunnel"), import_module("vpn
 uk = tunnel.End(site="uk", public_ip="192.0.2.1", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
 au = tunnel.End(site="au", public_ip="192.0.2.2", private_ip="10.2.1.254", cidr_blocks=("10.2.0.0/16",))
 print(user_data.gateway_user_data(
-    hostname="uk-gateway", local=uk, connections=[tunnel.connect(uk, au, package.TunnelProfile.MODERN)],
+    hostname="uk-gateway", local=uk, site_cidr_blocks=uk.cidr_blocks,
+    connections=[tunnel.connect(uk, au, package.TunnelProfile.MODERN)],
     secrets=user_data.GivenSecrets(psk="fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip", host_private_key="key"),
     host_public_key="ssh-ed25519 AAAA",
 ))
-print("version", runpy.run_path(sys.argv[1] + "/vpn_gateway_pair/__main__.py")["version"]())
+print("version", import_module("vpn_gateway_pair.plugin").version())
 """
 
 
@@ -78,14 +81,33 @@ def test_the_installed_package_renders_user_data_away_from_the_checkout(wheel: P
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("#cloud-config\n")
-    assert "conn uk-to-au" in done.stdout
+    assert 'hostname: "uk-gateway"' in done.stdout
     assert done.stdout.endswith(f"version {VERSION}\n")
 
 
-def test_the_plugin_has_the_version_of_the_package() -> None:
-    # In a process of its own: the module is the plugin's program.
-    script = "import runpy; print(runpy.run_path('components/__main__.py')['version']())"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == f"{VERSION}\n"
+CONSUMER = """
+from vpn_gateway_pair import VpnGatewayPair
+
+pair = VpnGatewayPair(
+    "office",
+    {
+        "left": {"name": "uk", "region": "eu-west-2", "cidr_block": "10.1.0.0/16"},
+        "right": {"name": "au", "region": "ap-southeast-2", "cidr_block": "172.31.0.0/16"},
+    },
+)
+reveal_type(pair.left["vpc_id"])
+"""
+
+
+def test_a_consumers_mypy_knows_the_types_of_arguments_and_outputs(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    program = tmp_path / "program" / "consumer.py"
+    program.parent.mkdir()
+    program.write_text(CONSUMER)
+    right = type_errors(program, "vpn_gateway_pair", tmp_path / "installed")
+    program.write_text(CONSUMER.replace('"region": "eu-west-2"', '"regio": "eu-west-2"'))
+    wrong = type_errors(program, "vpn_gateway_pair", tmp_path / "installed")
+    assert "error" not in right
+    assert 'Revealed type is "pulumi.output.Output[str]"' in right
+    assert 'Missing key "region" for TypedDict "SiteArgs"' in wrong
+    assert 'Extra key "regio" for TypedDict "SiteArgs"' in wrong

@@ -9,6 +9,7 @@ import pulumi
 import pytest
 import yaml
 
+from components import VpnGatewayPair
 from components.arguments import SiteArgs, VpnGatewayPairArgs
 from components.configuration import config_key, pair_arguments
 from components.reader import SettingsError
@@ -102,6 +103,35 @@ def test_every_problem_is_told_at_once_by_the_names_of_the_stack_file(deployment
         assert problem.startswith(start)
 
 
+def test_an_existing_network_is_an_object_with_the_names_of_the_stack_file(deployment: Deployment) -> None:
+    network = {
+        "vpcId": "vpc-0123456789abcdef0",
+        "publicSubnetId": "subnet-0123456789abcdef0",
+        "privateRouteTableIds": ["rtb-0123456789abcdef0"],
+    }
+    values = {
+        "administratorCidrBlocks": ["192.0.2.10/32"],
+        "leftExistingNetwork": network,
+        "leftGatewayPrivateIp": "10.1.1.9",
+    }
+    assert pair_arguments(_configure(values))["left"]["existing_network"] == {
+        "vpc_id": "vpc-0123456789abcdef0",
+        "public_subnet_id": "subnet-0123456789abcdef0",
+        "private_route_table_ids": ["rtb-0123456789abcdef0"],
+    }
+    wrong = {"leftExistingNetwork": {**network, "vpcId": "vpc", "tableIds": []}, "rightExistingNetwork": network}
+    with pytest.raises(SettingsError) as caught:
+        pair_arguments(_configure({**values, **wrong}))
+    told = [str(problem) for problem in caught.value.problems]
+    assert [problem.split(":")[0] for problem in told] == [
+        "leftExistingNetwork.tableIds '…'",
+        "leftExistingNetwork.vpcId 'vpc'",
+        "rightGatewayPrivateIp ''",
+    ]
+    assert "use one of internetGatewayId, privateRouteTableIds" in told[0]
+    assert "is needed with rightExistingNetwork" in told[2]
+
+
 def test_a_secret_in_clear_text_is_refused(deployment: Deployment) -> None:
     administrators = {"administratorCidrBlocks": ["192.0.2.10/32"]}
     config = _configure({"psk": "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip", **administrators})
@@ -120,4 +150,4 @@ def test_the_program_makes_one_pair_and_exports_its_outputs(
     _configure(_stack("lab"))
     recorder = deployment.run(lambda: runpy.run_path(str(ROOT / "__main__.py")))
     assert len(recorder.of_type("vpn-gateway-pair:index:VpnGatewayPair")) == 1
-    assert exported.keys() == {"left", "right", "profile", "ssh_private_key", "verification"}
+    assert exported.keys() == set(VpnGatewayPair.__annotations__)

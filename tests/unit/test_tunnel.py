@@ -90,7 +90,6 @@ def test_the_largest_inner_packet_is_what_was_measured(overhead: EspOverhead, in
 @pytest.mark.parametrize("profile", TunnelProfile)
 def test_the_tunnels_mtu_and_mss_fit_every_profile(profile: TunnelProfile) -> None:
     assert largest_inner_packet(PROFILES[profile].esp_overhead) >= TUNNEL_MTU
-    assert PROFILES[profile].keywords["mtu"] == str(TUNNEL_MTU)
     assert TCP_MSS == 1360
 
 

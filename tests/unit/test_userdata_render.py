@@ -7,12 +7,12 @@ Proves what the document says. Does not prove that tools accept it (test_userdat
 import ast
 import base64
 import bz2
+import gzip
 import hashlib
 import json
 import re
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from tests.unit.gateway_documents import (
     with_networks,
 )
 from userdata import SecretsInline, render_user_data
+from userdata.encode import encode_user_data, gzipped
 from userdata.programs import PROGRAMS, installed_programs, packed_programs
 from userdata.render import USER_DATA_LIMIT, _template
 from userdata.slim import slim_python, slim_shell
@@ -54,7 +55,7 @@ def test_the_document_leaves_a_fifth_of_the_room_and_is_ascii(
     text = render_user_data(replace(document, secrets=secrets) if secrets else document)
     assert text.isascii()
     assert text.startswith("#cloud-config\n")
-    assert len(text) <= USER_DATA_LIMIT * 4 / 5
+    assert len(gzipped(text)) <= USER_DATA_LIMIT * 4 / 5
 
 
 def test_the_same_document_is_the_same_bytes_in_another_process() -> None:
@@ -76,17 +77,19 @@ def test_bzip2_writes_the_bytes_that_it_always_wrote() -> None:
 BZIP2_OF_2000_LINES = "e1eac2f9f0ffcaafaf9e790fa7fcc16f01aa1ac4d46702771d659cf8f660901d"
 
 
+def test_what_ec2_takes_is_gzip_of_the_document_in_the_bytes_that_it_always_had() -> None:
+    text = "".join(f"line {number} of {number * number}\n" for number in range(2000))
+    assert gzip.decompress(base64.b64decode(encode_user_data(text))).decode() == text
+    assert hashlib.sha256(gzipped(text)).hexdigest() == GZIP_OF_2000_LINES
+
+
+GZIP_OF_2000_LINES = "6eff047189aa605836719b74817d8d638513e52fa4762ca768e45632a72e762c"
+
+
 def test_a_changed_secret_revision_changes_the_document() -> None:
     document = gateway_document()
     rotated = replace(document, secrets=replace(IN_SSM, revision="fedcba9876543210"))
     assert render_user_data(rotated) != render_user_data(document)
-
-
-def test_nested_files_stay_readable_as_literal_blocks() -> None:
-    text = render_user_data(gateway_document())
-    for file in parsed(gateway_document())["write_files"]:
-        if "\n" in file["content"]:
-            assert "  content: |\n" + textwrap.indent(file["content"], "    ") in text
 
 
 def test_no_secret_is_in_a_document_whose_secrets_are_in_ssm() -> None:
@@ -164,19 +167,22 @@ def test_each_sides_right_is_the_others_left() -> None:
 def test_the_boot_ends_with_its_steps_so_that_their_failure_is_the_boots() -> None:
     unpack, boot = parsed(gateway_document())["runcmd"]
     assert boot == ["/usr/local/sbin/vpn-boot"]
-    assert json.loads(bz2.decompress(base64.b64decode(unpack[-1]))) == installed_programs()
+    assert unpack[:2] == ["python3", "-c"]
 
 
 def test_the_rules_come_before_forwarding_and_the_secrets_before_ipsec() -> None:
     boot = installed_programs()["/usr/local/sbin/vpn-boot"]
     steps = re.findall(r"^(\[.*\] \|\| )?(?:unit|begin) ([a-z].*)", boot, re.MULTILINE)
     assert steps == [
-        ('[ -z "$early" ] || ', "vpn-secrets --no-reload"),
+        ("", "units"),
+        ('[ -z "$early" ] || ', "vpn-secrets"),
         ("", "packages"),
-        ('[ -n "$early" ] || ', "vpn-secrets --no-reload"),
-        ("", "vpn-filter --no-reload"),
-        ("", "vpn-sysctl --no-reload"),
+        ('[ -n "$early" ] || ', "vpn-secrets"),
+        ("", "vpn-filter"),
+        ("", "vpn-sysctl"),
         ("", "ipsec"),
+        ("", "ipsec"),
+        ("", "vpn-watch"),
     ]
 
 
@@ -190,17 +196,17 @@ def test_unpacking_writes_every_program_with_its_mode(tmp_path: Path) -> None:
     python, flag, program, packed = parsed(gateway_document())["runcmd"][0]
     assert (python, flag) == ("python3", "-c")
     moved = program.replace("pathlib.Path(path)", f"pathlib.Path({str(tmp_path)!r} + path)")
-    for path in PROGRAMS:
-        (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, flag, moved, packed], check=True)
-    modes = {path: (tmp_path / path[1:]).stat().st_mode & 0o777 for path in PROGRAMS}
-    assert modes == {path: 0o755 if "bin/" in path else 0o644 for path in PROGRAMS}
-    assert (tmp_path / "usr/local/bin/vpn-verify").read_text() == installed_programs()["/usr/local/bin/vpn-verify"]
+    expected = {path: text for path, text in installed_files(gateway_document()).items() if "secrets.json" not in path}
+    assert expected.items() >= installed_programs().items()
+    assert {path: (tmp_path / path[1:]).read_text() for path in expected} == expected
+    modes = {path: (tmp_path / path[1:]).stat().st_mode & 0o777 for path in expected}
+    assert modes == {path: 0o755 if "bin/" in path else 0o644 for path in expected}
 
 
 def test_too_many_networks_are_refused_with_the_sizes() -> None:
-    many = tuple(f"10.{number // 250}.{number % 250}.0/24" for number in range(300))
-    with pytest.raises(ValueError, match=r"user data of uk-gateway is \d+ bytes, EC2 takes 16384"):
+    many = tuple(f"10.{number // 250}.{number * 7 % 250}.0/24" for number in range(3000))
+    with pytest.raises(ValueError, match=r"user data of uk-gateway is \d+ bytes of gzip, EC2 takes 16384"):
         render_user_data(with_networks(gateway_document(), local=("172.16.0.0/16",), remote=many))
 
 
@@ -212,32 +218,53 @@ def test_a_peer_of_no_connection_is_refused_by_name() -> None:
 
 def test_an_undefined_template_variable_is_an_error() -> None:
     with pytest.raises(UndefinedError):
-        _template("filter.rules.j2", local_cidr_blocks=("10.1.0.0/16",), remote_cidr_blocks=("10.2.0.0/16",))
+        _template("filter.rules.j2", site_cidr_blocks=("10.1.0.0/16",), remote_cidr_blocks=("10.2.0.0/16",))
 
 
 @pytest.mark.parametrize("path", sorted(GATEWAY_FOLDER.glob("*.py")), ids=lambda path: path.name)
-def test_a_slim_program_is_the_same_program_without_its_docstrings(path: Path) -> None:
+def test_a_slim_program_is_the_same_program_without_docstrings_and_annotations(path: Path) -> None:
     source = path.read_text()
     slim = slim_python(source)
 
-    class NoDocstrings(ast.NodeTransformer):
+    class ForTheMachine(ast.NodeTransformer):
         def generic_visit(self, node: ast.AST) -> ast.AST:
             super().generic_visit(node)
+            if isinstance(node, ast.arg):
+                node.annotation = None
+            if isinstance(node, ast.FunctionDef):
+                node.returns = None
+            if isinstance(node, ast.AnnAssign) and node.value:
+                return ast.Assign([node.target], node.value)
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-                node.body = [
-                    s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
-                ] or [ast.Pass()]
+                node.body = [s for s in node.body if not self.is_for_readers(s)] or [ast.Pass()]
             return node
 
-    assert ast.dump(ast.parse(slim)) == ast.dump(NoDocstrings().visit(ast.parse(source)))
+        def is_for_readers(self, node: ast.stmt) -> bool:
+            match node:
+                case ast.Expr(value=ast.Constant()) | ast.ImportFrom(module="typing"):
+                    return True
+            return False
+
+    assert ast.dump(ast.parse(slim)) == ast.dump(ForTheMachine().visit(ast.parse(source)))
     assert '"""' not in slim
-    assert slim.startswith("#!/usr/bin/env python3\n")
+    assert "Any" not in slim
+    assert slim.splitlines()[0] == next(line for line in source.splitlines() if line[:1] in ("#", "i"))
     assert len(slim) < len(source)
+
+
+def test_annotations_go_and_what_looks_like_them_stays() -> None:
+    source = "def f(a: dict[str, int], *b: int, c: str = ' -> x: int', **d: Any) -> list[str]:\n    return a\n"
+    assert slim_python(source) == "def f(a, *b, c = ' -> x: int', **d):\n    return a\n"
+    source = "e: int = 1\nself.f: dict[str, int] | None = None\n"
+    assert slim_python(source) == "e = 1\nself.f = None\n"
+    same = "a[1:b] = 2\nif a: b = 3\nelse: b = 4\nf(lambda x: y, z=1)\ng = {1: 2}\n"
+    assert slim_python(same) == same
 
 
 def test_a_slim_script_keeps_its_first_line_and_loses_its_comments() -> None:
     assert slim_shell("#!/bin/sh\n# why\nset -eu\n\n  # what\necho '#'\n") == "#!/bin/sh\nset -eu\necho '#'\n"
     assert slim_shell("# why\n[Unit]\n") == "[Unit]\n"
+    assert slim_shell("\n[Unit]\n") == "[Unit]\n"
 
 
 def test_every_file_for_the_gateway_is_shipped() -> None:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the gateway's tools r
 RELEASES = pytest.mark.parametrize("release", ["debian-12", "debian-13"])
 PROFILES = pytest.mark.parametrize("profile", list(TunnelProfile))
 GATEWAY_FOLDER = Path(__file__).parents[2] / "userdata" / "gateway"
-UNITS = ("vpn-filter.service", "vpn-sysctl.service", "vpn-secrets.service")
+UNITS = ("vpn-filter.service", "vpn-sysctl.service", "vpn-secrets.service", "vpn-watch.service")
 LIST_RULES = "iptables-save | grep -v '^#' | sed 's/ \\[.*//'"
 
 ROUTED = """
@@ -198,35 +198,44 @@ def test_plain_text_that_says_it_comes_from_the_other_side_reaches_nobody(releas
 
 
 @RELEASES
-def test_the_thirteen_keys_are_applied_to_the_interface_of_the_default_route(release: str) -> None:
+def test_the_kernel_gets_thirteen_keys_for_its_interface_and_the_tunnels_mtu(release: str) -> None:
     script = """
         mount -o remount,rw /proc/sys 2>/dev/null || true
-        ip link add ens5 type veth peer name other; ip link set ens5 up; ip addr add 10.1.1.254/24 dev ens5
+        ip link add ens5 type veth peer name other; ip link set other up; ip link set ens5 up
+        ip addr add 10.1.1.254/24 dev ens5
         ip route add default via 10.1.1.1
         vpn-sysctl
+        vpn-sysctl
+        ip route show 172.31.0.0/16
         cat /etc/sysctl.d/90-vpn-gateway.conf
         python3 -c 'import runpy; print(runpy.run_path("/usr/local/bin/vpn-verify")["sysctl"](None))'
         sysctl -qw net.ipv4.conf.ens5.send_redirects=1
         python3 -c 'import runpy; runpy.run_path("/usr/local/bin/vpn-verify")["sysctl"](None)' 2>&1 | tail -n 1
+        rm /etc/vpn-gateway/routes; vpn-sysctl 2>/dev/null || echo "no routes: $?"
     """
     done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))
     assert done.returncode == 0, done.stdout + done.stderr
-    *keys, found, broken = done.stdout.splitlines()
+    route, *keys, found, broken, without = done.stdout.splitlines()
+    assert route.strip() == "172.31.0.0/16 via 10.1.1.1 dev ens5 mtu 1400"
     assert sum("redirects=0" in key or key == "net.ipv4.ip_forward=1" for key in keys) == 13
     assert "net.ipv4.conf.ens5.send_redirects=0" in keys
     assert found == "13 keys, ens5"
     assert broken.endswith("net/ipv4/conf/ens5/send_redirects is 1, not 0")
+    assert without.startswith("no routes: ")
 
 
 BOOT = """
     mkdir /tmp/fake; cd /tmp/fake
     for tool in apt-get systemctl journalctl sync sleep; do
-        printf '#!/bin/sh\\necho "%s $*" >>/tmp/asked; ! grep -qsxe "$*" /tmp/refused\\n' $tool >$tool
+        {
+            printf '#!/bin/sh\\necho "%s $*" >>/tmp/asked\\n' $tool
+            echo 'if grep -qsxe "$*" /tmp/affirmed; then echo yes; fi; ! grep -qsxe "$*" /tmp/refused'
+        } >$tool
         chmod +x $tool
     done
     PATH=/tmp/fake:$PATH
 """
-"""Tools that note what they were asked, and refuse what is a line of /tmp/refused."""
+"""Tools that note what they were asked, say yes to each line of /tmp/affirmed and refuse those of /tmp/refused."""
 
 
 def _boot(release: str, script: str) -> tuple[list[str], str, str]:
@@ -241,16 +250,27 @@ TOLD = "; cat /tmp/asked; echo ---; cat /tmp/said; echo state: $(cat /var/lib/vp
 
 
 @RELEASES
-def test_the_boot_takes_its_steps_in_order_and_reloads_the_manager_once(release: str) -> None:
+def test_the_boot_takes_its_steps_in_order_and_does_not_reload_the_manager(release: str) -> None:
     asked, said, state = _boot(release, "vpn-boot >/tmp/said; echo $? >>/tmp/said" + TOLD)
     assert (said, state) == ("0\n", "done")
-    assert [line for line in asked if line.startswith("systemctl enable")] == [
-        *(f"systemctl enable -q --no-reload {unit}" for unit in ("vpn-secrets", "vpn-filter", "vpn-sysctl")),
-        "systemctl enable -q ipsec",
+    enabled = [line for line in asked if line.startswith("systemctl enable")]
+    assert enabled == [
+        "systemctl enable -q --no-reload vpn-secrets vpn-filter vpn-sysctl vpn-watch",
+        "systemctl enable -q --no-reload ipsec",
     ]
-    assert [line.split()[-1] for line in asked if "enable" not in line] == [
-        *("vpn-secrets", "update", "iputils-ping", "sync", "vpn-filter", "vpn-sysctl", "ipsec")
+    steps = [line for line in asked if not line.startswith(("systemctl enable", "systemctl show"))]
+    assert [line.split()[-1] for line in steps] == [
+        *("vpn-secrets", "update", "iputils-ping", "sync", "vpn-filter", "vpn-sysctl", "ipsec", "vpn-watch")
     ]
+
+
+@RELEASES
+def test_a_unit_that_has_changed_since_the_manager_read_it_is_read_again_before_it_starts(release: str) -> None:
+    changed = "echo 'show -P NeedDaemonReload ipsec' >/tmp/affirmed; "
+    asked, _, state = _boot(release, changed + "vpn-boot >/tmp/said" + TOLD)
+    assert state == "done"
+    assert asked.count("systemctl daemon-reload") == 1
+    assert asked.index("systemctl daemon-reload") < asked.index("systemctl restart ipsec")
 
 
 @RELEASES
@@ -268,7 +288,7 @@ def test_a_unit_that_does_not_start_ends_the_boot_with_its_name(release: str) ->
     asked, said, state = _boot(release, "echo restart vpn-filter >/tmp/refused; vpn-boot >/tmp/said" + TOLD)
     assert state == "failed vpn-filter"
     assert said.startswith("step vpn-filter failed:\n")
-    assert asked[-1].startswith("journalctl -bqocat -n5 -t vpn-filter")
+    assert asked[-1].startswith("journalctl -b -qocat -n5 -t vpn-filter")
 
 
 @RELEASES
@@ -276,7 +296,7 @@ def test_an_image_without_curl_gets_its_secrets_after_the_packages(release: str)
     asked, _, state = _boot(release, "rm -f /usr/bin/curl; vpn-boot >/tmp/said" + TOLD)
     assert state == "done"
     restarted = [line.split()[-1] for line in asked if "restart" in line or line == "sync "]
-    assert restarted == ["sync", "vpn-secrets", "vpn-filter", "vpn-sysctl", "ipsec"]
+    assert restarted == ["sync", "vpn-secrets", "vpn-filter", "vpn-sysctl", "ipsec", "vpn-watch"]
 
 
 @RELEASES

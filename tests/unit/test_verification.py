@@ -1,6 +1,7 @@
 """Proves what the proof's commands are and how the ping is judged, with a ping of our own. Sends no packet."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from components import VpnGatewayPair
-from components.verification import ping_script
+from components.verification import Route, ping_script
 from tests.unit.recording import Deployment, Recorder
 
 COMMAND = "command:remote:Command"
@@ -28,9 +29,18 @@ def test_each_gateway_is_asked_on_its_elastic_ip_with_its_pinned_key(article_pai
     assert command.request.deletedWith.endswith("::vpn-uk-gateway")
 
 
-def test_a_new_instance_on_either_side_is_proved_on_both(article_pair: Recorder) -> None:
+def test_whatever_packets_cross_on_either_side_is_proved_on_both_when_it_is_new(article_pair: Recorder) -> None:
     machines = {f"vpn-{side}-{thing}-id" for side in ("uk", "au") for thing in ("gateway", "probe-host")}
-    assert all(set(command.inputs["triggers"]) == machines for command in article_pair.of_type(COMMAND))
+    kinds = (
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+        "aws:ec2/route:Route",
+        "aws:ec2/routeTableAssociation:RouteTableAssociation",
+        "aws:ec2/eipAssociation:EipAssociation",
+    )
+    path = {f"{each.name}-id" for kind in kinds for each in article_pair.of_type(kind)}
+    assert len(path) == 2 * (4 + 1 + 2 + 1 + 2 + 2 + 1)
+    assert all(set(command.inputs["triggers"]) == machines | path for command in article_pair.of_type(COMMAND))
 
 
 def test_both_gateways_are_asked_at_once_and_the_pings_come_after(article_pair: Recorder) -> None:
@@ -75,17 +85,33 @@ def test_green_the_output_is_the_document_and_red_it_is_the_lines_for_people(
     assert done.stderr == "uk-gateway: NOT ok\n"
 
 
-REPLY = "64 bytes from 10.1.10.41: icmp_seq={n} ttl={ttl} time=340 ms"
+ROUTE = Route(site="uk", gateway="10.1.1.254", peer_site="au", peer_gateway="172.31.12.198", target="172.31.200.200")
+REPLY = "64 bytes from 172.31.200.200: icmp_seq={n} ttl={ttl} time=340 ms"
+SOURCE_CHECK = (
+    "cause: the source/destination check of uk-gateway's network interface is on, or the default route of"
+    " uk's private route table does not lead to that interface."
+)
 
 
-def _judge(tmp_path: Path, *, ttl: int = 62, replies: int = 5, loss: str = "0%") -> subprocess.CompletedProcess[str]:
+def _judge(
+    tmp_path: Path, *, ttl: int = 62, replies: int = 5, loss: str = "0%", silent: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run the script with a ping that says this of the target, and of any other address whether it is silent."""
     lines = [REPLY.format(n=n, ttl=ttl) for n in range(1, replies + 1)]
     report = "\n".join([*lines, "", f"5 packets transmitted, {replies} received, {loss} packet loss, time 4005ms"])
     ping = tmp_path / "ping"
-    ping.write_text(f"#!/bin/sh\ncat <<'END'\n{report}\nEND\n")
+    ping.write_text(
+        f"""#!/bin/sh
+for target; do :; done
+[ "$target" = 172.31.200.200 ] || case " {" ".join(silent)} " in *" $target "*) exit 1 ;; *) exit 0 ;; esac
+cat <<'END'
+{report}
+END
+"""
+    )
     ping.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    script = ping_script("10.1.10.41", wait=1)
+    script = ping_script(ROUTE, wait=1)
     return subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
 
 
@@ -96,11 +122,53 @@ def test_five_replies_through_two_gateways_are_green(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "ping", [{"ttl": 64}, {"ttl": 63}, {"replies": 4, "loss": "20%"}, {"replies": 0, "loss": "100%"}, {"loss": "20%"}]
+    ("ping", "cause"),
+    [
+        ({"ttl": 64}, "cause: another path than the tunnel leads to au"),
+        ({"ttl": 63}, "cause: another path than the tunnel leads to au"),
+        ({"replies": 4, "loss": "20%"}, "cause: the path between the gateways loses packets"),
+        ({"loss": "20%"}, "cause: another path"),
+        ({"replies": 0, "loss": "100%", "silent": ("10.1.1.254", "172.31.12.198")}, "cause: uk-gateway is stopped, or"),
+        ({"replies": 0, "loss": "100%", "silent": ("172.31.12.198",)}, SOURCE_CHECK),
+        ({"replies": 0, "loss": "100%"}, "cause, on the other side: 172.31.200.200 is down, or its security group"),
+    ],
 )
-def test_a_lost_reply_or_another_path_is_red_with_a_remedy(tmp_path: Path, ping: dict[str, Any]) -> None:
+def test_a_lost_reply_or_another_path_is_red_with_its_cause(tmp_path: Path, ping: dict[str, Any], cause: str) -> None:
     done = _judge(tmp_path, **ping)
     assert done.returncode == 1
-    assert "ttl=62" in done.stderr
-    assert "remedy:" in done.stderr
+    assert "packet loss" in done.stdout
+    first, *rungs, last = done.stderr.splitlines()
+    assert first.startswith("failed: ")
+    assert "ttl=62" in first
+    assert last.startswith(cause)
+    assert (
+        rungs
+        == [
+            f"{address} ({name}) {'is silent' if address in ping.get('silent', ()) else 'answers'}"
+            for address, name in (("10.1.1.254", "uk-gateway"), ("172.31.12.198", "au-gateway"))
+        ][: len(rungs)]
+    )
     assert len((done.stdout + done.stderr).splitlines()) < 24
+
+
+def test_what_cannot_be_told_apart_is_named_together(tmp_path: Path) -> None:
+    *_, last = _judge(tmp_path, replies=0, loss="100%").stderr.splitlines()
+    assert all(
+        each in last for each in ("security group", "au-gateway's network interface", "au's private route table")
+    )
+
+
+def test_shellcheck_finds_nothing_in_the_commands(article_pair: Recorder) -> None:
+    assert shutil.which("shellcheck"), "apt-get install shellcheck"
+    for command in article_pair.of_type(COMMAND):
+        script = command.inputs["create"]
+        argv = ["shellcheck", "--shell=sh", "-"]
+        done = subprocess.run(argv, input=script, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, ""), command.name
+
+
+def test_a_ping_asks_its_own_gateway_before_the_others(article_pair: Recorder) -> None:
+    script = article_pair.named("vpn-ping-au").inputs["create"]
+    rungs = ["answers 172.31.12.198 au-gateway", "answers 10.1.1.254 uk-gateway"]
+    assert [script.index(rung) for rung in rungs] == sorted(script.index(rung) for rung in rungs)
+    assert "10.1.10.41 is down" in script

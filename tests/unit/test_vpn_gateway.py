@@ -5,10 +5,12 @@ from typing import Any
 
 import pulumi
 import pytest
+import yaml
 from pulumi.provider.experimental.component import ComponentProvider
 
 from components import VpnGateway, VpnGatewayPair
 from components.images import architecture
+from tests.unit.gateway_documents import files_of, user_data_of
 from tests.unit.recording import Deployment, Recorder
 
 PSK = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"
@@ -47,9 +49,11 @@ def test_several_peers_have_a_connection_and_rules_each(deployment: Deployment) 
     recorder = _gateway(deployment, peers=peers)
     assert recorder.outputs["site"]["connection_names"] == ["uk-to-au", "uk-to-us"]
     assert recorder.named("site-gateway-ingress-ike-us").inputs["cidrIpv4"] == "192.0.2.2/32"
-    user_data = recorder.named("site-gateway").inputs["userData"]
-    assert "conn uk-to-au" in user_data
-    assert "conn uk-to-us" in user_data
+    configuration = files_of(yaml.safe_load(user_data_of(recorder.named("site-gateway").inputs)))[
+        "/etc/ipsec.d/vpn.conf"
+    ]
+    assert "conn uk-to-au" in configuration
+    assert "conn uk-to-us" in configuration
 
 
 def test_a_given_host_key_is_used_and_none_generated(deployment: Deployment) -> None:

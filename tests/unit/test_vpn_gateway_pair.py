@@ -11,7 +11,8 @@ import pulumi
 import pytest
 import yaml
 
-from components import SecretDelivery, SettingsError, TunnelProfile, VpnGatewayPair
+from components import SecretDelivery, SettingsError, TunnelProfile, VpnGatewayPair, vpn_gateway
+from tests.unit.gateway_documents import files_of, user_data_of
 from tests.unit.recording import HOST_KEY, PSK, Deployment, Recorder, Registration
 
 GATEWAY_INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
@@ -46,11 +47,12 @@ SIDE = [
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule private-hosts-egress",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule gateway-ingress-ike-nat-{peer}",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule gateway-ingress-ike-{peer}",
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule gateway-ingress-ssh-1",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule gateway-ingress-ssh-192.0.2.10-32",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule gateway-ingress-vpc",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-vpc",
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-{peer}-1",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-{peer}-{network}",
     "pulumi:index:Stash image",
+    "pulumi:index:Stash replacement-reasons",
     "tls:index/privateKey:PrivateKey host-key",
 ]
 
@@ -61,7 +63,7 @@ def _pair(deployment: Deployment, args: Any, **changes: Any) -> Recorder:
 
 
 def _user_data(recorder: Recorder, side: str) -> str:
-    return str(recorder.named(f"vpn-{side}-gateway").inputs["userData"])
+    return user_data_of(recorder.named(f"vpn-{side}-gateway").inputs)
 
 
 def _rule(registration: Registration) -> tuple[Any, ...]:
@@ -80,13 +82,13 @@ def test_a_pair_is_exactly_these_resources(article_pair: Recorder) -> None:
         "tls:index/privateKey:PrivateKey vpn-ssh-key vpn ",
         *(f"{COMMAND} vpn-{thing} vpn " for thing in ("verify-uk", "verify-au", "ping-uk", "ping-au")),
     ]
-    for side, peer in (("uk", "au"), ("au", "uk")):
+    for side, peer, network in (("uk", "au", "172.31.0.0-16"), ("au", "uk", "10.1.0.0-16")):
         expected += [
             f"pulumi:providers:aws vpn-{side}-aws vpn ",
             f"vpn-gateway-pair:index:VpnGateway vpn-{side} vpn ",
         ]
         for each in SIDE:
-            token, thing = each.format(peer=peer).split(" ")
+            token, thing = each.format(peer=peer, network=network).split(" ")
             provider = f"vpn-{side}-aws" if token.startswith("aws:") else ""
             expected.append(f"{token} vpn-{side}-{thing} vpn-{side} {provider}")
     found = [
@@ -147,6 +149,8 @@ def test_identity_is_the_interface_and_the_instance_only_sits_on_it(article_pair
     interface = article_pair.named("vpn-au-gateway-interface")
     assert interface.inputs["privateIps"] == ["172.31.12.198"]
     assert interface.inputs["sourceDestCheck"] is False
+    # Changed in place, AWS would refuse it half-way through an update.
+    assert interface.request.replacement_trigger.string_value == "172.31.12.198"
     gateway = article_pair.named("vpn-au-gateway")
     assert gateway.inputs["primaryNetworkInterface"] == {"networkInterfaceId": "vpn-au-gateway-interface-id"}
     assert gateway.inputs["metadataOptions"] == {
@@ -210,7 +214,7 @@ def test_user_data_has_no_secret_with_ssm_delivery(article_pair: Recorder) -> No
 def test_user_data_with_secrets_is_itself_a_secret(deployment: Deployment, article: dict[str, Any]) -> None:
     recorder = _pair(deployment, article, secret_delivery=SecretDelivery.USER_DATA)
     assert PSK in _user_data(recorder, "uk")
-    assert recorder.named("vpn-uk-gateway").secrets == {"userData"}
+    assert recorder.named("vpn-uk-gateway").secrets == {"userDataBase64"}
     assert not recorder.of_type("aws:iam/role:Role")
     assert not recorder.of_type("aws:ssm/parameter:Parameter")
 
@@ -231,6 +235,16 @@ def test_every_secret_is_marked_wherever_it_goes(article_pair: Recorder) -> None
     assert article_pair.output_secrets["vpn"] == {"ssh_private_key"}
 
 
+def test_what_is_kept_of_the_reasons_for_a_replacement_is_secret_and_only_digests(article_pair: Recorder) -> None:
+    kept = article_pair.named("vpn-uk-replacement-reasons")
+    assert kept.secrets == {"input"}
+    assert kept.inputs["input"].keys() == {
+        *("profile", "secret_delivery", "psk", "SSH host key", "ssh_public_key", "peer au", "program of this release"),
+        *("cidr_block", "additional_cidr_blocks", "excluded_cidr_blocks"),
+    }
+    assert all(len(digest) == 64 for digest in kept.inputs["input"].values())
+
+
 def test_a_given_psk_is_a_secret_even_when_given_in_the_clear(deployment: Deployment, article: dict[str, Any]) -> None:
     psk = "0xaec8d3991aaff8bc8e2e3f731a8f6882"
     recorder = _pair(deployment, article, psk=psk)
@@ -246,8 +260,7 @@ def test_a_weak_psk_from_an_output_is_refused_when_it_is_known(deployment: Deplo
 
 
 def test_each_gateway_is_told_the_others_elastic_ip(article_pair: Recorder) -> None:
-    files = {each["path"]: each["content"] for each in yaml.safe_load(_user_data(article_pair, "uk"))["write_files"]}
-    connection = files["/etc/ipsec.d/vpn.conf"]
+    connection = files_of(yaml.safe_load(_user_data(article_pair, "uk")))["/etc/ipsec.d/vpn.conf"]
     assert "conn uk-to-au" in connection
     assert "leftid=eip-of-vpn-uk-gateway-address" in connection.replace(" ", "")
     assert "right=eip-of-vpn-au-gateway-address" in connection.replace(" ", "")
@@ -257,6 +270,18 @@ def test_nothing_is_created_when_a_setting_is_wrong(deployment: Deployment, arti
     with pytest.raises(SettingsError, match="2 settings are wrong"):
         _pair(deployment, article, psk="short", profile="best")
     assert not deployment.recorder.registrations
+
+
+@pytest.mark.timeout(60)
+def test_a_side_that_cannot_be_made_fails_the_program_instead_of_keeping_it_waiting(
+    deployment: Deployment, article: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError("no gateway today")
+
+    monkeypatch.setattr(vpn_gateway, "create_gateway", refuse)
+    with pytest.raises(ValueError, match="no gateway today"):
+        _pair(deployment, article)
 
 
 def test_outputs_are_registered_once_under_their_declared_names(article_pair: Recorder) -> None:
@@ -280,7 +305,8 @@ def test_a_graviton_type_boots_an_arm64_image_and_an_ami_is_taken_as_it_is(
     recorder = _pair(deployment, article, left=left, right=right)
     assert recorder.named("vpn-uk-gateway").inputs["ami"] == "ami-of-debian-13-arm64"
     assert recorder.named("vpn-au-gateway").inputs["ami"] == "ami-0123456789abcdef0"
-    assert [stash.name for stash in recorder.of_type("pulumi:index:Stash")] == ["vpn-uk-image"]
+    stashes = [stash.name for stash in recorder.of_type("pulumi:index:Stash")]
+    assert [name for name in stashes if name.endswith("-image")] == ["vpn-uk-image"]
 
 
 def test_profile_and_role_reach_the_provider(deployment: Deployment, article: dict[str, Any]) -> None:
@@ -319,7 +345,7 @@ def test_several_private_subnets_share_the_way_out_and_take_the_zones_in_turn(
 
 def test_the_article_profile_is_what_was_asked_for(deployment: Deployment, article: dict[str, Any]) -> None:
     recorder = _pair(deployment, article, profile=TunnelProfile.ARTICLE_2014)
-    text = _user_data(recorder, "uk")
+    text = files_of(yaml.safe_load(_user_data(recorder, "uk")))["/etc/ipsec.d/vpn.conf"]
     assert "aes256-sha1;modp2048" in text
     assert "aes_gcm256" not in text
     assert recorder.outputs["vpn"]["profile"] == "article-2014"

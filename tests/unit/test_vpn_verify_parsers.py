@@ -2,9 +2,11 @@
 
 The transcripts in tests/unit/transcripts are `ipsec status` of Libreswan 4.10 and 5.2 connected to each other; both
 stop before the Child SA, which a kernel without ESP cannot have. The lines on Child SAs are spelled as those releases'
-own test suites record them.
+own test suites record them. Those named after what differs are the logs of two plutos of that release, one time begun
+by either: 24 lines at most each, without times.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,25 @@ from userdata.gateway import vpn_verify
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 SIDES = pytest.mark.parametrize(("version", "connection"), [("4.10", "uk-to-au"), ("5.2", "au-to-uk")])
+
+SAME_KEYS = "the pre-shared keys differ"
+UNSURE = "the pre-shared keys differ, or else the identities"
+PROFILES_DIFFER = "no common version or proposal: the profiles differ"
+LOGS = {
+    "psk": {(SAME_KEYS, ""), (UNSURE, "")},
+    "identity": {
+        ("the peer's identity is another", ""),
+        ("the peer expects another identity", ""),
+        (UNSURE, ""),
+        # The side that is right, and has authenticated the other.
+        ("", ""),
+    },
+    "profile": {(PROFILES_DIFFER, "")},
+    "ike-proposal": {(PROFILES_DIFFER, "")},
+    "esp-proposal": {("", "no common ESP proposal: the profiles differ")},
+    "networks": {("", "the networks differ")},
+}
+"""What differs -> the causes that may be read from a log, where the layer is asked: without an IKE SA, or with one."""
 
 TRAFFIC = {
     "4.10": """\
@@ -124,13 +145,89 @@ def test_rules_as_they_should_be_have_no_difference() -> None:
         (saved("-j VPN-POSTROUTING", own=("-j MASQUERADE",)), "nat POSTROUTING: no '-s a -d b -j ACCEPT'"),
         (
             saved("-j VPN-POSTROUTING", own=("-j MASQUERADE", "-s a -d b -j ACCEPT")),
-            "nat POSTROUTING: order or number of rules differs",
+            "nat POSTROUTING: '-s a -d b -j ACCEPT' comes after '-j MASQUERADE'",
         ),
-        (saved("-j MASQUERADE", "-j VPN-POSTROUTING"), "nat POSTROUTING: no '-j VPN-POSTROUTING'"),
+        (
+            saved("-j MASQUERADE", "-j VPN-POSTROUTING"),
+            "nat POSTROUTING: '-j VPN-POSTROUTING' comes after '-j MASQUERADE'",
+        ),
+        (
+            saved("-j VPN-POSTROUTING", own=("-s a -d b -j ACCEPT", "-j MASQUERADE", "-j LOG")),
+            "nat POSTROUTING: '-j LOG' is one too many",
+        ),
         (saved(), "nat POSTROUTING: no '-j VPN-POSTROUTING'"),
         ({}, "nat POSTROUTING: no '-s a -d b -j ACCEPT'"),
     ],
-    ids=["a rule missing", "exemption after masquerade", "another rule first", "no jump", "nothing at all"],
+    ids=[
+        "a rule missing",
+        "exemption after masquerade",
+        "another rule first",
+        "a rule more",
+        "no jump",
+        "nothing at all",
+    ],
 )
 def test_a_different_rule_is_named(actual: dict[str, list[str]], problem: str) -> None:
     assert vpn_verify.difference(vpn_verify.chains(RULES), actual) == problem
+
+
+def logs(version: str, profile: str, what: str) -> list[tuple[str, str, str]]:
+    """Return (heading, site, log) of each log that was taken."""
+    text = (TRANSCRIPTS / f"libreswan-{version}-{profile}-{what}-differs.txt").read_text()
+    parts = [part.partition("\n") for part in text.split("== ")[1:]]
+    return [(heading, heading.split()[-1], log) for heading, _, log in parts]
+
+
+def seen_from(site: str) -> dict[str, str]:
+    """Return what vpn-verify knows of the connection on a site."""
+    return {
+        "uk": {"connection": "uk-to-au", "public_ip": "198.51.100.20"},
+        "au": {"connection": "au-to-uk", "public_ip": "203.0.113.10"},
+    }[site]
+
+
+def causes(site: str, log: str) -> tuple[str, str]:
+    """Return what ike and policy say of a log, in words; policy is only asked where there is an IKE SA."""
+    words = [
+        vpn_verify.cause(seen_from(site), each, log).split(" (")[0]
+        for each in (vpn_verify.IKE_CAUSES, vpn_verify.POLICY_CAUSES)
+    ]
+    established = re.search(r"(IKE|ISAKMP) SA established|established IKE SA", log)
+    return ("", words[1]) if established else (words[0], "")
+
+
+@pytest.mark.parametrize("version", ["4.10", "5.2"])
+@pytest.mark.parametrize("profile", ["modern", "article-2014"])
+@pytest.mark.parametrize("what", LOGS)
+def test_plutos_log_tells_the_cause_on_either_side(version: str, profile: str, what: str) -> None:
+    found = {causes(site, log) for _, site, log in logs(version, profile, what)}
+    if (version, profile, what) == ("4.10", "article-2014", "networks"):
+        # The responder takes its own networks for those proposed and fails at the kernel, here one without ESP.
+        assert found == {("", "")}
+        return
+    if what == "identity":
+        found = {(ike, "") for ike, _ in found}
+    assert found <= LOGS[what]
+    assert found - {("", "")}
+    if what == "psk":
+        assert found == LOGS[what]
+
+
+def test_only_the_newest_negotiation_since_the_daemon_started_tells() -> None:
+    x = seen_from("uk")
+    old = '"uk-to-au" #1: authentication failed: computed hash does not match hash received from peer\n'
+    new = '"uk-to-au" #12: dropping unexpected IKE_SA_INIT message containing NO_PROPOSAL_CHOSEN notification\n'
+    others = '"uk-to-au-2" #13: x AUTHENTICATION_FAILED\npacket from 192.0.2.9:500: AUTHENTICATION_FAILED\n'
+    probed = "packet from 198.51.100.20:41000: message contains unsupported IKE major version '3'\n"
+    assert vpn_verify.cause(x, vpn_verify.IKE_CAUSES, old + new + others + probed).startswith(PROFILES_DIFFER)
+    assert vpn_verify.cause(x, vpn_verify.IKE_CAUSES, new + old).startswith(f"{SAME_KEYS} (")
+    assert vpn_verify.cause(x, vpn_verify.IKE_CAUSES, old + "Starting Pluto (Libreswan)\n" + probed) == ""
+
+
+def test_the_surest_line_of_a_negotiation_tells() -> None:
+    log = (
+        "\"uk-to-au\" #1: Peer ID '198.51.100.20' mismatched on first found connection\n"
+        '"uk-to-au" #1: responding with encrypted notification AUTHENTICATION_FAILED\n'
+    )
+    found = vpn_verify.cause(seen_from("uk"), vpn_verify.IKE_CAUSES, log)
+    assert found.startswith('the peer\'s identity is another ("uk-to-au" #1: Peer ID')

@@ -25,12 +25,10 @@ begin() {
 
 unit() {
   begin "$1"
-  # Every reload of the manager runs all generators again; a unit that it has not seen yet needs none.
-  systemctl enable -q ${2:+"$2"} "$1"
   # The last lines of the log are what the step itself said.
   systemctl restart "$1" || {
     journalctl --sync
-    journalctl -bqocat -n5 -t "$1" -t addconn -t pluto
+    journalctl -b -qocat -n5 -t "$1" -t addconn -t pluto
     exit 1
   }
 }
@@ -44,9 +42,12 @@ packages() {
 }
 
 export DEBIAN_FRONTEND=noninteractive
+begin units
+# Every reload of the manager runs all generators again; units that it has not seen yet need none.
+systemctl enable -q --no-reload vpn-secrets vpn-filter vpn-sysctl vpn-watch
 # First, for whoever wants to log in and see why the rest failed; but not without what it asks with.
 early=$(command -v curl || true)
-[ -z "$early" ] || unit vpn-secrets --no-reload
+[ -z "$early" ] || unit vpn-secrets
 begin packages
 tries=20
 until packages; do
@@ -54,7 +55,12 @@ until packages; do
   [ $tries != 0 ]
   sleep 15
 done
-[ -n "$early" ] || unit vpn-secrets --no-reload
-unit vpn-filter --no-reload
-unit vpn-sysctl --no-reload
+[ -n "$early" ] || unit vpn-secrets
+unit vpn-filter
+unit vpn-sysctl
+begin ipsec
+# The manager may know this one without our drop-in, from the image. Asked before enabling, which makes it say yes.
+[ "$(systemctl show -P NeedDaemonReload ipsec)" != yes ] || systemctl daemon-reload
+systemctl enable -q --no-reload ipsec
 unit ipsec
+unit vpn-watch

@@ -11,22 +11,23 @@ import os
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
-METADATA = "http://169.254.169.254/latest/"
+sys.path.append("/usr/local/lib/vpn-gateway")
+from vpn_metadata import ask
+
 HOST_KEY = Path("/etc/ssh/ssh_host_ed25519_key")
 TRIES = 36
 """Times 5 s: roles, credentials and networks of a new instance come late."""
 
 
 def metadata(path: str, token: str = "") -> str:
-    """Return an answer of the instance metadata service; without a token, ask for one (IMDSv2)."""
-    header = {"X-aws-ec2-metadata-token": token} if token else {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-    request = urllib.request.Request(METADATA + path, headers=header, method="GET" if token else "PUT")  # noqa: S310 - http by definition
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as answer:
-        return str(answer.read().decode())
+    """Return an answer of the instance metadata service; OSError says why there is none."""
+    head, body = ask(path, token, 5)
+    if head[9:12] != "200":
+        raise OSError(f"metadata service: {head[:40]!r} for {path}")
+    return str(body)
 
 
 def curl_config(ssm: Any, name: str, credentials: Any) -> str:

@@ -1,0 +1,83 @@
+"""Settings and addresses -> the user data of a site's gateway, and whether it will fit before any address is known."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from .gateway_user_data import GivenSecrets, StoredSecrets, gateway_user_data
+from .peer_settings import PeerSettings
+from .site_settings import SiteSettings
+from .tunnel import GENERATED_PSK_CHARACTERS, End, TunnelProfile, connect
+
+_LONGEST_ADDRESS: Final = "255.255.255.255"
+_LONG_REGION: Final = "ap-southeast-10"
+_LONG_LINE: Final = "ssh-ed25519 " + "A" * 68
+_HOST_KEY_CHARACTERS: Final = 420
+"""Of an ed25519 key in OpenSSH's format, with a short comment."""
+_MARGIN: Final = "-" * 24
+"""How much the pack varies with the addresses in it, in bytes."""
+
+
+def site_user_data(
+    site: SiteSettings,
+    peers: Sequence[PeerSettings],
+    profile: TunnelProfile,
+    *,
+    public_ip: str,
+    peer_public_ips: Sequence[str],
+    secrets: StoredSecrets | GivenSecrets,
+    host_public_key: str,
+) -> str:
+    """Return the user data of the gateway at `public_ip`; raises ValueError when it is more than EC2 takes."""
+    local = End(
+        site=site.name,
+        public_ip=public_ip,
+        private_ip=str(site.gateway_address),
+        cidr_blocks=tuple(map(str, site.tunnelled)),
+    )
+    remote = [
+        End(
+            site=peer.name,
+            public_ip=peer_public_ip,
+            private_ip=str(peer.private_address),
+            cidr_blocks=tuple(map(str, peer.networks)),
+        )
+        for peer, peer_public_ip in zip(peers, peer_public_ips, strict=True)
+    ]
+    return gateway_user_data(
+        hostname=f"{site.name}-gateway",
+        local=local,
+        site_cidr_blocks=tuple(map(str, site.networks)),
+        connections=[connect(local, end, profile) for end in remote],
+        secrets=secrets,
+        host_public_key=host_public_key,
+    )
+
+
+def overflow(
+    resource_name: str, site: SiteSettings, peers: Sequence[PeerSettings], profile: TunnelProfile, *, inline: bool
+) -> str | None:
+    """Return what is wrong with the size of a gateway's user data, judged by the longest values; None when it fits."""
+    secrets: StoredSecrets | GivenSecrets
+    if inline:
+        secrets = GivenSecrets(psk="x" * GENERATED_PSK_CHARACTERS, host_private_key="x" * _HOST_KEY_CHARACTERS)
+    else:
+        secrets = StoredSecrets(
+            endpoint=f"ssm.{_LONG_REGION}.amazonaws.com.cn",
+            region=_LONG_REGION,
+            psk_parameter=f"{resource_name}-psk-parameter-1234567",
+            host_key_parameter=f"{resource_name}-host-key-parameter-1234567",
+            revision="1000-1000",
+        )
+    try:
+        site_user_data(
+            site,
+            peers,
+            profile,
+            public_ip=_LONGEST_ADDRESS,
+            peer_public_ips=[_LONGEST_ADDRESS] * len(peers),
+            secrets=secrets,
+            host_public_key=_LONG_LINE + _MARGIN,
+        )
+    except ValueError as error:
+        return str(error)
+    return None

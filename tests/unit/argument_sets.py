@@ -1,0 +1,380 @@
+"""Argument sets for property tests: sound ones, spoilt ones that say what must be named, and such with anything at all.
+
+A new argument needs a row in `SOUND_SITE` or `SOUND_PAIR` and one in `SPOILT_SITE` or `SPOILT_PAIR`; `rows_missing`
+says which.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from components.addressing import default_subnets
+from components.arguments import SecretDelivery, SiteArgs, VpnGatewayPairArgs
+from components.tunnel import TunnelProfile
+from tests.unit.existing_cloud import GATEWAY, PRIVATE, PUBLIC, TABLE_A, TABLE_B, VPC
+from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
+
+MISSING: Final = object()
+"""In place of a value: the argument is left out."""
+
+Strategy = st.SearchStrategy[Any]
+
+POOLS: Final = tuple(
+    map(IPv4Network, ("10.0.0.0/12", "10.16.0.0/12", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"))
+)
+MORE: Final = {"left": IPv4Network("198.18.0.0/16"), "right": IPv4Network("198.19.0.0/16")}
+"""What the additional networks of a side are taken from."""
+REGIONS: Final = ("eu-west-2", "ap-southeast-2", "us-gov-west-1", "cn-north-1", "il-central-1")
+NO_NETWORK: Final = ("10.1.0.0", "10.1.0.1/16", "10.1.0.0/33", "2001:db8::/32", "", "ten", 10, None, ["10.1.0.0/16"])
+NO_PUBLIC_KEY: Final = (
+    HOST_KEY,
+    "ssh-ed25519",
+    "ssh-dss AAAAB3NzaC1kc3M=",
+    "",
+    PUBLIC_KEY * 2,
+    7,
+    ["ssh-ed25519 AAAA"],
+)
+NO_TEXT: Final = (7, True, "", ["text"], {"text": "text"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What the values of one side's arguments have to agree about."""
+
+    name: str
+    region: str
+    vpc: IPv4Network
+    public: IPv4Network | None
+    private: tuple[IPv4Network, ...]
+    """Empty: not given."""
+    additional: tuple[IPv4Network, ...]
+    excluded: tuple[IPv4Network, ...]
+    existing: bool
+    """Whether the network is there already."""
+    probed: bool
+    own_host_key: bool
+
+    @property
+    def subnets(self) -> tuple[IPv4Network, tuple[IPv4Network, ...]]:
+        """Return the gateway's subnet and the private ones, given or not."""
+        defaults = default_subnets(self.vpc)
+        assert defaults is not None
+        return self.public or defaults[0], self.private or (defaults[1],)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArgumentSet:
+    """Arguments of a pair, and what is to become of them."""
+
+    args: Any
+    named: frozenset[str] | None
+    """Settings that the error must name, none other being wrong; empty: there is a plan; None: either, by the rules."""
+
+
+def hosts(subnet: IPv4Network) -> st.SearchStrategy[str]:
+    """Return the addresses of a subnet that AWS leaves free: all but the first four and the last."""
+    return st.integers(int(subnet[4]), int(subnet[-2])).map(lambda number: str(IPv4Address(number)))
+
+
+@st.composite
+def _frames(draw: st.DrawFn, name: str, pool: IPv4Network, more: IPv4Network, *, may_exist: bool) -> Frame:
+    length = draw(st.integers(pool.prefixlen if pool.prefixlen > 16 else 16, 27))
+    vpc = IPv4Network((draw(st.integers(int(pool[0]), int(pool[-1]))), length), strict=False)
+    existing = may_exist and draw(st.integers(0, 3)) == 0
+    public, private = (None, ()) if existing else draw(_subnets(vpc))
+    additional = tuple(draw(st.lists(st.sampled_from(list(more.subnets(new_prefix=20))), max_size=2, unique=True)))
+    # Few and large: each range here makes one SA with each range there.
+    excluded = tuple(draw(_part(network, longest=22)) for network in additional[:1] if draw(st.booleans()))
+    return Frame(
+        name=name,
+        region=draw(st.sampled_from(REGIONS)),
+        vpc=vpc,
+        public=public,
+        private=private,
+        additional=additional,
+        excluded=excluded,
+        existing=existing,
+        probed=draw(st.booleans()),
+        own_host_key=draw(st.booleans()),
+    )
+
+
+@st.composite
+def _subnets(draw: st.DrawFn, vpc: IPv4Network) -> tuple[IPv4Network | None, tuple[IPv4Network, ...]]:
+    """Give neither kind of subnet, both, or the private ones alone where the default public one does not touch them."""
+    bits = draw(st.integers(0, min(3, 28 - vpc.prefixlen)))
+    if bits == 0:
+        return None, ()
+    number = draw(st.integers(2, min(2**bits, 5)))
+    places = draw(st.lists(st.integers(0, 2**bits - 1), min_size=number, max_size=number, unique=True))
+    parts = list(vpc.subnets(new_prefix=vpc.prefixlen + bits))
+    public, *private = (draw(_part(parts[place])) for place in places)
+    default = default_subnets(vpc)
+    alone = default is not None and not any(default[0].overlaps(subnet) for subnet in private) and draw(st.booleans())
+    return None if alone else public, tuple(private)
+
+
+@st.composite
+def _part(draw: st.DrawFn, network: IPv4Network, longest: int = 28) -> IPv4Network:
+    length = draw(st.integers(network.prefixlen, longest))
+    return IPv4Network((draw(st.integers(int(network[0]), int(network[-1]))), length), strict=False)
+
+
+def _optional(strategy: Strategy) -> Strategy:
+    return st.just(MISSING) | strategy
+
+
+def _zones(frame: Frame) -> Strategy:
+    return st.lists(st.sampled_from("abc").map(lambda letter: frame.region + letter), max_size=4)
+
+
+def _existing_network(frame: Frame) -> Strategy:
+    ids = {
+        "vpc_id": VPC,
+        "public_subnet_id": PUBLIC,
+        "private_route_table_ids": [TABLE_A, TABLE_B],
+        **({"private_subnet_id": PRIVATE} if frame.probed else {}),
+    }
+    return st.sampled_from([ids, {**ids, "take_default_route": False, "internet_gateway_id": GATEWAY}])
+
+
+def _images(frame: Frame) -> Strategy:
+    amis = ["ami-0123456789abcdef0", "ami-01234567"]
+    # Debian's images are in the commercial partition.
+    commercial = not frame.region.startswith(("us-gov", "cn"))
+    return _optional(st.sampled_from([*amis, "debian-13", "debian-12"])) if commercial else st.sampled_from(amis)
+
+
+def _kms_keys(frame: Frame) -> Strategy:
+    return _optional(st.just(f"arn:aws:kms:{frame.region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"))
+
+
+def _texts(networks: tuple[IPv4Network, ...]) -> list[str]:
+    return [str(network) for network in networks]
+
+
+names: Final = st.from_regex(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", fullmatch=True)
+psks: Final = st.binary(max_size=8).map(lambda seed: sha256(seed).hexdigest())
+printable: Final = st.text("abcXYZ019 _.:/=+-@", max_size=20)
+
+SOUND_SITE: Final[Mapping[str, Callable[[Frame], Strategy]]] = {
+    "name": lambda frame: st.just(frame.name),
+    "region": lambda frame: st.just(frame.region),
+    "cidr_block": lambda frame: st.just(str(frame.vpc)),
+    "public_subnet_cidr_block": lambda frame: st.just(str(frame.public) if frame.public else MISSING),
+    "private_subnet_cidr_blocks": lambda frame: st.just(_texts(frame.private) or MISSING),
+    "availability_zones": lambda frame: st.just(MISSING) if frame.existing else _optional(_zones(frame)),
+    "existing_network": lambda frame: _existing_network(frame) if frame.existing else st.just(MISSING),
+    "additional_cidr_blocks": lambda frame: st.just(_texts(frame.additional) or MISSING),
+    "excluded_cidr_blocks": lambda frame: st.just(_texts(frame.excluded) or MISSING),
+    "gateway_private_ip": lambda frame: hosts(frame.vpc) if frame.existing else _optional(hosts(frame.subnets[0])),
+    "probe_host_private_ip": lambda frame: (
+        st.sampled_from((frame.vpc,) if frame.existing else frame.subnets[1]).flatmap(hosts)
+        if frame.probed
+        else st.just(MISSING)
+    ),
+    "instance_type": lambda _: _optional(st.sampled_from(["t3.nano", "t4g.nano", "c7gn.large", "g4dn.xlarge"])),
+    "image": _images,
+    "aws_profile": lambda _: _optional(st.sampled_from(["default", "uk-account"])),
+    "assume_role_arn": lambda _: _optional(st.just("arn:aws:iam::123456789012:role/deployer")),
+    "permissions_boundary_arn": lambda _: _optional(st.just("arn:aws:iam::123456789012:policy/boundary")),
+    "kms_key_arn": _kms_keys,
+    "host_private_key": lambda frame: st.just(HOST_KEY if frame.own_host_key else MISSING),
+    "host_public_key": lambda frame: st.just(PUBLIC_KEY if frame.own_host_key else MISSING),
+}
+"""Argument of a side -> values that fit the frame."""
+
+SOUND_PAIR: Final[Mapping[str, Strategy]] = {
+    "profile": _optional(st.sampled_from([*TunnelProfile, *(each.value for each in TunnelProfile)])),
+    "psk": _optional(psks),
+    "secret_delivery": _optional(st.sampled_from([*SecretDelivery, *(each.value for each in SecretDelivery)])),
+    # Without any, `verify` would have to be off.
+    "administrator_cidr_blocks": st.lists(
+        st.sampled_from(POOLS).flatmap(_part).map(str), min_size=1, max_size=4, unique=True
+    ),
+    "ssh_private_key": _optional(st.just(HOST_KEY)),
+    "ssh_public_key": _optional(st.just(PUBLIC_KEY)),
+    "verify": _optional(st.booleans()),
+    "verify_timeout_seconds": _optional(st.integers(30, 3600) | st.floats(30, 3600)),
+    "tags": _optional(st.dictionaries(st.sampled_from(["owner", "cost centre", "x:y"]), printable, max_size=3)),
+}
+"""Argument of a pair -> values that fit whatever the sides are; the sides themselves are made of `SOUND_SITE`."""
+
+SPOILT_SITE: Final[Mapping[str, Strategy]] = {
+    "name": st.sampled_from([MISSING, "UK", "uk side", "1uk", "uk-", "u" * 21, *NO_TEXT]),
+    "region": st.sampled_from([MISSING, "London", "eu-west", *NO_TEXT]),
+    "cidr_block": st.sampled_from([MISSING, "10.0.0.0/15", "10.1.0.0/28", "127.0.0.0/16", "224.0.0.0/24", *NO_NETWORK]),
+    "public_subnet_cidr_block": st.sampled_from(["10.1.0.1/24", "10.1.0.0", "ten", 10, []]),
+    "private_subnet_cidr_blocks": st.sampled_from(NO_NETWORK).map(lambda network: [network]) | st.just("10.1.0.0/24"),
+    "existing_network": st.sampled_from(["vpc-01234567", [], 7, {}, {"vpc_id": "vpc-1"}]),
+    "additional_cidr_blocks": st.sampled_from(NO_NETWORK).map(lambda network: [network]) | st.just("198.18.0.0/24"),
+    "excluded_cidr_blocks": st.sampled_from(NO_NETWORK).map(lambda network: [network]) | st.just("198.18.0.0/24"),
+    "permissions_boundary_arn": st.sampled_from(["boundary", "arn:aws:iam::123456789012:role/boundary", *NO_TEXT]),
+    "kms_key_arn": st.sampled_from(["alias/aws/ssm", "arn:aws:kms:eu-west-2:123456789012:alias/key", *NO_TEXT]),
+    "availability_zones": st.sampled_from(["eu-west-2a", ["a"], ["eu-west-2"], [2], {"first": "eu-west-2a"}]),
+    "gateway_private_ip": st.sampled_from(["10.1.1.256", "10.1.1.0/24", "gateway", "", 10, []]),
+    "probe_host_private_ip": st.sampled_from(["10.1.1.256", "::1", "host", "", 10, []]),
+    "instance_type": st.sampled_from(["t3", "T3.nano", "nano.", *NO_TEXT]),
+    "image": st.sampled_from(["debian-11", "ubuntu", "ami-1", *NO_TEXT]),
+    "aws_profile": st.sampled_from(["two words", *NO_TEXT]),
+    "assume_role_arn": st.sampled_from(["deployer", "arn:aws:iam::1:role/deployer", *NO_TEXT]),
+    "host_private_key": st.just(MISSING),  # and the public one, alone
+    "host_public_key": st.sampled_from(NO_PUBLIC_KEY),
+}
+"""Argument of a side -> values that nobody may give, whatever the rest is."""
+
+SPOILT_PAIR: Final[Mapping[str, Strategy]] = {
+    "left": st.sampled_from([MISSING, None, "uk", ["uk"], 7]),
+    "right": st.sampled_from([MISSING, None, "au", ["au"], 7]),
+    "profile": st.sampled_from(["best", "MODERN", 2, [], {}]),
+    "psk": st.sampled_from(["short", "a" * 64, "hunter2 hunter2 hunter2 hunter2", "{{" + "x1Y" * 20, 7, [], {}]),
+    "secret_delivery": st.sampled_from(["mail", "SSM", 1, [], {}]),
+    "administrator_cidr_blocks": st.sampled_from(NO_NETWORK).map(lambda network: [network])
+    | st.sampled_from(["192.0.2.0/24", ["192.0.2.1/32", "192.0.2.1/32"], {"a": "192.0.2.1/32"}]),
+    "ssh_private_key": st.just(HOST_KEY) | st.sampled_from([7, []]),  # without the public one
+    "ssh_public_key": st.sampled_from(NO_PUBLIC_KEY),
+    "verify": st.sampled_from(["yes", "true", 1, 0, []]),
+    "verify_timeout_seconds": st.sampled_from([29, 3601, -1, "600", True, float("nan"), float("inf"), []]),
+    "tags": st.sampled_from(
+        [["owner"], "owner", {"Name": "x"}, {"aws:x": "y"}, {"owner": 7}, {"a": "b", "A": "c"}, {"owner": "ö" * 257}]
+    ),
+}  # fmt: skip
+"""Argument of a pair -> values that nobody may give, whatever the rest is."""
+
+anything: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
+    | st.sampled_from(["10.0.0.0/16", "10.0.0.9", "uk", "eu-west-2", "debian-13", PUBLIC_KEY]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=5,
+)  # fmt: skip
+
+
+def rows_missing() -> list[str]:
+    """Return what an argument of the component still needs here, one sentence each."""
+    tables: list[tuple[str, Mapping[str, Any], set[str]]] = [
+        ("SOUND_SITE", SOUND_SITE, set(SiteArgs.__annotations__)),
+        ("SPOILT_SITE", SPOILT_SITE, set(SiteArgs.__annotations__)),
+        ("SOUND_PAIR", SOUND_PAIR, set(VpnGatewayPairArgs.__annotations__) - {"left", "right"}),
+        ("SPOILT_PAIR", SPOILT_PAIR, set(VpnGatewayPairArgs.__annotations__)),
+    ]
+    return [
+        f"{table} in tests/unit/argument_sets.py has {'no row for the' if field in fields else 'a row for no'} "
+        f"argument {field!r}"
+        for table, rows, fields in tables
+        for field in sorted(fields ^ rows.keys())
+    ]
+
+
+@st.composite
+def _sound(draw: st.DrawFn, *, may_exist: bool = False) -> tuple[dict[str, Any], dict[str, Frame]]:
+    pools = draw(st.lists(st.sampled_from(POOLS), min_size=2, max_size=2, unique=True))
+    sides = draw(st.lists(names, min_size=2, max_size=2, unique=True))
+    frames = {
+        # One of the two: what answers the look-ups of tests knows one network.
+        side: draw(_frames(name, pool, MORE[side], may_exist=may_exist and side == "left"))
+        for side, name, pool in zip(("left", "right"), sides, pools, strict=True)
+    }
+    args = {field: draw(strategy) for field, strategy in SOUND_PAIR.items()}
+    if MISSING in (args["ssh_private_key"], args["ssh_public_key"]):  # they belong together
+        args["ssh_private_key"] = args["ssh_public_key"] = MISSING
+    for side, frame in frames.items():
+        args[side] = _given({field: draw(row(frame)) for field, row in SOUND_SITE.items()})
+    return _given(args), frames
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not MISSING}
+
+
+@st.composite
+def sound(draw: st.DrawFn, *, may_exist: bool = False) -> ArgumentSet:
+    """Draw arguments with which nothing is wrong; with `may_exist`, the left network may be there already."""
+    return ArgumentSet(args=draw(_sound(may_exist=may_exist))[0], named=frozenset())
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> ArgumentSet:
+    """Draw arguments of which one to four are wrong by themselves; each must be named."""
+    args, _ = draw(_sound())
+    paths = [*SPOILT_PAIR, *(f"{side}.{field}" for side in ("left", "right") for field in SPOILT_SITE)]
+    chosen = draw(st.lists(st.sampled_from(paths), min_size=1, max_size=4, unique=True))
+    # Of a side that is none, nothing else can be said; and a public key makes the private one right.
+    chosen = [path for path in chosen if path.partition(".")[0] == path or path.partition(".")[0] not in chosen]
+    # What is said of a new network's subnets is not read beside an existing one.
+    chosen = [
+        path for path in chosen if not ("subnet" in path and f"{path.partition('.')[0]}.existing_network" in chosen)
+    ]
+    alone = {
+        path.replace("public", "private") for path in chosen if path.endswith(("ssh_public_key", "host_public_key"))
+    }
+    chosen = [path for path in chosen if path not in alone]
+    for path in chosen:
+        _spoil(draw, args, path)
+    return ArgumentSet(args=args, named=frozenset(chosen))
+
+
+def _spoil(draw: st.DrawFn, args: dict[str, Any], path: str) -> None:
+    side, dot, field = path.rpartition(".")
+    target, rows = (args[side], SPOILT_SITE) if dot else (args, SPOILT_PAIR)
+    value = draw(rows[field])
+    target.pop(field, None)
+    if value is not MISSING:
+        target[field] = value
+    if field == "ssh_private_key":
+        target.pop("ssh_public_key", None)
+    if field == "host_private_key":
+        target.setdefault("host_public_key", PUBLIC_KEY)
+    if field == "host_public_key":
+        target.setdefault("host_private_key", HOST_KEY)
+
+
+@st.composite
+def clashing(draw: st.DrawFn) -> ArgumentSet:
+    """Draw arguments each of which would do, but not with the others."""
+    args, frames = draw(_sound())
+    side, other = draw(st.permutations(["left", "right"]))
+    frame = frames[side]
+    public, private = frame.subnets
+    outside = str(frames[other].vpc)
+    clashes: list[tuple[str, str, Any]] = [
+        ("right.name", "right.name", args["left"]["name"]),
+        ("right.cidr_block", "right.cidr_block", args["left"]["cidr_block"]),
+        (f"{side}.public_subnet_cidr_block",) * 2 + (outside,),
+        (f"{side}.private_subnet_cidr_blocks", f"{side}.private_subnet_cidr_blocks[0]", [outside]),
+        (f"{side}.private_subnet_cidr_blocks", f"{side}.private_subnet_cidr_blocks[0]", [str(public)]),
+        (f"{side}.availability_zones",) * 2 + ([f"{frame.region[:-1]}9a"],),
+        (f"{side}.gateway_private_ip",) * 2 + (str(public[draw(st.integers(0, 3))]),),
+        (f"{side}.gateway_private_ip",) * 2 + (str(public[-1]),),
+        (f"{side}.gateway_private_ip",) * 2 + (str(private[0][4]),),
+        (f"{side}.probe_host_private_ip",) * 2 + (str(private[0][draw(st.integers(0, 3))]),),
+        (f"{side}.probe_host_private_ip",) * 2 + (str(public[4]),),
+        (f"{side}.additional_cidr_blocks", f"{side}.additional_cidr_blocks[0]", [args[side]["cidr_block"]]),
+        (f"{side}.excluded_cidr_blocks", f"{side}.excluded_cidr_blocks[0]", [outside]),
+        (f"{side}.excluded_cidr_blocks", f"{side}.excluded_cidr_blocks[0]", [str(public)]),
+        (f"{side}.kms_key_arn",) * 2 + ("arn:aws:kms:eu-north-1:123456789012:key/1234abcd-12ab",),
+    ]
+    path, named, value = draw(st.sampled_from(clashes))
+    parent, _, field = path.rpartition(".")
+    args[parent][field] = value
+    return ArgumentSet(args=args, named=frozenset([named]))
+
+
+@st.composite
+def arbitrary(draw: st.DrawFn) -> ArgumentSet:
+    """Draw sound arguments with anything at all in one or two places."""
+    args, _ = draw(_sound())
+    for _ in range(draw(st.integers(1, 2))):
+        side = draw(st.sampled_from(["", "left", "right"]))
+        target = args.get(side, {}) if side else args
+        fields = SiteArgs.__annotations__ if side else VpnGatewayPairArgs.__annotations__
+        if isinstance(target, dict):
+            target[draw(st.sampled_from([*fields, "unheard_of"]))] = draw(anything)
+    return ArgumentSet(args=args, named=None)
+
+
+argument_sets: Final = st.one_of(sound(may_exist=True), sound(), spoilt(), clashing(), arbitrary())

@@ -1,0 +1,31 @@
+"""Proves that a real pluto of each Debian release takes the connection of each profile.
+
+`ipsec addconn --checkconfig` does not: 5.2 passes keywords there that it refuses when the connection is added.
+"""
+
+import os
+
+import pytest
+
+from components.tunnel import TunnelProfile
+from tests.unit import pluto
+from tests.unit.gateway_documents import gateway_document
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the gateway's tools run in a chroot: needs root")
+
+
+@pytest.mark.parametrize("profile", list(TunnelProfile))
+@pytest.mark.parametrize("release", ["debian-12", "debian-13"])
+def test_pluto_takes_the_connection_and_sets_its_trap(release: str, profile: TunnelProfile) -> None:
+    document = gateway_document(profile=profile)
+    name = document.connections[0].name
+    script = f"""
+        start_pluto
+        said=$(ipsec auto --add {name} 2>&1 || ipsec add {name} 2>&1) || true
+        /usr/libexec/ipsec/whack --status | grep '"{name}"' | head -n 1
+        echo "$said"
+        kill $pluto; wait $pluto || true
+    """
+    done = pluto.run(release, script, document)
+    assert f'"{name}":' in done.stdout, done.stdout + done.stderr
+    assert "failed to add" not in done.stdout + done.stderr

@@ -1,0 +1,80 @@
+"""The marked stream, between two namespaces with a wire between them. Needs root; leaves nothing behind."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+import pytest
+
+from tests.faults import endpoint, outages
+from tests.faults.sites import Pair, Site
+from tests.faults.stream import IN_FLIGHT_SECONDS, WAYS, Stream
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+
+
+def site(name: str, address: str) -> Site:
+    texts = dict.fromkeys(Site.__dataclass_fields__, "")
+    return Site(
+        **{  # type: ignore[arg-type]
+            **texts,
+            "name": name,
+            "network": IPv4Network("192.0.2.0/24"),
+            "private_host": f"{name}-private",
+            "private_host_namespace": f"t-{name}-{os.getpid()}",
+            "private_ip": address,
+        }
+    )
+
+
+@pytest.fixture
+def wire() -> Iterator[Pair]:
+    pair = Pair(site("uk", "192.0.2.1"), site("au", "192.0.2.2"))
+    spaces = [one.private_host_namespace for one in pair.sites]
+    for space in spaces:
+        subprocess.run(["ip", "netns", "add", space], check=True)
+    veth = ["ip", "-n", spaces[0], "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", spaces[1]]
+    subprocess.run(veth, check=True)
+    for one in pair.sites:
+        inside = ["ip", "-n", one.private_host_namespace]
+        subprocess.run([*inside, "address", "add", f"{one.private_ip}/24", "dev", "wire"], check=True)
+        subprocess.run([*inside, "link", "set", "wire", "up"], check=True)
+    yield pair
+    for space in spaces:
+        subprocess.run(["ip", "netns", "del", space], check=True)
+
+
+def test_every_kind_crosses_both_ways_and_what_the_wire_loses_is_told(wire: Pair) -> None:
+    with Stream(wire) as stream:
+        stream.send_everything()
+        time.sleep(2 + IN_FLIGHT_SECONDS)
+        cut = time.time()
+        # The link itself taken down would keep the packets in a queue, and deliver them.
+        inside = ["ip", "netns", "exec", wire.uk.private_host_namespace, "nft"]
+        hook = "type filter hook {0} priority 0; policy drop;"
+        chains = "".join(f"chain {name} {{ {hook.format(name)} }}; " for name in ("input", "output"))
+        subprocess.run([*inside, f"table ip cut {{ {chains} }}"], check=True)
+        time.sleep(1)
+        subprocess.run([*inside, "delete table ip cut"], check=True)
+        mended = time.time()
+        time.sleep(2 + IN_FLIGHT_SECONDS)
+        for way in WAYS:
+            for kind in endpoint.KINDS:
+                before = outages.between(stream.crossings(way, 0, kind=kind), cut - 2, cut - 0.5)
+                assert len(before) >= 25, (way, kind)
+                assert all(packet.received for packet in before[-25:]), (way, kind)
+            crossings = stream.crossings(way, 0)
+            found = outages.outages(crossings, cut, mended + 2)
+            assert 0.8 <= outages.lost_seconds(found) <= 1.6, found
+            assert (outages.first_arrival_after(crossings, mended) or 9) < 0.5
+
+
+def test_a_quiet_side_sends_nothing(wire: Pair) -> None:
+    with Stream(wire) as stream:
+        stream.send({"uk": ["udp"]})
+        time.sleep(1 + IN_FLIGHT_SECONDS)
+        assert stream.crossings(("uk", "au"), 0)
+        assert not stream.crossings(("au", "uk"), 0)
+        assert not stream.crossings(("uk", "au"), 0, kind="icmp")

@@ -1,0 +1,200 @@
+"""Proves over thousands of generated argument sets: whatever is wrong is refused by name, all of it at once.
+
+Every other set becomes decisions and user data that hold what this product promises. Does not prove what the engine is
+asked for (test_properties_plan.py), nor what AWS makes of it.
+"""
+
+import re
+from collections import Counter
+from ipaddress import IPv4Network
+from itertools import combinations
+
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from components.gateway_user_data import GivenSecrets, StoredSecrets
+from components.peer_settings import peer_of
+from components.reader import SettingsError
+from components.settings import PairSettings, pair_settings
+from components.site_settings import SiteSettings
+from components.site_user_data import site_user_data
+from components.tunnel import ConnectionDecision, End, TunnelProfile, connect
+from tests.unit.argument_sets import ArgumentSet, argument_sets, rows_missing
+from tests.unit.gateway_documents import HOST_KEY, PSK, PUBLIC_KEY
+from userdata.encode import gzipped
+
+SETS = 2000
+STORED = StoredSecrets(
+    endpoint="ssm.ap-southeast-2.amazonaws.com",
+    region="ap-southeast-2",
+    psk_parameter="vpn-left-psk-parameter-1234567",
+    host_key_parameter="vpn-left-host-key-parameter-1234567",
+    revision="1-1",
+)
+GIVEN = GivenSecrets(psk=PSK, host_private_key=HOST_KEY)
+USER_DATA_BYTES = 16384
+"""Amazon EC2 API reference, RunInstances: user data, before it is encoded."""
+
+
+def outcome(made: ArgumentSet) -> PairSettings | SettingsError:
+    """Return the settings, or the one error that there may be; any other is a traceback, and the test's."""
+    try:
+        return pair_settings("vpn", made.args)
+    except SettingsError as error:
+        return error
+
+
+def check_error(made: ArgumentSet, error: SettingsError) -> None:
+    """Check that the error names every wrong setting, with the rule and the remedy, and shows no secret."""
+    assert error.problems
+    for problem in error.problems:
+        assert problem.setting
+        assert problem.rule
+        assert problem.remedy
+        assert f"- {problem.setting} {problem.value!r}: {problem.rule}; {problem.remedy}" in str(error)
+    assert HOST_KEY not in str(error)
+    assert not isinstance(made.args.get("psk"), str) or len(made.args["psk"]) < 5 or made.args["psk"] not in str(error)
+    reported = {problem.setting for problem in error.problems}
+    for setting in made.named or ():
+        assert any(re.match(rf"{re.escape(setting)}($|[\[. ])", each) for each in reported), (setting, reported)
+
+
+def check_site(site: SiteSettings) -> None:
+    """Check the addresses of one site, by arithmetic of this test's own."""
+    check_ranges(site)
+    if site.public_subnet is None:
+        assert site.existing
+        assert not site.private_subnets
+        assert _usable(int(site.gateway_address), site.vpc)
+        return
+    subnets = [site.public_subnet, *site.private_subnets]
+    assert site.private_subnets
+    for subnet in subnets:
+        assert site.vpc.network_address <= subnet.network_address <= subnet.broadcast_address
+        assert subnet.broadcast_address <= site.vpc.broadcast_address
+        assert 16 <= subnet.prefixlen <= 28
+    for one, other in combinations(subnets, 2):
+        assert one.broadcast_address < other.network_address or other.broadcast_address < one.network_address
+    assert _usable(int(site.gateway_address), site.public_subnet)
+    if site.probe_host_address is not None:
+        assert sum(_usable(int(site.probe_host_address), subnet) for subnet in site.private_subnets) == 1
+
+
+def check_ranges(site: SiteSettings) -> None:
+    """Check that the tunnel carries exactly what is at the site and not excluded, and both ends of the proof."""
+    for one, other in combinations([*site.tunnelled, *site.excluded], 2):
+        assert not one.overlaps(other)
+    assert all(any(part.subnet_of(network) for network in site.networks) for part in site.tunnelled)
+    whole, tunnelled, excluded = (
+        sum(network.num_addresses for network in networks)
+        for networks in (site.networks, site.tunnelled, site.excluded)
+    )
+    assert whole == tunnelled + excluded
+    for address in (site.gateway_address, site.probe_host_address):
+        assert address is None or any(address in network for network in site.tunnelled)
+
+
+def _usable(address: int, subnet: IPv4Network) -> bool:
+    return int(subnet.network_address) + 4 <= address < int(subnet.broadcast_address)
+
+
+def ends(made: PairSettings) -> tuple[End, End]:
+    """Return both ends as the components make them, with addresses for the Elastic IPs."""
+    left, right = (
+        End(
+            site=site.name,
+            public_ip=public_ip,
+            private_ip=str(site.gateway_address),
+            cidr_blocks=tuple(map(str, site.tunnelled)),
+        )
+        for site, public_ip in ((made.left, "203.0.113.10"), (made.right, "198.51.100.200"))
+    )
+    return left, right
+
+
+def check_mirror(one: ConnectionDecision, other: ConnectionDecision, local: End, peer: End) -> None:
+    """Check that what one gateway says of itself is what the other says of its peer, and all else is the same."""
+
+    def of_side(decision: ConnectionDecision, side: str) -> dict[str, str]:
+        words = (f"{side}id", f"{side}subnet", f"{side}subnets")
+        return {key.removeprefix(side): value for key, value in decision.keywords.items() if key in words}
+
+    def common(decision: ConnectionDecision) -> dict[str, str]:
+        return {key: value for key, value in decision.keywords.items() if not re.match("left|right", key)}
+
+    assert of_side(one, "left") == of_side(other, "right")
+    assert of_side(one, "right") == of_side(other, "left")
+    assert common(one) == common(other)
+    assert (one.keywords["left"], one.keywords["leftid"]) == ("%defaultroute", local.public_ip)
+    assert (one.keywords["right"], one.keywords["rightid"]) == (peer.public_ip, peer.public_ip)
+
+
+def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | GivenSecrets) -> None:
+    """Check that EC2 takes one side's user data and that only what is to be delivered by it is secret in it."""
+    local, peer = (made.left, made.right) if side == "left" else (made.right, made.left)
+    text = site_user_data(
+        local,
+        [peer_of(peer)],
+        made.profile,
+        public_ip="203.0.113.10",
+        peer_public_ips=["198.51.100.200"],
+        secrets=secrets,
+        host_public_key=PUBLIC_KEY,
+    )
+    assert len(gzipped(text)) <= USER_DATA_BYTES
+    assert yaml.safe_load(text)["hostname"] == f"{local.name}-gateway"
+    assert (PSK in text) == isinstance(secrets, GivenSecrets)
+    assert ("PRIVATE KEY" in text) == isinstance(secrets, GivenSecrets)
+
+
+def check_plan(made: PairSettings) -> None:
+    """Check all that is decided about both sides before anything exists."""
+    check_site(made.left)
+    check_site(made.right)
+    assert not any(one.overlaps(other) for one in made.left.networks for other in made.right.networks)
+    assert made.left.name != made.right.name
+    assert made.profile in TunnelProfile
+    assert 30 <= made.verify_timeout <= 3600
+    assert not made.verify or made.administrators
+    left, right = ends(made)
+    one, other = connect(left, right, made.profile), connect(right, left, made.profile)
+    check_mirror(one, other, left, right)
+    check_mirror(other, one, right, left)
+
+
+def test_every_argument_has_values_that_are_right_and_values_that_are_wrong() -> None:
+    assert rows_missing() == []
+
+
+def test_two_thousand_argument_sets_are_refused_by_name_or_hold_what_is_promised() -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(
+        max_examples=SETS,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        made=argument_sets,
+        rendered=st.sampled_from([None, None, None, None, None, None, "left", "right"]),
+        inline=st.booleans(),
+    )
+    def hold(made: ArgumentSet, rendered: str | None, inline: bool) -> None:
+        found = outcome(made)
+        kind = "refused" if isinstance(found, SettingsError) else "planned"
+        seen[kind] += 1
+        if isinstance(found, SettingsError):
+            assert made.named != frozenset(), str(found)
+            check_error(made, found)
+            return
+        assert not made.named, f"nothing was said of {made.named}"
+        check_plan(found)
+        if rendered is not None:
+            check_user_data(found, rendered, GIVEN if inline else STORED)
+
+    hold()
+    assert seen.total() >= SETS
+    assert min(seen["refused"], seen["planned"]) >= SETS / 4, seen

@@ -1,0 +1,236 @@
+"""Proves over generated argument sets what a pair asks the engine for.
+
+That is: exact admissions, mirrored connections, no secret in any plain input or output, user data within EC2's limit, a
+role for exactly its own two parameters; and nothing at all when a setting is wrong. Fewer sets than in
+test_properties.py, which has the decisions: a whole pair takes a fifth of a second. Does not prove what AWS makes of it
+(tests/engine).
+"""
+
+import asyncio
+import base64
+import json
+import re
+from collections import Counter
+from itertools import product
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+
+from components import VpnGatewayPair
+from components.arguments import SecretDelivery
+from components.reader import SettingsError
+from components.settings import PairSettings
+from components.site_settings import SiteSettings
+from tests.unit.argument_sets import ArgumentSet, arbitrary, sound
+from tests.unit.existing_cloud import PRIVATE, PUBLIC, ExistingCloud
+from tests.unit.gateway_documents import files_of, user_data_of
+from tests.unit.recording import HOST_KEY as GENERATED_HOST_KEY
+from tests.unit.recording import PSK as GENERATED_PSK
+from tests.unit.recording import Deployment, Recorder
+from tests.unit.test_properties import USER_DATA_BYTES, check_error, outcome
+
+PAIRS = 60
+GROUP_RULE = {
+    "ingress": "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+    "egress": "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+}
+NETWORK = ("aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet")
+Rule = tuple[str, str, str, int | None, int | None, str]
+"""Group, direction, protocol, first port, last port, range."""
+
+
+def deploy(deployment: Deployment, made: ArgumentSet) -> Recorder:
+    """Return what the pair asks for, on an event loop of its own."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    left = made.args.get("left")
+    if isinstance(left, dict) and "existing_network" in left:
+        block = str(left.get("cidr_block"))
+        ExistingCloud(cidr_blocks=[block], subnets={PUBLIC: block, PRIVATE: block}).answer(deployment)
+    try:
+        return deployment.run(lambda: VpnGatewayPair("vpn", made.args))
+    finally:
+        pulumi.runtime.set_all_config({})
+        loop.close()
+
+
+def check_admissions(recorder: Recorder, site: SiteSettings, peer: SiteSettings, pair: PairSettings) -> None:
+    """Check that both groups of a site have exactly these rules, and there is no other group."""
+    side = f"vpn-{site.name}"
+    gateway, private = (f"{side}-{group}-security-group-id" for group in ("gateway", "private-hosts"))
+    eip = f"eip-of-vpn-{peer.name}-gateway-address/32"
+    expected: list[Rule] = [
+        *((gateway, "ingress", "udp", port, port, eip) for port in (500, 4500)),
+        *((gateway, "ingress", "-1", None, None, str(network)) for network in (site.vpc, *site.additional)),
+        *((gateway, "ingress", "tcp", 22, 22, str(network)) for network in pair.administrators),
+        *((private, "ingress", "-1", None, None, str(network)) for network in (site.vpc, *site.additional)),
+        *((private, "ingress", "-1", None, None, str(network)) for network in peer.tunnelled),
+        *((group, "egress", "-1", None, None, "0.0.0.0/0") for group in (gateway, private)),
+    ]
+    found: list[Rule] = [
+        (
+            each.inputs["securityGroupId"],
+            direction,
+            each.inputs["ipProtocol"],
+            each.inputs.get("fromPort"),
+            each.inputs.get("toPort"),
+            each.inputs["cidrIpv4"],
+        )
+        for direction, token in GROUP_RULE.items()
+        for each in recorder.of_type(token)
+        if each.parent == side
+    ]
+    assert Counter(found) == Counter(expected)
+    groups = [each.name for each in recorder.of_type("aws:ec2/securityGroup:SecurityGroup") if each.parent == side]
+    assert sorted(f"{name}-id" for name in groups) == sorted([gateway, private])
+
+
+def connection(recorder: Recorder, site: SiteSettings, peer: SiteSettings) -> dict[str, str]:
+    """Return the keywords of the gateway's connection, as its ipsec.conf has them."""
+    text = files_of(yaml.safe_load(user_data_of(recorder.named(f"vpn-{site.name}-gateway").inputs)))
+    _, _, body = text["/etc/ipsec.d/vpn.conf"].partition(f"conn {site.name}-to-{peer.name}\n")
+    return dict(re.findall(r"^\s+([a-z0-9-]+)\s*=\s*(.+)$", body, re.MULTILINE))
+
+
+def _ranges(keywords: dict[str, str], side: str) -> list[str]:
+    return sorted(re.findall(r"[0-9./]+", keywords.get(f"{side}subnet") or keywords[f"{side}subnets"]))
+
+
+def check_mirror(recorder: Recorder, pair: PairSettings) -> None:
+    """Check the two files that the gateways get against each other."""
+    own, others = connection(recorder, pair.left, pair.right), connection(recorder, pair.right, pair.left)
+    for here, there in (("left", "right"), ("right", "left")):
+        for word in ("id", "subnet", "subnets"):
+            assert own.get(here + word) == others.get(there + word)
+    assert _ranges(own, "left") == sorted(map(str, pair.left.tunnelled))
+    assert _ranges(own, "right") == sorted(map(str, pair.right.tunnelled))
+    assert own["right"] == own["rightid"] == f"eip-of-vpn-{pair.right.name}-gateway-address"
+    common = [{key: value for key, value in each.items() if not re.match("left|right", key)} for each in (own, others)]
+    assert common[0] == common[1]
+    assert len(common[0]) > 5
+
+
+def check_secrets(recorder: Recorder, made: ArgumentSet) -> None:
+    """Check that nothing the engine keeps in plain text holds a secret, neither inputs nor outputs."""
+    secrets = {made.args.get("psk", GENERATED_PSK), GENERATED_HOST_KEY, made.args.get("ssh_private_key")}
+    secrets |= {made.args[side].get("host_private_key") for side in ("left", "right")}
+    plain = [without_secrets(each.inputs, each.secrets) for each in recorder.registrations]
+    plain += [without_secrets(each, recorder.output_secrets[name]) for name, each in recorder.outputs.items()]
+    for text in map(str, plain):
+        # As `str` shows text inside a dictionary.
+        assert not [secret for secret in secrets if secret and repr(secret)[1:-1] in text]
+        assert "PRIVATE KEY" not in text
+
+
+def without_secrets(value: Any, secrets: frozenset[str], path: str = "") -> Any:
+    """Return inputs without what the engine was told is secret."""
+    if path in secrets:
+        return None
+    if isinstance(value, dict):
+        return {key: without_secrets(each, secrets, f"{path}.{key}".lstrip(".")) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(each, secrets, f"{path}[{n}]") for n, each in enumerate(value)]
+    return value
+
+
+def check_role(recorder: Recorder, made: ArgumentSet, site: SiteSettings, pair: PairSettings) -> None:
+    """Check that the instance's role has one policy: to read exactly its own parameters; none with user data."""
+    (args,) = [made.args[side] for side in ("left", "right") if made.args[side]["name"] == site.name]
+    side = f"vpn-{site.name}"
+    parameters = [each for each in recorder.of_type("aws:ssm/parameter:Parameter") if each.parent == side]
+    policies = [each for each in recorder.of_type("aws:iam/rolePolicy:RolePolicy") if each.parent == side]
+    roles = [each for each in recorder.of_type("aws:iam/role:Role") if each.parent == side]
+    if pair.secret_delivery is SecretDelivery.USER_DATA:
+        assert not [*parameters, *policies, *roles]
+        return
+    (policy,), (role,) = policies, roles
+    statement, *others = json.loads(policy.inputs["policy"])["Statement"]
+    own = {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": statement["Resource"]}}
+    decrypt = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": args.get("kms_key_arn"), "Condition": own}
+    assert others == ([decrypt] if "kms_key_arn" in args else [])
+    assert role.inputs.get("permissionsBoundary") == args.get("permissions_boundary_arn")
+    assert (statement.keys(), statement["Effect"]) == ({"Effect", "Action", "Resource"}, "Allow")
+    assert statement["Action"] == "ssm:GetParameter"
+    arn = "arn:aws:ssm:xx-test-1:123456789012:parameter"
+    assert sorted(statement["Resource"]) == sorted(f"{arn}/{each.name}-1234567" for each in parameters)
+    assert len(parameters) == 2
+    assert not {"managedPolicyArns", "inlinePolicies"} & role.inputs.keys()
+    assert not recorder.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+
+
+def check_network(recorder: Recorder, site: SiteSettings, peer: SiteSettings) -> None:
+    """Check that a new network is made, and of one that is there nothing but the routes of the named tables."""
+    side = f"vpn-{site.name}"
+    made = [each.type for each in recorder.registrations if each.parent == side and each.type in NETWORK]
+    routes = {
+        (each.inputs["routeTableId"], each.inputs["destinationCidrBlock"])
+        for each in recorder.of_type("aws:ec2/route:Route")
+        if each.parent == side and each.inputs.get("networkInterfaceId") == f"{side}-gateway-interface-id"
+    }
+    if site.existing is None:
+        assert Counter(made) == {"aws:ec2/vpc:Vpc": 1, "aws:ec2/subnet:Subnet": 1 + len(site.private_subnets)}
+        assert routes == {(f"{side}-private-routes-id", "0.0.0.0/0")}
+        return
+    assert made == []
+    wanted = ["0.0.0.0/0"] if site.existing.take_default_route else map(str, peer.tunnelled)
+    assert routes == set(product(site.existing.private_route_table_ids, wanted))
+
+
+def check_refusal(made: ArgumentSet, error: SettingsError) -> None:
+    """Check that the component says the same, before it asks for anything."""
+    check_error(made, error)
+    deployment = Deployment()
+    with pytest.raises(SettingsError) as caught:
+        deploy(deployment, made)
+    assert str(caught.value) == str(error)
+    assert not deployment.recorder.registrations
+
+
+def check_pair(made: ArgumentSet, pair: PairSettings) -> None:
+    """Check all that the pair asks for."""
+    recorder = deploy(Deployment(), made)
+    assert set(Counter(each.urn for each in recorder.registrations).values()) == {1}
+    for site, peer in ((pair.left, pair.right), (pair.right, pair.left)):
+        check_admissions(recorder, site, peer, pair)
+        check_role(recorder, made, site, pair)
+        gateway = recorder.named(f"vpn-{site.name}-gateway")
+        assert len(base64.b64decode(gateway.inputs["userDataBase64"])) <= USER_DATA_BYTES
+        assert ("userDataBase64" in gateway.secrets) == (pair.secret_delivery is SecretDelivery.USER_DATA)
+        interface = recorder.named(f"vpn-{site.name}-gateway-interface")
+        assert interface.inputs["tags"] == {**pair.tags, "Name": f"{site.name}-gateway-interface"}
+        check_network(recorder, site, peer)
+    check_mirror(recorder, pair)
+    check_secrets(recorder, made)
+
+
+def test_whatever_is_not_refused_is_a_plan_that_holds_what_is_promised() -> None:
+    seen: Counter[str] = Counter()
+
+    # A failing set is shown as it was found: making it smaller takes minutes.
+    each_third = settings(
+        max_examples=PAIRS // 3,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+    def hold(made: ArgumentSet) -> None:
+        found = outcome(made)
+        if isinstance(found, PairSettings):
+            seen["planned"] += 1
+            seen["in a network that is there"] += found.left.existing is not None
+            check_pair(made, found)
+        else:
+            seen["refused"] += 1
+            check_refusal(made, found)
+
+    # One after the other: of a choice among them, Hypothesis may take one much more often than another.
+    for sets in (sound(may_exist=True), sound(), arbitrary()):
+        each_third(given(made=sets)(hold))()
+    assert seen["planned"] >= PAIRS * 2 / 3, seen
+    assert seen["refused"], seen
+    assert seen["in a network that is there"], seen

@@ -1,0 +1,146 @@
+"""Proves which ranges of a side go through the tunnel, and that every part of the gateway agrees on them.
+
+Does not prove that Libreswan carries them (tests/lab).
+"""
+
+import base64
+from ipaddress import IPv4Network, ip_address
+from itertools import product
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components import SettingsError, VpnGatewayPair
+from components.addressing import without
+from components.peer_settings import MOST_RANGE_PAIRS
+from components.settings import pair_settings
+from tests.unit.gateway_documents import files_of, user_data_of
+from tests.unit.recording import Deployment, Recorder
+
+WHOLE = IPv4Network("10.0.0.0/16")
+holes = st.builds(
+    lambda number, length: IPv4Network((int(WHOLE.network_address) + number, length), strict=False),
+    st.integers(0, 2**16 - 1),
+    st.integers(17, 32),
+)
+
+
+def _problems(args: Any) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        pair_settings("vpn", args)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def _files(recorder: Recorder, side: str) -> dict[str, str]:
+    return files_of(yaml.safe_load(user_data_of(recorder.named(f"vpn-{side}-gateway").inputs)))
+
+
+def _pair(deployment: Deployment, article: dict[str, Any], **left: Any) -> Recorder:
+    args: Any = {**article, "left": {**article["left"], **left}}
+    return deployment.run(lambda: VpnGatewayPair("vpn", args))
+
+
+def _sources(recorder: Recorder, group: str) -> set[str]:
+    rules = recorder.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    everything = (each.inputs for each in rules if each.inputs["securityGroupId"] == group)
+    return {inputs["cidrIpv4"] for inputs in everything if inputs["ipProtocol"] == "-1"}
+
+
+@given(st.lists(holes, max_size=4), st.integers(0, 2**16 - 1))
+def test_what_is_left_is_what_is_in_no_hole_and_nothing_overlaps(excluded: list[IPv4Network], number: int) -> None:
+    left = without([WHOLE], excluded)
+    address = ip_address(int(WHOLE.network_address) + number)
+    assert any(address in part for part in left) is not any(address in hole for hole in excluded)
+    assert all(part.subnet_of(WHOLE) for part in left)
+    assert not any(one.overlaps(other) for one, other in product(left, left) if one is not other)
+
+
+def test_more_ranges_of_a_side_are_tunnelled_admitted_and_masqueraded(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    recorder = _pair(deployment, article, additional_cidr_blocks=["10.5.0.0/16"])
+    assert "leftsubnets={10.1.0.0/16,10.5.0.0/16}" in _files(recorder, "uk")["/etc/ipsec.d/vpn.conf"]
+    assert "rightsubnets={10.1.0.0/16,10.5.0.0/16}" in _files(recorder, "au")["/etc/ipsec.d/vpn.conf"]
+    here, there = (_files(recorder, side)["/etc/vpn-gateway/filter.rules"] for side in ("uk", "au"))
+    assert "-A VPN-POSTROUTING -s 10.5.0.0/16 -d 172.31.0.0/16 -j ACCEPT" in here
+    assert "-A VPN-POSTROUTING -s 10.5.0.0/16 -j MASQUERADE" in here
+    assert "-A VPN-FORWARD -d 10.5.0.0/16 -m policy --dir out --pol none -j DROP" in there
+    networks = {"10.1.0.0/16", "10.5.0.0/16"}
+    assert _sources(recorder, "vpn-uk-gateway-security-group-id") == networks
+    assert _sources(recorder, "vpn-uk-private-hosts-security-group-id") == {*networks, "172.31.0.0/16"}
+    assert _sources(recorder, "vpn-au-private-hosts-security-group-id") == {*networks, "172.31.0.0/16"}
+
+
+def test_an_excluded_range_is_in_no_policy_but_still_behind_the_nat(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    recorder = _pair(deployment, article, excluded_cidr_blocks=["10.1.128.0/17"])
+    assert "leftsubnet=10.1.0.0/17\n" in _files(recorder, "uk")["/etc/ipsec.d/vpn.conf"]
+    assert "rightsubnet=10.1.0.0/17\n" in _files(recorder, "au")["/etc/ipsec.d/vpn.conf"]
+    here, there = (_files(recorder, side)["/etc/vpn-gateway/filter.rules"] for side in ("uk", "au"))
+    assert "-A VPN-POSTROUTING -s 10.1.0.0/16 -j MASQUERADE" in here
+    assert "-A VPN-FORWARD -d 172.31.0.0/16 -m policy --dir out --pol none -j DROP" in here
+    assert "10.1.0.0/17" in there
+    assert "10.1.128.0" not in there
+    assert "10.1.0.0/16" not in there
+    assert _sources(recorder, "vpn-au-private-hosts-security-group-id") == {"172.31.0.0/16", "10.1.0.0/17"}
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [
+        ({"additional_cidr_blocks": ["10.1.5.0/24"]}, "left.additional_cidr_blocks[0] '10.1.5.0/24': overlaps left.ci"),
+        ({"additional_cidr_blocks": ["172.31.5.0/24"]}, "right.cidr_block '172.31.0.0/16': overlaps left.additional_c"),
+        ({"additional_cidr_blocks": ["0.0.0.0/0"]}, "left.additional_cidr_blocks[0] '0.0.0.0/0': contains loopback"),
+        ({"additional_cidr_blocks": ["fd00::/8"]}, "left.additional_cidr_blocks[0] 'fd00::/8': is IPv6, and only IPv4"),
+        ({"excluded_cidr_blocks": ["10.2.0.0/24"]}, "left.excluded_cidr_blocks[0] '10.2.0.0/24': is in no network of"),
+        (
+            {"excluded_cidr_blocks": ["10.1.1.0/24"]},
+            "left.excluded_cidr_blocks[0] '10.1.1.0/24': holds the address of the gateway, 10.1.1.254",
+        ),
+        (
+            {"excluded_cidr_blocks": ["10.1.10.0/24"]},
+            "left.excluded_cidr_blocks[0] '10.1.10.0/24': holds the address of the probe host, 10.1.10.41",
+        ),
+        (
+            {"excluded_cidr_blocks": ["10.1.64.0/18", "10.1.64.0/24"]},
+            "left.excluded_cidr_blocks[1] '10.1.64.0/24': overlaps left.excluded_cidr_blocks[0]",
+        ),
+    ],
+)
+def test_ranges_that_cannot_be_meant_are_named(article: dict[str, Any], side: dict[str, Any], expected: str) -> None:
+    told = _problems({**article, "left": {**article["left"], **side}})
+    assert [problem for problem in told if problem.startswith(expected)], told
+
+
+def test_more_pairs_of_ranges_than_sensible_are_refused_with_their_number(article: dict[str, Any]) -> None:
+    many = [f"10.1.{number}.0/32" for number in (64, 128, 192)]
+    more = [f"172.31.{number}.0/32" for number in (64, 128, 240)]
+    left = {**article["left"], "excluded_cidr_blocks": many}
+    right = {**article["right"], "excluded_cidr_blocks": more}
+    (problem,) = _problems({**article, "left": left, "right": right})
+    assert problem.startswith("left.excluded_cidr_blocks and right.excluded_cidr_blocks '…': would make")
+    assert f"pairs of ranges in the tunnel, more than {MOST_RANGE_PAIRS}" in problem
+
+
+def test_user_data_that_ec2_would_not_take_is_refused_before_any_address_is_known(
+    article: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair_settings("vpn", article)  # type: ignore[arg-type]
+    monkeypatch.setattr("userdata.render.USER_DATA_LIMIT", 12_000)
+    told = _problems(article)
+    assert [problem.split(":")[0] for problem in told] == ["user data 'uk'", "user data 'au'"]
+    assert "EC2 takes 12000" in told[0]
+
+
+def test_as_many_ranges_as_are_allowed_fit_into_the_user_data(deployment: Deployment, article: dict[str, Any]) -> None:
+    left = {**article["left"], "excluded_cidr_blocks": ["10.1.77.0/24"]}
+    right = {**article["right"], "excluded_cidr_blocks": ["172.31.77.0/24"]}
+    args: Any = {**article, "left": left, "right": right}
+    settings = pair_settings("vpn", args)
+    assert len(settings.left.tunnelled) * len(settings.right.tunnelled) == MOST_RANGE_PAIRS
+    recorder = deployment.run(lambda: VpnGatewayPair("vpn", args))
+    assert len(base64.b64decode(recorder.named("vpn-uk-gateway").inputs["userDataBase64"])) <= 16384

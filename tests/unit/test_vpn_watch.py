@@ -1,0 +1,358 @@
+"""vpn-watch's decisions over simulated time: two gateways, the SAs that each has, and a path that breaks.
+
+Proves when it acts, how hard, and that it stops. Does not prove what Libreswan makes of it (tests/faults).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+
+from userdata.gateway.vpn_watch import GRACE, PATIENCE, Tunnel
+
+HANDSHAKE = 1
+"""Seconds until what was initiated carries packets: two round trips to the other end of the world."""
+
+DPD = 45
+"""Seconds without the peer until Libreswan drops an SA: dpddelay and retransmit-timeout."""
+
+
+@dataclass
+class Sa:
+    """One end of a Child SA; the other end has the same number."""
+
+    ike: int
+    inward: int = 0
+    receives: bool = True
+    sends: bool = True
+
+
+@dataclass
+class Gateway:
+    """What one side's kernel, pluto and vpn-watch have."""
+
+    tunnel: Tunnel
+    sas: dict[int, Sa] = field(default_factory=dict)
+    ikes: set[int] = field(default_factory=set)
+    pluto: bool = True
+    pings: bool = True
+    watched: bool = True
+    hears_echoes: list[float] = field(default_factory=list)
+    steps: list[tuple[float, str]] = field(default_factory=list)
+    quiet_since: float = 0.0
+    asked: int = 0
+
+    def answers(self) -> bool:
+        """Return whether its IKE daemon answers a probe, and count the probes."""
+        self.asked += 1
+        return self.pluto
+
+
+class World:
+    """Two gateways and the path between them; one second is one step."""
+
+    def __init__(self, *, established: bool = True) -> None:
+        self.now = 0.0
+        self.path = True
+        self.dpd = True
+        self.last = 0
+        self.pending: list[tuple[float, Callable[[], None]]] = []
+        self.uk = Gateway(Tunnel("uk-to-au", True, 0.0))
+        self.au = Gateway(Tunnel("au-to-uk", False, 0.0))
+        if established:
+            self.establish()
+
+    def other(self, side: Gateway) -> Gateway:
+        """Return the peer of a side."""
+        return self.au if side is self.uk else self.uk
+
+    def establish(self, ike: int = 0) -> None:
+        """Give both sides a new Child SA, with an IKE SA of its own or under `ike`."""
+        self.last += 1
+        for side in (self.uk, self.au):
+            side.ikes.add(ike or self.last)
+            side.sas[self.last] = Sa(ike or self.last)
+
+    def drop(self, side: Gateway) -> None:
+        """Let a side forget its SAs, without a word to the other."""
+        side.sas, side.ikes = {}, set()
+
+    def deliver(self, sender: Gateway) -> bool:
+        """Send one packet by the newest SA; return whether it comes out at the other end."""
+        ready = [number for number, sa in sender.sas.items() if sa.sends]
+        there = self.other(sender).sas.get(max(ready, default=0))
+        if not self.path or there is None or not there.receives:
+            return False
+        there.inward += 84
+        return True
+
+    def initiate(self, side: Gateway) -> None:
+        """Do as `whack --initiate`: over the IKE SA there is, also when the peer has lost it."""
+        other = self.other(side)
+        if not (self.path and side.pluto and other.pluto):
+            return
+        if not side.ikes:
+            self.pending.append((self.now + HANDSHAKE, self.establish))
+        elif common := side.ikes & other.ikes:
+            self.pending.append((self.now + HANDSHAKE, lambda: self.establish(min(common))))
+
+    def reset(self, side: Gateway) -> None:
+        """Do as `whack --terminate` and `--initiate`: the peer is told."""
+        if self.path:
+            other = self.other(side)
+            other.ikes -= side.ikes
+            other.sas = {number: sa for number, sa in other.sas.items() if sa.ike in other.ikes}
+        self.drop(side)
+        self.initiate(side)
+
+    def second(self) -> None:
+        """Let a second pass: negotiations end, echoes go, watches judge."""
+        self.now += 1
+        for due, happen in [entry for entry in self.pending if entry[0] <= self.now]:
+            self.pending.remove((due, happen))
+            if self.path and self.uk.pluto and self.au.pluto:
+                happen()
+        for side in (self.uk, self.au):
+            other = self.other(side)
+            if self.path:
+                side.quiet_since = self.now
+            if self.dpd and self.now - side.quiet_since > DPD:
+                self.drop(side)
+            if not side.watched:
+                continue
+            if self.deliver(side) and other.pings and self.deliver(other):
+                side.hears_echoes.append(self.now)
+                side.tunnel.answer(self.now)
+                continue
+            seen = {f"#{number}": str(sa.inward) for number, sa in side.sas.items()} if side.pluto else None
+            step = side.tunnel.judge(self.now, seen, lambda other=other: self.path and other.answers())
+            if step:
+                side.steps.append((self.now, step))
+                {"initiate": self.initiate, "reset": self.reset}[step](side)
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        for _ in range(round(seconds)):
+            self.second()
+
+    def outage(self, since: float) -> float:
+        """Return the seconds from `since` until every watched side is answered, from then on for good."""
+        ends = []
+        for side in filter(lambda side: side.watched, (self.uk, self.au)):
+            heard = [moment for moment in side.hears_echoes if moment > since]
+            assert heard, "never again"
+            gaps = [late for early, late in pairwise(heard) if late - early > 1]
+            ends.append(max([heard[0], *gaps]) - since)
+            assert heard[-1] == self.now
+        return max(ends)
+
+    def steps(self) -> list[str]:
+        """Return what both watches did, in order."""
+        return [step for _, step in sorted(self.uk.steps + self.au.steps)]
+
+
+@pytest.fixture(autouse=True, params=[1.0, 1.5])
+def _chance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: request.param)
+
+
+def test_nothing_is_done_while_echoes_are_answered() -> None:
+    world = World()
+    world.run(1800)
+    assert world.steps() == []
+
+
+@pytest.mark.parametrize("seconds", [2, 10, 30, 60, 600])
+@pytest.mark.parametrize("dpd", [True, False])
+def test_traffic_flows_within_five_seconds_of_a_partitions_end(seconds: int, dpd: bool) -> None:
+    world = World()
+    world.dpd = dpd
+    world.run(20)
+    world.path = False
+    world.run(seconds)
+    assert world.steps() == []
+    world.path = True
+    ended = world.now
+    world.run(120)
+    assert world.outage(ended) <= 5
+    if seconds < DPD or not dpd:
+        assert world.steps() == []
+
+
+def test_a_partition_after_which_only_one_side_has_its_sas_heals_as_fast() -> None:
+    for forgetful in ("uk", "au"):
+        world = World()
+        world.dpd = False
+        world.path = False
+        world.run(60)
+        world.drop(getattr(world, forgetful))
+        world.path = True
+        ended = world.now
+        world.run(120)
+        assert world.outage(ended) <= 5, forgetful
+
+
+@pytest.mark.parametrize("side", ["uk", "au"])
+@pytest.mark.parametrize("direction", ["receives", "sends"])
+def test_one_lost_direction_heals_in_seconds_and_takes_nothing_down(side: str, direction: str) -> None:
+    world = World()
+    world.run(20)
+    setattr(getattr(world, side).sas[1], direction, False)
+    began = world.now
+    world.run(60)
+    assert world.outage(began) <= PATIENCE + HANDSHAKE + 2
+    assert set(world.steps()) == {"initiate"}
+
+
+def test_a_rekey_with_a_second_of_silence_is_left_alone() -> None:
+    world = World()
+    for _ in range(15):
+        world.run(118)
+        old = dict(world.uk.sas)
+        for sa in (*world.uk.sas.values(), *world.au.sas.values()):
+            sa.sends = False
+        world.run(2)
+        world.establish(1)
+        for number in old:
+            del world.uk.sas[number], world.au.sas[number]
+    assert world.steps() == []
+
+
+@pytest.mark.parametrize("dead", ["uk", "au"])
+@pytest.mark.parametrize("seconds", [2, 20, 90])
+def test_a_peer_that_was_away_and_has_forgotten_everything_is_met_within_ten_seconds(dead: str, seconds: int) -> None:
+    world = World()
+    world.run(20)
+    side = getattr(world, dead)
+    world.drop(side)
+    side.pluto = False
+    world.run(seconds)
+    side.pluto = True
+    began = world.now
+    world.run(60)
+    assert world.outage(began) <= 10
+
+
+@pytest.mark.parametrize("dead", ["uk", "au"])
+def test_a_forgetful_peer_without_a_watch_of_its_own_is_met_too(dead: str) -> None:
+    world = World()
+    world.run(20)
+    side = getattr(world, dead)
+    side.watched = False
+    world.drop(side)
+    world.run(60)
+    assert world.outage(20) <= PATIENCE + 2 * GRACE + HANDSHAKE + 2
+    assert world.steps() == ["initiate", "reset"]
+
+
+def test_two_sides_with_different_stale_sas_do_not_fight() -> None:
+    world = World()
+    world.run(20)
+    world.drop(world.uk)
+    world.drop(world.au)
+    world.last = 8
+    world.uk.sas[7], world.uk.ikes = Sa(7), {7}
+    world.au.sas[8], world.au.ikes = Sa(8), {8}
+    world.run(300)
+    assert world.outage(20) <= 10
+    assert world.steps().count("reset") == 1
+
+
+def test_the_first_boot_initiates_at_once_on_either_side() -> None:
+    for late in ("uk", "au"):
+        world = World(established=False)
+        getattr(world, late).pluto = False
+        world.run(30)
+        getattr(world, late).pluto = True
+        began = world.now
+        world.run(60)
+        assert world.outage(began) <= 5, late
+
+
+def test_the_peer_of_another_vendor_that_never_answers_echoes_is_never_taken_down() -> None:
+    world = World()
+    world.au.watched = world.au.pings = False
+    world.run(24 * 3600)
+    assert world.steps() == ["initiate"]
+    assert 1 in world.uk.sas
+
+
+def test_a_tunnel_that_carries_packets_is_left_alone_though_echoes_are_no_longer_answered() -> None:
+    world = World()
+    world.au.watched = False
+    world.run(60)
+    world.au.pings = False
+    for _ in range(3600):
+        world.deliver(world.au)
+        world.second()
+    assert world.steps() == []
+
+
+def test_an_idle_peer_that_no_longer_answers_echoes_is_taken_down_ever_more_seldom() -> None:
+    world = World()
+    world.au.watched = False
+    world.run(60)
+    world.au.pings = False
+    world.run(24 * 3600)
+    assert world.steps().count("reset") < 40
+    assert len([moment for moment, _ in world.uk.steps if moment > 12 * 3600]) <= 13
+
+
+def test_negotiations_that_fail_are_repeated_but_not_in_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(established=False)
+    monkeypatch.setattr(world, "initiate", lambda _: None)
+    world.run(3600)
+    assert 2 * 3600 / 51 <= len(world.steps()) <= 2 * 3600 / 29
+    assert world.uk.asked + world.au.asked == len(world.steps())
+
+
+def test_a_step_that_pluto_could_not_take_yet_is_taken_a_second_later() -> None:
+    tunnel = Tunnel("uk-to-au", False, 0.0)
+    for second in range(1, 9):
+        assert tunnel.judge(second, {}, lambda: True) == "initiate"
+        tunnel.undo()
+
+
+def test_the_peer_is_not_asked_before_it_matters() -> None:
+    tunnel = Tunnel("uk-to-au", True, 0.0)
+    tunnel.answer(10.0)
+    for second in (11.0, 12.0):
+        assert tunnel.judge(second, {"#2": "84"}, pytest.fail) == ""
+
+
+def test_only_changes_are_told_to_the_journal(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World()
+    world.au.watched = False
+    world.run(20)
+    world.path = False
+    world.run(60)
+    world.path = True
+    world.run(20)
+    assert capsys.readouterr().out.splitlines() == [
+        "tunnel uk-to-au: silent, and so is the peer's IKE daemon",
+        "tunnel uk-to-au: silent, the peer's IKE daemon answers: negotiating from the start",
+        "tunnel uk-to-au: carries packets again after 62 s",
+    ]
+
+
+def test_sas_that_stand_after_a_partition_get_the_time_of_an_echo() -> None:
+    tunnel = Tunnel("uk-to-au", True, 0.0)
+    tunnel.answer(5.0)
+    assert tunnel.judge(10.0, {"#2": "84"}, lambda: False) == ""
+    steps = [tunnel.judge(moment, {"#2": "84"}, lambda: True) for moment in (11.0, 12.0, 13.0, 14.0)]
+    assert steps == ["", "", "", "reset"]
+
+
+def test_bytes_that_come_in_count_though_no_echo_is_answered() -> None:
+    tunnel = Tunnel("uk-to-au", True, 0.0)
+    assert [tunnel.judge(float(n), {"#2": str(n)}, pytest.fail) for n in range(1, 60)] == [""] * 59
+
+
+def test_an_sa_that_has_just_come_is_not_taken_down_by_a_step_that_was_due() -> None:
+    tunnel = Tunnel("uk-to-au", True, 0.0)
+    tunnel.answer(5.0)
+    assert tunnel.judge(6.0, {}, lambda: True) == "initiate"
+    assert [tunnel.judge(moment, {}, lambda: True) for moment in (7.0, 8.0, 9.0, 10.0)] == [""] * 4
+    assert [tunnel.judge(moment, {"#2": "0"}, pytest.fail) for moment in (11.0, 12.0, 13.0)] == [""] * 3
+    assert tunnel.judge(14.0, {"#2": "0"}, lambda: True) == "reset"
