@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -82,8 +83,14 @@ def running_api() -> Iterator[ApiProcess]:
         text=True,
     )
     assert server.stdout is not None
+    url = server.stdout.readline().split()[-1]
+    # It prints a line for every call, and would stop at a full pipe.
+    reader = threading.Thread(target=server.stdout.read, daemon=True)
+    reader.start()
     try:
-        yield ApiProcess(server.stdout.readline().split()[-1])
+        yield ApiProcess(url)
     finally:
         server.terminate()
-        server.communicate(timeout=5)
+        server.wait(timeout=30)
+        reader.join()
+        server.stdout.close()

@@ -7,6 +7,7 @@ hand: all is under pytest's temporary folder.
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from lab import environment
 from lab.engine.build import ensure_engine
 from lab.plugins.install import install_plugins
+from tests.engine.api_process import ApiProcess, running_api
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,7 +44,7 @@ class Cli:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=1200,  # with machines, `up` waits for their boots
             check=False,
         )
         assert done.returncode == code, done.stdout
@@ -78,3 +80,27 @@ def pulumi(engine_environment: dict[str, str], tmp_path: Path) -> Cli:
     backend.mkdir()
     folder.mkdir()
     return Cli(folder, {**engine_environment, "PULUMI_BACKEND_URL": f"file://{backend}"})
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[ApiProcess]:
+    """Run the lab's API in a process of its own."""
+    with running_api() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def aws_environment(api: ApiProcess) -> Iterator[dict[str, str]]:
+    """Point the environment of programs and plugins at the lab's API."""
+    own = {
+        "AWS_ENDPOINT_URL": api.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
+            patch.delenv(name, raising=False)
+        for name, value in own.items():
+            patch.setenv(name, value)
+        yield own

@@ -1,7 +1,9 @@
 """A stack of the real engine for a program inside the test: own PULUMI_HOME, file backend and plugin launchers."""
 
 import json
+import os
 import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -47,9 +49,11 @@ class InlineStack:
         """Run `pulumi refresh`."""
         return self.stack(program).refresh(on_output=self._collect(), color="never")
 
-    def preview(self, program: Callable[[], None]) -> automation.PreviewResult:
+    def preview(
+        self, program: Callable[[], None], *, on_event: Callable[[automation.EngineEvent], Any] | None = None
+    ) -> automation.PreviewResult:
         """Run `pulumi preview`."""
-        return self.stack(program).preview(on_output=self._collect(), color="never")
+        return self.stack(program).preview(on_output=self._collect(), on_event=on_event, color="never")
 
     def destroy(self) -> automation.DestroyResult:
         """Run `pulumi destroy`."""
@@ -65,6 +69,16 @@ class InlineStack:
         assert deployment is not None
         return {each["urn"].rpartition("::")[2]: each for each in json.loads(json.dumps(deployment))["resources"]}
 
+    def export(self) -> dict[str, Any]:
+        """Return the state as `pulumi stack export` does, secrets encrypted."""
+        exported: dict[str, Any] = json.loads(self._cli("stack", "export", "--stack", "test"))
+        return exported
+
+    def import_(self, exported: dict[str, Any]) -> None:
+        """Put an exported state in the place of this stack's own; both are encrypted by the same passphrase."""
+        self.stack(lambda: None)
+        self._cli("stack", "import", "--stack", "test", stdin=json.dumps(exported))
+
     def stack(self, program: Callable[[], None]) -> automation.Stack:
         """Return the Automation API's handle, with `program` as the stack's program."""
         return automation.create_or_select_stack(
@@ -78,6 +92,17 @@ class InlineStack:
                 project_settings=automation.ProjectSettings("inline", "python"),
             ),
         )
+
+    def _cli(self, *arguments: str, stdin: str = "") -> str:
+        return subprocess.run(
+            [str(settings.BIN / "pulumi"), *arguments, "--non-interactive"],
+            cwd=self._folder,
+            env={**os.environ, **self.environment},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
 
     def _collect(self) -> Callable[[str], None]:
         self.output = ""

@@ -21,7 +21,7 @@ import pytest
 from pulumi import automation
 from pulumi.runtime.proto import provider_pb2
 
-from tests.engine.api_process import ApiProcess, running_api
+from tests.engine.api_process import ApiProcess
 from tests.engine.aws_stack import LEFT, RIGHT, Wanted, program
 from tests.engine.inline_stack import InlineStack
 from tests.engine.plugin_process import PluginProcess, struct
@@ -35,32 +35,8 @@ RESOURCES_OF_ONE = 29
 RESOURCES_OF_BOTH = 57
 
 
-@pytest.fixture(scope="module")
-def api() -> Iterator[ApiProcess]:
-    """Run the lab's API in a process of its own."""
-    with running_api() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def environment(api: ApiProcess) -> Iterator[dict[str, str]]:
-    """Point the environment of programs and plugins at the lab's API."""
-    settings = {
-        "AWS_ENDPOINT_URL": api.url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
-            patch.delenv(name, raising=False)
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        yield settings
-
-
 @pytest.fixture
-def stack(environment: dict[str, str], tmp_path: Path) -> Iterator[InlineStack]:
+def stack(aws_environment: dict[str, str], tmp_path: Path) -> Iterator[InlineStack]:
     made = InlineStack(tmp_path / "stack", ["aws"])
     yield made
     if "resources" in json.loads(made.state_text())["checkpoint"]["latest"]:
@@ -127,7 +103,7 @@ def test_two_regions_are_created_found_unchanged_refreshed_and_destroyed_without
 
 
 @pytest.fixture(scope="module")
-def one_side(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[InlineStack]:
+def one_side(aws_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[InlineStack]:
     """One side, up; every test that uses it leaves it as `ONE` says."""
     made = InlineStack(tmp_path_factory.mktemp("one") / "stack", ["aws"])
     made.up(partial(program, ONE))
@@ -247,6 +223,39 @@ def test_a_vpc_and_its_route_table_association_are_imported_by_id(stack: InlineS
     assert vpc not in api.left_over(LEFT)
 
 
+def test_a_second_block_of_a_vpc_is_found_unchanged_imported_and_destroyed_after_its_subnet(
+    stack: InlineStack, api: ApiProcess
+) -> None:
+    vpc_id = client("ec2").create_vpc(CidrBlock="10.98.0.0/16")["Vpc"]["VpcId"]
+
+    def extended(block: str, imported: str | None = None) -> None:
+        provider = aws.Provider("here", region=LEFT)
+        own = pulumi.ResourceOptions(provider=provider)
+        adopted = pulumi.ResourceOptions(provider=provider, import_=imported)
+        more = aws.ec2.VpcIpv4CidrBlockAssociation("more", vpc_id=vpc_id, cidr_block=block, opts=adopted)
+        aws.ec2.Subnet("subnet", vpc_id=more.vpc_id, cidr_block=block, opts=own)
+
+    def blocks() -> list[str]:
+        (vpc,) = client("ec2").describe_vpcs(VpcIds=[vpc_id])["Vpcs"]
+        found = vpc["CidrBlockAssociationSet"]
+        return [each["CidrBlock"] for each in found if each["CidrBlockState"]["State"] == "associated"]
+
+    first = partial(extended, "10.99.0.0/24")
+    assert summary(stack.up(first)) == {"create": 4}
+    assert summary(stack.refresh(first)) == {"same": 4}
+    assert seen(stack, partial(extended, "10.97.0.0/24"))["more"] == {
+        "op": "create-replacement",
+        "cidrBlock": "update-replace",
+    }
+    assert blocks() == ["10.98.0.0/16", "10.97.0.0/24"]
+    stack.destroy()
+    assert blocks() == ["10.98.0.0/16"]
+    block = client("ec2").associate_vpc_cidr_block(VpcId=vpc_id, CidrBlock="10.96.0.0/24")["CidrBlockAssociation"]
+    assert summary(stack.up(partial(extended, "10.96.0.0/24", block["AssociationId"])))["import"] == 1
+    stack.destroy()
+    client("ec2").delete_vpc(VpcId=vpc_id)
+
+
 def test_an_error_of_the_api_comes_whole_and_what_was_made_half_way_is_destroyed(
     stack: InlineStack, api: ApiProcess
 ) -> None:
@@ -283,11 +292,11 @@ def test_a_provider_without_usable_credentials_says_so(stack: InlineStack, monke
         stack.preview(anything)
 
 
-def test_the_plugin_adds_at_most_fifty_milliseconds_to_a_call(api: ApiProcess, environment: dict[str, str]) -> None:
+def test_the_plugin_adds_at_most_fifty_milliseconds_to_a_call(api: ApiProcess, aws_environment: dict[str, str]) -> None:
     token = "aws:ec2/internetGateway:InternetGateway"  # noqa: S105 - a resource type
     urn = f"urn:pulumi:test::inline::{token}::gateway"
     added = []
-    with PluginProcess("aws", environment, {"region": LEFT}) as plugin:
+    with PluginProcess("aws", aws_environment, {"region": LEFT}) as plugin:
         for _ in range(15):
             before, started = len(api.calls()), time.perf_counter()
             made = plugin.stub.Create(provider_pb2.CreateRequest(urn=urn, properties=struct({"tags": {"Name": "x"}})))

@@ -1,0 +1,244 @@
+"""What may be changed, one argument at a time, and how what a preview says of it is put into words."""
+
+import copy
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from components.arguments import SiteArgs, VpnGatewayPairArgs
+from tests.unit.argument_sets import MISSING
+from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
+
+INSTANCE: Final = "aws:ec2/instance:Instance"
+IDENTITY: Final = {
+    "aws:ec2/vpc:Vpc": "VPC",
+    "aws:ec2/subnet:Subnet": "subnet",
+    "aws:ec2/eip:Eip": "Elastic IP",
+    "aws:ec2/networkInterface:NetworkInterface": "network interface",
+}
+"""What other things name: the network, and the gateway's addresses."""
+
+THEIRS: Final = object()
+"""In place of a value: the network that is there already, whose ids are not known beforehand."""
+
+PSK: Final = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"
+
+BASE: Final[Mapping[str, Any]] = {
+    "left": {
+        "name": "uk",
+        "region": "eu-west-2",
+        "cidr_block": "10.1.0.0/16",
+        "public_subnet_cidr_block": "10.1.1.0/24",
+        "private_subnet_cidr_blocks": ["10.1.10.0/24"],
+        # Where none is named, EC2 takes any: another one would now and then be the same.
+        "availability_zones": ["eu-west-2a"],
+        "gateway_private_ip": "10.1.1.254",
+        "probe_host_private_ip": "10.1.10.41",
+    },
+    "right": {"name": "au", "region": "ap-southeast-2", "cidr_block": "172.31.0.0/16"},
+    "administrator_cidr_blocks": ["198.18.0.10/32"],
+    # No machine boots here: there is nothing that could be verified.
+    "verify": False,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One argument with another value than in `BASE`."""
+
+    argument: str
+    value: Any
+    what: str
+    """The change in words."""
+    also: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments that have to change with it."""
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def arguments(self, theirs: Mapping[str, Any]) -> Any:
+        """Return the changed arguments; `theirs` is the network that is there already, of `BASE`'s left range."""
+        args = copy.deepcopy(dict(BASE))
+        for path, value in {self.argument: self.value, **self.also}.items():
+            *parents, key = path.split(".")
+            target = args[parents[0]] if parents else args
+            target.pop(key, None)
+            if value is not MISSING:
+                target[key] = theirs if value is THEIRS else value
+        return args
+
+
+_LEFT: Final = BASE["left"]
+
+CHANGES: Final = (
+    Change(argument="left.name", value="gb", what="another name"),
+    Change(
+        argument="left.region",
+        value="eu-west-1",
+        what="another region",
+        also={"left.availability_zones": MISSING},
+    ),
+    Change(
+        argument="left.cidr_block",
+        value="10.2.0.0/16",
+        what="another range",
+        also={
+            f"left.{key}": MISSING
+            for key in (
+                "public_subnet_cidr_block",
+                "private_subnet_cidr_blocks",
+                "gateway_private_ip",
+                "probe_host_private_ip",
+            )
+        },
+    ),
+    Change(
+        argument="left.public_subnet_cidr_block",
+        value="10.1.2.0/24",
+        what="another range",
+        also={"left.gateway_private_ip": "10.1.2.254"},
+    ),
+    Change(
+        argument="left.private_subnet_cidr_blocks", value=["10.1.10.0/24", "10.1.11.0/24"], what="one more at the end"
+    ),
+    Change(
+        argument="left.private_subnet_cidr_blocks",
+        value=["10.1.11.0/24", "10.1.10.0/24"],
+        what="one more at the front",
+    ),
+    Change(
+        argument="left.private_subnet_cidr_blocks",
+        value=["10.1.11.0/24"],
+        what="another range",
+        also={"left.probe_host_private_ip": "10.1.11.41"},
+    ),
+    Change(argument="left.availability_zones", value=["eu-west-2c"], what="another zone"),
+    Change(
+        argument="left.existing_network",
+        value=THEIRS,
+        what="a network that is there",
+        also={
+            "left.public_subnet_cidr_block": MISSING,
+            "left.private_subnet_cidr_blocks": MISSING,
+            "left.availability_zones": MISSING,
+            "left.probe_host_private_ip": MISSING,
+        },
+    ),
+    Change(argument="left.additional_cidr_blocks", value=["10.5.0.0/16"], what="one more"),
+    Change(argument="left.excluded_cidr_blocks", value=["10.1.128.0/17"], what="one more"),
+    Change(
+        argument="left.permissions_boundary_arn",
+        value="arn:aws:iam::123456789012:policy/boundary",
+        what="yours",
+    ),
+    Change(
+        argument="left.kms_key_arn",
+        value="arn:aws:kms:eu-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        what="yours",
+    ),
+    Change(argument="left.gateway_private_ip", value="10.1.1.253", what="another address"),
+    Change(argument="left.probe_host_private_ip", value="10.1.10.42", what="another address"),
+    Change(argument="left.probe_host_private_ip", value=MISSING, what="left out"),
+    Change(argument="left.instance_type", value="t3.micro", what="another of the same processor"),
+    Change(argument="left.image", value="debian-12", what="another release"),
+    Change(argument="left.aws_profile", value="deployer", what="another profile, the same account"),
+    Change(
+        argument="left.assume_role_arn",
+        value="arn:aws:iam::123456789012:role/deployer",
+        what="another role, the same account",
+    ),
+    Change(argument="left.host_private_key", value=HOST_KEY, what="yours", also={"left.host_public_key": PUBLIC_KEY}),
+    Change(argument="profile", value="article-2014", what="another profile"),
+    Change(argument="psk", value=PSK, what="another key"),
+    Change(argument="secret_delivery", value="user-data", what="the other way"),
+    Change(
+        argument="administrator_cidr_blocks", value=["198.18.0.10/32", "198.18.0.11/32"], what="one more at the end"
+    ),
+    Change(argument="administrator_cidr_blocks", value=["198.18.0.11/32"], what="another range"),
+    Change(argument="ssh_private_key", value=HOST_KEY, what="yours", also={"ssh_public_key": PUBLIC_KEY}),
+    Change(argument="ssh_public_key", value=PUBLIC_KEY, what="yours, alone"),
+    Change(argument="verify", value=True, what="on"),
+    Change(argument="verify_timeout_seconds", value=900, what="longer"),
+    Change(argument="tags", value={"team": "network"}, what="one more"),
+    Change(argument="right.cidr_block", value="10.1.128.0/17", what="a range that overlaps the other side's"),
+)
+"""Of the two sides, which are equals, the left one."""
+
+
+def rows_missing() -> list[str]:
+    """Return the arguments that no change is known of, one sentence each."""
+    known = {argument for change in CHANGES for argument in (change.argument, *change.also)}
+    arguments = {f"left.{name}" for name in SiteArgs.__annotations__}
+    arguments |= VpnGatewayPairArgs.__annotations__.keys() - {"left", "right"}
+    return [
+        f"CHANGES in tests/engine/changes.py has no row for the argument {name!r}: say what is to be changed, then "
+        "`make generated`"
+        for name in sorted(arguments - known)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a preview says of one change."""
+
+    operations: Mapping[tuple[str, str], str]
+    """Type and name of a resource -> create, update, replace or delete."""
+    warnings: tuple[str, ...] = ()
+    refused: str = ""
+    """First problem, when it is refused."""
+
+    def names(self, operation: str, *types: str) -> list[str]:
+        """Return the names of the resources of some types (none: all) that an operation is planned for."""
+        return sorted(
+            name
+            for (kind, name), planned in self.operations.items()
+            if planned == operation and (not types or kind in types)
+        )
+
+    def lost(self, *types: str) -> list[str]:
+        """Return the names of the resources of some types that are replaced or deleted."""
+        return sorted([*self.names("replace", *types), *self.names("delete", *types)])
+
+
+def does(plan: Plan) -> str:
+    """Return in words what a preview does."""
+    if plan.refused:
+        return "**refused**"
+    if plan.lost(*IDENTITY):
+        counts = Counter(
+            IDENTITY[kind] for (kind, name) in plan.operations if name in plan.lost(kind) and kind in IDENTITY
+        )
+        return "**network replaced**: " + ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
+    if plan.names("replace", INSTANCE):
+        instances = (f"`{name.removeprefix('vpn-')}`" for name in plan.names("replace", INSTANCE))
+        return "**instance replaced**, identity kept: " + ", ".join(instances)
+    counts = Counter(plan.operations.values())
+    words = [f"{counts[each]} {each}" for each in ("create", "update", "replace", "delete") if counts[each]]
+    return "in place: " + ", ".join(words) if words else "nothing"
+
+
+def loses(plan: Plan) -> str:
+    """Return in words which traffic a change cuts: the first of these that is so."""
+    gateways = [name for name in plan.lost(INSTANCE) if name.endswith("-gateway")]
+    stopped = [name for name in plan.names("update", INSTANCE) if name.endswith("-gateway")]
+    # Tags alone are changed while the instance runs, on the VPC as well.
+    only_tags = bool(plan.names("update", "aws:ec2/vpc:Vpc"))
+    known: list[tuple[object, str]] = [
+        (plan.lost("aws:ec2/eip:Eip"), "everything of that side, whose hosts have to go first; another Elastic IP"),
+        (
+            plan.lost("aws:ec2/networkInterface:NetworkInterface"),
+            "tunnel, and that side's NAT, until the new gateway is up; the Elastic IP stays",
+        ),
+        (len(gateways) > 1, "tunnel, and both sides' NAT, for a boot"),
+        (gateways, "tunnel, and that side's NAT, for a boot"),
+        (plan.lost("aws:ec2/subnet:Subnet"), "that of the replaced subnet's hosts, which have to go first"),
+        (stopped and not only_tags, "tunnel, and that side's NAT, for a stop and a start"),
+    ]
+    return next((words for is_so, words in known if is_so), "none")
+
+
+def table(plans: Mapping[Change, Plan]) -> str:
+    """Return the table of docs/changes.md."""
+    rows = [f"| `{change.argument}` | {change.what} | {does(plan)} | {loses(plan)} |" for change, plan in plans.items()]
+    return "\n".join(["| argument | change | `preview` says | traffic lost |", "|---|---|---|---|", *rows, ""])

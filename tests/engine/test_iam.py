@@ -1,0 +1,184 @@
+"""The rights that deploying takes, from the calls of a whole life of the program's stack; and the gateways' own.
+
+One side is a new network, with a key and a permissions boundary; the other is in a network that is there already.
+Proves that docs/iam-deployer-policy.json has exactly the actions that were called, besides those with another reason;
+and that a gateway's role, as IAM stored it, reads its own two parameters, with a key decrypts these alone, and nothing
+else. Does not prove that AWS's provider calls nothing else: the lab's stands in for it. `pytest
+tests/engine/test_iam.py`; nothing to clean up.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from moto.iam.access_control import IAMPolicy, PermissionResult
+
+from tests.engine.api_process import ApiProcess, running_api
+from tests.engine.deployer_policy import (
+    ALSO_NEEDED,
+    WITH_A_KEY,
+    details,
+    exists,
+    iam_actions,
+    policy_text,
+    reasons_table,
+)
+from tests.engine.existing_networks import network_of_others
+from tests.engine.program_stack import ProgramStack
+from tests.engine.test_program import REGIONS
+from tests.generated import ROOT, require_document, require_section
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+
+POLICY = "docs/iam-deployer-policy.json"
+KEY = "arn:aws:kms:eu-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+MANAGED_POLICY_CHARACTERS = 6144
+"""IAM user guide, "IAM and AWS STS quotas": of a managed policy, without white space."""
+
+
+@dataclass
+class Life:
+    """What was seen of a stack from its first `up` to `destroy`."""
+
+    actions: set[str]
+    role_policies: dict[str, list[str]]
+    """Side -> all policies of its instance's role."""
+    parameters: dict[str, list[str]]
+    """Side -> ARNs of its parameters."""
+
+
+@pytest.fixture(scope="module")
+def life(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    """Live it: up, no change, changes of all kinds, one of them taken back, refresh, destroy."""
+    with running_api() as api:
+        stack = ProgramStack(tmp_path_factory.mktemp("life") / "stack", api).make(engine_environment)
+        _prepare(stack, api)
+        theirs = api.calls()[-1]["sequence"]
+        stack.up()
+        creation = api.calls(after=theirs)
+        policies, parameters = _stored(api)
+        own = api.calls()[-1]["sequence"]
+        stack.up()
+        _change(stack)
+        stack.up()
+        stack.cli("config", "rm", "--path", "tags.team")
+        stack.cli("config", "rm", "--path", "administratorCidrBlocks[1]")
+        stack.cli("config", "rm", "rightPermissionsBoundaryArn")
+        stack.up()
+        stack.run("refresh", "--yes", "--skip-preview")
+        stack.destroy()
+        yield Life(
+            actions=iam_actions([*creation, *api.calls(after=own)]), role_policies=policies, parameters=parameters
+        )
+
+
+def _prepare(stack: ProgramStack, api: ApiProcess) -> None:
+    """Give the left side a key and a boundary, and put the right one into a network that is there already."""
+    network = network_of_others(api, REGIONS["au"], "172.31.0.0/16", "172.31.12.0/24")
+    for key in ("rightPublicSubnetCidrBlock", "rightPrivateSubnetCidrBlocks", "rightProbeHostPrivateIp"):
+        stack.cli("config", "rm", key)
+    for path, value in {
+        "leftKmsKeyArn": KEY,
+        "leftPermissionsBoundaryArn": BOUNDARY,
+        "rightExistingNetwork.vpcId": network["vpc_id"],
+        "rightExistingNetwork.publicSubnetId": network["public_subnet_id"],
+        "rightExistingNetwork.privateRouteTableIds[0]": network["private_route_table_ids"][0],
+    }.items():
+        stack.cli("config", "set", "--path", path, value)
+
+
+def _change(stack: ProgramStack) -> None:
+    for path, value in {
+        "tags.team": "network",
+        "administratorCidrBlocks[0]": "198.18.0.11/32",
+        "administratorCidrBlocks[1]": "198.18.0.12/32",
+        "leftPrivateSubnetCidrBlocks[1]": "10.1.11.0/24",
+        "rightPermissionsBoundaryArn": BOUNDARY,
+    }.items():
+        stack.cli("config", "set", "--path", path, value)
+    stack.cli("config", "set", "leftInstanceType", "t3.micro")
+    stack.cli("config", "set", "--secret", "psk", "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip")
+
+
+def _stored(api: ApiProcess) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    policies, parameters = {}, {}
+    for side, region in REGIONS.items():
+        iam, ssm = api.client("iam", region), api.client("ssm", region)
+        (role,) = [
+            each["RoleName"] for each in iam.list_roles()["Roles"] if each["RoleName"].startswith(f"vpn-{side}-")
+        ]
+        names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+        policies[side] = [json.dumps(document) for document in documents]
+        assert not iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        names = [each["Name"] for each in ssm.describe_parameters()["Parameters"]]
+        parameters[side] = [ssm.get_parameter(Name=name)["Parameter"]["ARN"] for name in names]
+    return policies, parameters
+
+
+def test_the_committed_policy_is_what_deploying_called(life: Life) -> None:
+    assert not life.actions & ALSO_NEEDED.keys(), "was called, so it needs no other reason"
+    require_document(POLICY, policy_text(life.actions | ALSO_NEEDED.keys()))
+    require_section("docs/iam.md", "also-needed", reasons_table(ALSO_NEEDED))
+    require_section("docs/iam.md", "with-a-key", reasons_table(WITH_A_KEY))
+
+
+def test_every_action_is_one_of_aws_and_is_allowed_where_aws_looks_for_it() -> None:
+    committed = json.loads((ROOT / POLICY).read_text())
+    actions = [action for statement in committed["Statement"] for action in statement["Action"]]
+    assert [action for action in actions if not exists(action)] == []
+    assert len(set(actions)) == len(actions)
+    for statement in committed["Statement"]:
+        kind = re.sub(r"arn:aws:[a-z]+:[^:]*:[^:]*:|/.*", "", statement["Resource"])
+        for action in statement["Action"]:
+            # An action without resource types is allowed on `*` alone.
+            kinds = {each["name"] for each in details(action)["resourceTypes"]}
+            assert kind == "*" or kind in kinds, (action, kinds)
+    assert len(re.sub(r"\s", "", json.dumps(committed))) <= MANAGED_POLICY_CHARACTERS
+
+
+def _allowed(policies: list[str], action: str, resource: str, parameter: str = "") -> bool:
+    """Return whether the policies allow it; `parameter` is the one that Parameter Store names to KMS."""
+    context = {"kms:EncryptionContext:PARAMETER_ARN": parameter}
+    results = {
+        IAMPolicy(each).is_action_permitted(action, resource, incoming_condition_values=context) for each in policies
+    }
+    return PermissionResult.PERMITTED in results and PermissionResult.DENIED not in results
+
+
+def _strangers(own: str) -> list[str]:
+    """Return ARNs that look like a gateway's own parameter and are not."""
+    prefix = own.rpartition("/")[0]
+    return [f"{prefix}/other", f"{own}-old", f"{prefix}/", own.replace(":parameter/", ":parameter/x/"), "*"]
+
+
+@pytest.mark.parametrize(("side", "other", "keys"), [("uk", "au", {KEY}), ("au", "uk", set[str]())])
+def test_a_gateways_role_reads_its_own_two_parameters_and_nothing_else(
+    life: Life, side: str, other: str, keys: set[str]
+) -> None:
+    policies, own, others = life.role_policies[side], life.parameters[side], life.parameters[other]
+    assert (len(own), len(others)) == (2, 2)
+    assert all(_allowed(policies, "ssm:GetParameter", arn) for arn in own)
+    strangers = [*others, *_strangers(own[0])]
+    assert [arn for arn in strangers if _allowed(policies, "ssm:GetParameter", arn)] == []
+    actions = life.actions | ALSO_NEEDED.keys() | WITH_A_KEY.keys() | {"ssm:GetParameters", "ssm:GetParametersByPath"}
+    resources = [*own, *others, KEY, f"{KEY}0", KEY.replace("eu-west-2", "ap-southeast-2"), "*"]
+    granted = {
+        (action, resource)
+        for action in actions
+        for resource in resources
+        for parameter in [*own, *strangers]
+        if _allowed(policies, action, resource, parameter)
+    }
+    assert granted == {("ssm:GetParameter", arn) for arn in own} | {("kms:Decrypt", key) for key in keys}
+    assert {arn for key in keys for arn in own if _allowed(policies, "kms:Decrypt", key, arn)} == set(
+        own if keys else []
+    )
+    assert [arn for key in keys for arn in ["", *strangers] if _allowed(policies, "kms:Decrypt", key, arn)] == []
+
+
+def test_what_a_key_takes_are_actions_of_kms() -> None:
+    assert [action for action in WITH_A_KEY if not (action.startswith("kms:") and exists(action))] == []

@@ -1,0 +1,191 @@
+"""Pairs in networks that are not theirs, under the real engine and over the lab's API, without machines.
+
+Proves that a network that is there already is used, taken over only where it is named, and given back as it was; that a
+route which would have to give way is refused before anything is made; and that a hub and several pairs in one program
+do not disturb each other. Does not prove that packets flow. Nothing to clean up: all is in the test's folder.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pytest
+from pulumi import automation
+
+from components import VpnGatewayPair
+from tests.engine.api_process import ApiProcess
+from tests.engine.inline_stack import InlineStack
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+
+LEFT, RIGHT = "eu-west-2", "ap-southeast-2"
+
+
+@pytest.fixture
+def stack(aws_environment: dict[str, str], tmp_path: Path) -> Iterator[InlineStack]:
+    made = InlineStack(tmp_path / "stack", ["aws", "random", "tls", "command"])
+    yield made
+    if "resources" in json.loads(made.state_text())["checkpoint"]["latest"]:
+        made.destroy()
+
+
+def network() -> dict[str, Any]:
+    """Declare somebody's network in the left region, with two zones; return its ids."""
+    provider = aws.Provider("theirs", region=LEFT)
+    options = pulumi.ResourceOptions(provider=provider)
+    vpc = aws.ec2.Vpc("vpc", cidr_block="10.1.0.0/16", opts=options)
+    internet = aws.ec2.InternetGateway("internet", vpc_id=vpc.id, opts=options)
+    subnets = {
+        name: aws.ec2.Subnet(name, vpc_id=vpc.id, cidr_block=block, availability_zone=LEFT + zone, opts=options)
+        for name, block, zone in (
+            ("public", "10.1.1.0/24", "a"),
+            ("private-a", "10.1.10.0/24", "a"),
+            ("private-b", "10.1.11.0/24", "b"),
+        )
+    }
+    tables = {name: aws.ec2.RouteTable(name, vpc_id=vpc.id, opts=options) for name in subnets}
+    for name, subnet in subnets.items():
+        aws.ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=tables[name].id, opts=options)
+    aws.ec2.Route(
+        "out",
+        route_table_id=tables["public"].id,
+        destination_cidr_block="0.0.0.0/0",
+        gateway_id=internet.id,
+        opts=options,
+    )
+    ids = {
+        "vpc_id": vpc.id,
+        "public_subnet_id": subnets["public"].id,
+        "private_route_table_ids": [tables["private-a"].id, tables["private-b"].id],
+        "private_subnet_id": subnets["private-b"].id,
+        "internet_gateway_id": internet.id,
+    }
+    pulumi.export("ids", ids)
+    return ids
+
+
+def alone() -> None:
+    """Declare the network and nothing else."""
+    network()
+
+
+def side(name: str, region: str, cidr_block: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "region": region, "cidr_block": cidr_block, **more}
+
+
+def existing(ids: dict[str, Any], **more: Any) -> dict[str, Any]:
+    address = {"gateway_private_ip": "10.1.1.9", "probe_host_private_ip": "10.1.11.41"}
+    return side("uk", LEFT, "10.1.0.0/16", existing_network=ids, **{**address, **more})
+
+
+def pair(name: str, left: Any, right: Any, **options: Any) -> VpnGatewayPair:
+    args: Any = {"left": left, "right": right, "verify": False}
+    return VpnGatewayPair(name, args, pulumi.ResourceOptions(**options))
+
+
+def both(ids: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], None]:
+    """Return a program with the network, and a pair in it by the ids that `ids` makes of those."""
+    return lambda: pulumi.export("left", pair("vpn", existing(ids(network())), side("au", RIGHT, "172.31.0.0/16")).left)
+
+
+def routes(api: ApiProcess) -> dict[str, list[tuple[str, str]]]:
+    """Return table -> its routes that AWS did not make by itself, in the left region."""
+    tables = api.client("ec2", LEFT).describe_route_tables()["RouteTables"]
+    return {
+        table["RouteTableId"]: sorted(
+            (route["DestinationCidrBlock"], route.get("NetworkInterfaceId") or route["GatewayId"])
+            for route in table["Routes"]
+            if route.get("GatewayId") != "local"
+        )
+        for table in tables
+    }
+
+
+def test_a_network_is_taken_over_where_it_is_named_and_given_back_as_it_was(
+    stack: InlineStack, api: ApiProcess
+) -> None:
+    ids = stack.up(alone).outputs["ids"].value
+    before = routes(api)
+    known = both(lambda _: ids)
+
+    foreign = api.client("ec2", LEFT)
+    first, second = ids["private_route_table_ids"]
+    foreign.create_route(RouteTableId=second, DestinationCidrBlock="0.0.0.0/0", GatewayId=ids["internet_gateway_id"])
+    with pytest.raises(automation.CommandError) as refused:
+        stack.preview(known)
+    assert f"'{second}': has a route to 0.0.0.0/0 already, to {ids['internet_gateway_id']}; remove it" in str(
+        refused.value
+    )
+    assert "Traceback" not in str(refused.value)
+    foreign.delete_route(RouteTableId=second, DestinationCidrBlock="0.0.0.0/0")
+
+    stack.preview(known)
+    left = stack.up(known).outputs["left"].value
+    interface = left["network_interface_id"]
+    assert routes(api) == {**before, **{table: [("0.0.0.0/0", interface)] for table in (first, second)}}
+    assert sorted(left["private_subnet_ids"]) == sorted(
+        each["SubnetId"]
+        for each in foreign.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [ids["vpc_id"]]}])["Subnets"]
+        if each["SubnetId"] != ids["public_subnet_id"]
+    )
+    assert left["internet_gateway_id"] == ids["internet_gateway_id"]
+    # The routes are there now, and are the pair's own.
+    assert stack.preview(known).change_summary.keys() == {"same"}
+
+    one = both(lambda _: {**ids, "private_route_table_ids": [second]})
+    stack.up(one)
+    assert routes(api) == {**before, second: [("0.0.0.0/0", interface)]}
+
+    stack.up(alone)
+    assert routes(api) == before
+    assert {each for each in api.left_over(LEFT) if each.startswith("eni-")} == set()
+
+
+def test_a_network_of_the_same_program_is_made_used_and_destroyed(stack: InlineStack, api: ApiProcess) -> None:
+    program = both(lambda ids: ids)
+    stack.preview(program)
+    left = stack.up(program).outputs["left"].value
+    assert stack.preview(program).change_summary.keys() == {"same"}
+    assert [sorted(found) for table, found in routes(api).items() if table in left["private_route_table_ids"]] == [
+        [("0.0.0.0/0", left["network_interface_id"])]
+    ] * 2
+    stack.destroy()
+    assert [*api.left_over(LEFT), *api.left_over(RIGHT)] == []
+
+
+def test_three_pairs_with_a_hub_and_both_directions_do_not_disturb_each_other(
+    stack: InlineStack, api: ApiProcess
+) -> None:
+    def program() -> None:
+        first = pair("first", side("uk", LEFT, "10.1.0.0/16"), side("au", RIGHT, "172.31.0.0/16"))
+        hub = {
+            "vpc_id": first.left["vpc_id"],
+            "public_subnet_id": first.left["public_subnet_id"],
+            "private_route_table_ids": [first.left["private_route_table_ids"][0]],
+            "internet_gateway_id": first.left["internet_gateway_id"],
+            "take_default_route": False,
+        }
+        shared = side("uk", LEFT, "10.1.0.0/16", existing_network=hub, gateway_private_ip="10.1.0.9")
+        pair("second", shared, side("jp", "ap-northeast-1", "172.30.0.0/16"), depends_on=[first])
+        pair("third", side("au", RIGHT, "172.31.0.0/16"), side("uk", LEFT, "10.1.0.0/16"))
+
+    stack.preview(program)
+    stack.up(program)
+    resources = stack.resources()
+    wanted = {"first-uk-private-default-route": "0.0.0.0/0", "second-uk-private-route-172.30.0.0-16-1": "172.30.0.0/16"}
+    for name, destination in wanted.items():
+        found = resources[name]["outputs"]
+        assert found["routeTableId"] == resources["first-uk-private-routes"]["id"]
+        assert found["destinationCidrBlock"] == destination
+        assert found["networkInterfaceId"] == resources[f"{name.split('-')[0]}-uk-gateway-interface"]["id"]
+    for token in ("aws:iam/role:Role", "aws:iam/instanceProfile:InstanceProfile", "aws:ssm/parameter:Parameter"):
+        names = [each["outputs"]["name"] for each in resources.values() if each["type"] == token]
+        assert len(names) == len(set(names)) == (12 if "ssm" in token else 6)
+    again = stack.up(program, refresh=True).summary.resource_changes
+    assert again is not None
+    assert again.keys() == {"same"}
+    stack.destroy()
+    assert [each for region in (LEFT, RIGHT, "ap-northeast-1") for each in api.left_over(region)] == []
