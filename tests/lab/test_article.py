@@ -66,6 +66,17 @@ def test_private_hosts_reach_the_internet_through_their_gateway(private_host: st
     assert asked.stdout == b"200", asked.stderr
 
 
+def test_the_tunnels_route_outlives_a_restart_of_what_configures_the_interface() -> None:
+    def route() -> str:
+        return hosts.run("uk-gateway", ["ip", "route", "show", "172.31.0.0/16"]).stdout.decode()
+
+    there = route()
+    assert "mtu 1400" in there
+    restart = ["systemctl", "restart", "systemd-networkd", "systemd-networkd-wait-online"]
+    assert hosts.run("uk-gateway", restart).returncode == 0
+    assert route() == there
+
+
 def test_no_secret_stands_in_the_state_in_plain() -> None:
     exported = stack.pulumi(["stack", "export", "--stack", stack.STACK], capture=True).stdout
     assert "BEGIN OPENSSH PRIVATE KEY" not in exported

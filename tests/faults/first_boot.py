@@ -1,0 +1,88 @@
+"""The stream and the captures while `pulumi up` boots both gateways for the first time."""
+
+import threading
+import time
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lab import stack
+from lab.progress import say
+from tests.faults import report, runner, sites
+from tests.faults.captures import capturing, places
+from tests.faults.cases import EVERYBODY, Case
+from tests.faults.report import Expectation, Result
+from tests.faults.runner import Times
+from tests.faults.sites import Pair
+from tests.faults.stream import IN_FLIGHT_SECONDS, Stream, StreamError
+
+_POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 30.0
+
+
+def _nothing(_pair: Pair) -> float:
+    return time.time()
+
+
+FIRST_BOOT: Final = Case(
+    name="first-boot",
+    title="pulumi up boots both gateways for the first time",
+    act=_nothing,
+    expectation=Expectation(limit_seconds=0, goal="before pulumi up ends"),
+    down=("uk", "au"),
+)
+
+
+class FirstBoot:
+    """One `pulumi up` from nothing, watched from the moment the private hosts have a network."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        """Exit code of `pulumi up`."""
+        self._up = threading.Event()
+
+    def run(self) -> Result:
+        """Bring the stack up and return what was seen. Raises what the watching raised; see `code` for `pulumi up`."""
+        deploying = threading.Thread(target=self._deploy, name="pulumi-up")
+        deploying.start()
+        try:
+            pair, stream = self._first_sight()
+            with stream:
+                return self._watch(pair, stream)
+        finally:
+            deploying.join()
+
+    def _deploy(self) -> None:
+        try:
+            self.code = stack.up()
+        finally:
+            self._up.set()
+
+    def _first_sight(self) -> tuple[Pair, Stream]:
+        """Return the pair and a running stream as soon as there can be one."""
+        while True:
+            try:
+                pair = sites.find()
+                stream = Stream(pair)
+                with stream:
+                    pass
+            except (OSError, LookupError, StopIteration, StreamError, BotoCoreError, ClientError) as error:
+                if self._up.is_set():
+                    raise RuntimeError(f"pulumi up ended with {self.code}, and there is no pair: {error}") from error
+                time.sleep(_POLL_SECONDS)
+                continue
+            return pair, Stream(pair)
+
+    def _watch(self, pair: Pair, stream: Stream) -> Result:
+        folder = report.FOLDER / "captures" / FIRST_BOOT.name
+        with capturing(places(pair), folder, stream.marker) as captures:
+            began = time.time()
+            stream.send(EVERYBODY)
+            say(f"{FIRST_BOOT.name}: the stream has begun, the gateways boot")
+            self._up.wait()
+            ended = time.time()
+            runner.wait_until_steady(stream, EVERYBODY, since=ended, deadline=ended + _PATIENCE_SECONDS)
+            measured = time.time() - IN_FLIGHT_SECONDS
+        result = runner.evaluate(FIRST_BOOT, stream, captures, Times(began, ended, measured))
+        runner.conclude(result, captures, sites.find(), folder)
+        return result

@@ -1,0 +1,125 @@
+"""Somebody else's project with machines: examples/python-sdk as it stands, in a folder of its own, by `pulumi` alone.
+
+Proves that a consumer of the plugin gets the proof among the pair's outputs; that a host of the consumer's own, in a
+second range of its VPC, boots its own user data and exchanges packets with the other side, from its own address and by
+a Child SA of that range; that destroy leaves nothing. Does not prove the other languages with machines
+(tests/engine/test_examples.py runs them without). Clean-up by hand: `lab down`.
+"""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from lab import daemons, environment, evidence, hosts, settings
+from lab.capture import capturing
+from tests.engine.api_process import ApiProcess
+from tests.engine.examples import Example, copy_checkout
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
+
+BOOT_SECONDS = 300.0
+GATEWAYS = {"uk-gateway": "uk-to-au/{}x0", "au-gateway": "au-to-uk/0x{}"}
+"""Of each gateway: its connections, by the number of the left side's range; the right side has one, not counted."""
+SECOND_RANGE = IPv4Network("10.2.0.0/24")
+UK_GATEWAY = "10.1.1.254"
+PINGS = 5
+ECHO_BYTES = 84
+"""IPv4 and ICMP headers, and ping's own 56 bytes."""
+
+_TRAFFIC = re.compile(r'"(?P<connection>[^"]+)",.* inBytes=(?P<bytes_in>\d+), outBytes=(?P<bytes_out>\d+),')
+
+
+@pytest.fixture(scope="module", autouse=True)
+def consumer(machine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
+    """Bring the project up, once for the tests of this file, with what `lab env` says and the settings it asks for."""
+    daemons.start()
+    try:
+        checkout = copy_checkout(tmp_path_factory.mktemp("checkout"))
+        project = Example.of(
+            checkout / "examples" / "python-sdk", environment.variables(), ApiProcess(settings.API_URL)
+        )
+        project.init(settings.ADMINISTRATOR)
+        project.run("up", "--yes", "--skip-preview")
+        yield project
+    finally:
+        daemons.stop()
+
+
+def carried(gateway: str) -> dict[str, tuple[int, int]]:
+    """Return connection -> bytes of payload that its Child SAs have carried in and out."""
+    said = hosts.run(gateway, ["ipsec", "whack", "--trafficstatus"]).stdout.decode()
+    found: dict[str, tuple[int, int]] = {}
+    for one in _TRAFFIC.finditer(said):
+        before = found.get(one["connection"], (0, 0))
+        found[one["connection"]] = before[0] + int(one["bytes_in"]), before[1] + int(one["bytes_out"])
+    return found
+
+
+def grown(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]], connection: str) -> int:
+    """Return by how many bytes a connection's counters have grown, the lesser of in and out."""
+    return min(now - then for then, now in zip(before[connection], after[connection], strict=True))
+
+
+def has_booted(host: str) -> bool:
+    """Say whether the host has carried out its user data."""
+    try:
+        return hosts.run(host, ["systemctl", "is-active", "ping-across.service"], timeout=10).stdout == b"active\n"
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def wait_for_boot(host: str) -> None:
+    # A plugin's component gives its outputs when all of it is there: the proof, too, comes before the host.
+    deadline = time.monotonic() + BOOT_SECONDS
+    while not has_booted(host):
+        assert time.monotonic() < deadline, f"{host} has not carried out its user data"
+        time.sleep(1)
+
+
+def test_the_proof_is_among_the_pairs_outputs_and_every_layer_held(consumer: Example) -> None:
+    proof = consumer.resources()["office"]["outputs"]["verification"]
+    assert proof.keys() == {"verify-uk", "verify-au"}
+    for report in map(json.loads, proof.values()):
+        assert {layer["status"] for layer in report["layers"]} == {"ok"}
+
+
+def test_a_host_in_the_second_range_pings_across_from_its_own_address_by_an_sa_of_its_own(consumer: Example) -> None:
+    resources, address = consumer.resources(), consumer.outputs()["host"]
+    host, target = resources["pinging"]["id"], resources["office"]["outputs"]["right"]["private_ip"]
+    assert IPv4Address(address) in SECOND_RANGE
+    wait_for_boot(host)
+
+    before = {gateway: carried(gateway) for gateway in GATEWAYS}
+    with (
+        capturing("au-gateway", 9.0, ["icmp"]) as on_the_other_side,
+        capturing(hosts.INTERNET, 9.0, ["ip"]) as on_internet,
+    ):
+        answer = hosts.run(host, ["ping", "-c", str(PINGS), target]).stdout.decode()
+    assert f"{PINGS} received, 0% packet loss" in answer
+    # Of the gateway at the other end, through the one at this end.
+    assert answer.count("ttl=63 ") == PINGS
+    request = f"IP {address} > {target}: ICMP echo request"
+    assert sum(request in packet for packet in on_the_other_side.packets) >= PINGS
+    seen = evidence.Evidence()
+    sides = tuple(
+        evidence.Endpoint("", "", resources[f"office-{site}-gateway-address"]["outputs"]["publicIp"])
+        for site in ("uk", "au")
+    )
+    evidence.judge_internet((sides[0], sides[1]), on_internet, seen)
+    assert seen.failures == []
+
+    hosts.run("uk-gateway", ["ping", "-c", str(PINGS), "-I", UK_GATEWAY, target])
+    for gateway, connection in GATEWAYS.items():
+        after, both = carried(gateway), {connection.format(number) for number in (1, 2)}
+        assert before[gateway].keys() == after.keys() == both
+        assert all(grown(before[gateway], after, each) >= PINGS * ECHO_BYTES for each in both)
+
+
+def test_destroy_leaves_nothing(consumer: Example) -> None:
+    consumer.run("destroy", "--yes", "--skip-preview")
+    assert consumer.left_over() == []
