@@ -122,7 +122,8 @@ def _gateways() -> dict[str, float]:
     starts = [machine.started_at for machine in record.load_all() if machine.kind == "virtual-machine"]
     return {
         "pulumi_up_seconds": round(up_seconds, 1),
-        "first_ping_seconds": round(first_ping[0] - min(starts), 1),
+        # Of the gateway that was started last: the tunnel needs both, and the empty machines start together.
+        "first_ping_seconds": round(first_ping[0] - max(starts), 1),
         "package_seconds": max(_package_seconds(name) for name in ("uk-gateway", "au-gateway")),
     }
 

@@ -1,0 +1,26 @@
+"""Write what is made of the code: `make generated`. Its test, tests/unit/test_generated.py, shows what is stale."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.plugin import provider
+from docs.reference import reference
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def generated() -> Mapping[Path, str]:
+    """Return path and content of every file that is made of the code."""
+    schema: dict[str, Any] = json.loads(provider().schema or "")
+    return {
+        ROOT / "components" / "schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        ROOT / "docs" / "reference.md": reference(schema),
+    }
+
+
+if __name__ == "__main__":
+    for path, content in generated().items():
+        path.write_text(content, encoding="utf-8")
+        print(path.relative_to(ROOT))
