@@ -270,12 +270,28 @@ def test_the_first_boot_initiates_at_once_on_either_side() -> None:
         assert world.outage(began) <= 5, late
 
 
-def test_the_peer_of_another_vendor_that_never_answers_echoes_is_never_taken_down() -> None:
+@pytest.mark.parametrize("deaf", ["uk", "au"])
+def test_first_sas_that_only_one_side_has_are_replaced_though_no_echo_was_ever_answered(deaf: str) -> None:
+    world = World(established=False)
+    world.second()
+    assert world.steps() == ["initiate", "initiate"]
+    world.pending.clear()
+    world.establish()
+    getattr(world, deaf).sas[1].receives = False
+    began = world.now
+    world.run(120)
+    assert world.outage(began) <= 2 * GRACE + HANDSHAKE + 2
+    assert set(world.steps()) == {"initiate"}
+
+
+def test_the_peer_of_another_vendor_that_never_answers_echoes_is_asked_ever_more_seldom_and_never_taken_down() -> None:
     world = World()
     world.au.watched = world.au.pings = False
     world.run(24 * 3600)
-    assert world.steps() == ["initiate"]
+    assert set(world.steps()) == {"initiate"}
     assert 1 in world.uk.sas
+    assert len(world.steps()) < 40
+    assert len([moment for moment, _ in world.uk.steps if moment > 12 * 3600]) <= 13
 
 
 def test_a_tunnel_that_carries_packets_is_left_alone_though_echoes_are_no_longer_answered() -> None:
