@@ -1,6 +1,6 @@
 """Processes that outlive the command which starts them: each is recorded, so that any later command can end it.
 
-A record is a JSON file in `settings.RUN/processes`; it holds the process's start time too, so that a pid the kernel has
+A record is a JSON file in `settings.RUN/processes`; it holds when the process started too, so that a pid the kernel has
 given to somebody else is never signalled.
 """
 
@@ -25,8 +25,8 @@ class Record:
 
     name: str
     pid: int
-    create_time: float
-    """Seconds since the epoch, as psutil reports it."""
+    start_ticks: int
+    """Clock ticks from boot to its start (proc_pid_stat(5), starttime): setting the clock does not move it."""
 
 
 def start(
@@ -54,7 +54,7 @@ def start(
             env={**os.environ, **environment} if environment else None,
             start_new_session=True,
         )
-    record = Record(name, child.pid, psutil.Process(child.pid).create_time())
+    record = Record(name, child.pid, _start_ticks(child.pid))
     _RECORDS.mkdir(parents=True, exist_ok=True)
     _path(name).write_text(json.dumps(asdict(record)))
     return record
@@ -65,8 +65,8 @@ def find(name: str) -> psutil.Process | None:
     try:
         record = Record(**json.loads(_path(name).read_text()))
         process = psutil.Process(record.pid)
-        alive = process.create_time() == record.create_time and process.status() != psutil.STATUS_ZOMBIE
-    except (FileNotFoundError, psutil.NoSuchProcess):
+        alive = _start_ticks(record.pid) == record.start_ticks and process.status() != psutil.STATUS_ZOMBIE
+    except (FileNotFoundError, ProcessLookupError, psutil.NoSuchProcess):
         return None
     return process if alive else None
 
@@ -88,6 +88,12 @@ def stop(name: str, *, timeout: float = 5.0) -> None:
 def names(prefix: str = "") -> list[str]:
     """Return the names of all recorded processes that start with `prefix`, running or not."""
     return sorted(path.stem for path in _RECORDS.glob("*.json") if path.stem.startswith(prefix))
+
+
+def _start_ticks(pid: int) -> int:
+    # psutil's create_time() is by the wall clock, and another one after the clock has been set.
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(after_name[19])
 
 
 def _signal(process: psutil.Process, *, kill: bool) -> None:

@@ -5,6 +5,7 @@ Proves: what the `pulumi` command does with programs and plugins on this machine
 hand: all is under pytest's temporary folder.
 """
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.engine)
 
 
+def causes_last(output: str) -> str:
+    """Put the program's traceback before what resources say: of a long log often only the end is kept."""
+    before, heading, diagnostics = output.partition("Diagnostics:\n")
+    entries = re.split(r"^(?=  \S)", diagnostics, flags=re.M)
+    return before + heading + "".join(sorted(entries, key=lambda entry: "pulumi:pulumi:Stack" not in entry[:30]))
+
+
 @dataclass(frozen=True)
 class Cli:
     """The `pulumi` command in one project folder."""
@@ -47,7 +55,7 @@ class Cli:
             timeout=1200,  # with machines, `up` waits for their boots
             check=False,
         )
-        assert done.returncode == code, done.stdout
+        assert done.returncode == code, causes_last(done.stdout)
         return done.stdout
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":

@@ -161,6 +161,11 @@ def _lost(way: str) -> Action:
     return act
 
 
+def _first_sas_differ(pair: Pair) -> float:
+    operations.negotiate_in_vain(pair, pair.au, seconds=5)
+    return time.time()
+
+
 def _address_moved(pair: Pair) -> float:
     operations.take_address(pair.uk)
     try:
@@ -234,6 +239,13 @@ CASES: Final = (
         name="sa-lost-in",
         title="uk's kernel loses the SA from au",
         act=_lost("in"),
+        expectation=Expectation(limit_seconds=30),
+    ),
+    Case(
+        name="first-sas-differ",
+        brief=True,
+        title="both daemons start anew, and au's kernel has not the SAs that uk sends by first",
+        act=_first_sas_differ,
         expectation=Expectation(limit_seconds=30),
     ),
     Case(

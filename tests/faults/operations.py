@@ -158,6 +158,24 @@ def delete_associations(site: Site, way: str) -> None:
     on_gateway(site, "; ".join(deletions))
 
 
+def negotiate_in_vain(pair: Pair, deaf: Site, *, seconds: float) -> None:
+    """Start both daemons anew, and take from one kernel what its peer's first SAs send by, so long after the first.
+
+    Stands for negotiations that cross and leave each side with other SAs (libreswan #2184), which nobody can order.
+    """
+    for site in pair.sites:
+        on_gateway(site, "systemctl stop vpn-watch ipsec")
+    for site in pair.sites:
+        on_gateway(site, "systemctl start --no-block ipsec vpn-watch")
+    inward = f"dst {deaf.gateway_ip} proto esp"
+    tenths = round(seconds * 10)
+    on_gateway(
+        deaf,
+        f"until ip xfrm state list {inward} | grep -q spi; do sleep 0.1; done;"
+        f" for _ in $(seq {tenths}); do ip xfrm state deleteall {inward}; sleep 0.1; done",
+    )
+
+
 def rekey(site: Site, what: str) -> None:
     """Rekey the `ike` or the `child` SA from a gateway's side, at once (4.x calls the second one `ipsec`)."""
     command = f"ipsec whack --rekey-{what} --name {site.connection}"

@@ -1,5 +1,6 @@
 """Recorded processes, with real ones."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -42,11 +43,22 @@ def test_a_pid_given_to_another_process_is_left_alone(records: Path, tmp_path: P
     child = processes.find("sleeper")
     assert child is not None
     path = records / "sleeper.json"
-    path.write_text(path.read_text().replace(str(child.create_time()), "1.0"))
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "start_ticks": record["start_ticks"] - 1}))
     assert processes.find("sleeper") is None
     processes.stop("sleeper")
     assert child.is_running()
     child.kill()
+
+
+def test_a_clock_that_is_set_hides_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    processes.start("sleeper", SLEEP, log=tmp_path / "log")
+    with monkeypatch.context() as later:
+        # What the kernel calls the time of its boot is the clock less its uptime.
+        later.setattr("psutil._pslinux.boot_time", lambda: 0.0)
+        assert processes.find("sleeper") is not None
+        processes.stop("sleeper")
+    assert processes.find("sleeper") is None
 
 
 def test_a_second_process_of_the_same_name_is_refused(tmp_path: Path) -> None:

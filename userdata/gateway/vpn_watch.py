@@ -112,8 +112,8 @@ class Tunnel:
             return "initiate"
         pause = min(2.0 ** min(self.tries + 2, 12), 3600 if stands else 30)
         self.due = now + pause * random.uniform(1, 1.5) + self.turn()  # noqa: S311 - no secret
-        # Perhaps it works for all but echoes. Perhaps it never worked: where both sides begin at once, Libreswan 5.2 can
-        # be left with Child SAs that are not the same at both ends (libreswan #2184).
+        # Perhaps it works for all but echoes. Perhaps it never worked: where both sides begin at once, Libreswan 5.2
+        # may leave them with Child SAs that are not the same at both ends (libreswan #2184).
         if stands and not self.proven:
             self.say("SAs stand, but the peer has never answered an echo: asking for others")
             return "initiate"
