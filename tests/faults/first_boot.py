@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lab import stack
 from lab.progress import say
-from tests.faults import report, runner, sites
+from tests.faults import operations, report, runner, sites
 from tests.faults.captures import capturing, places
 from tests.faults.cases import EVERYBODY, Case
 from tests.faults.report import Expectation, Result
@@ -83,6 +83,16 @@ class FirstBoot:
             ended = time.time()
             runner.wait_until_steady(stream, EVERYBODY, since=ended, deadline=ended + _PATIENCE_SECONDS)
             measured = time.time() - IN_FLIGHT_SECONDS
+        if not self.code:
+            self._tell_the_watches_words()
         result = runner.evaluate(FIRST_BOOT, stream, captures, Times(began, ended, measured))
         runner.conclude(result, captures, sites.find(), folder)
         return result
+
+    @staticmethod
+    def _tell_the_watches_words() -> None:
+        # A first boot that took long has its reason here.
+        for site in sites.find().sites:
+            for line in operations.on_gateway(site, "journalctl -b -u vpn-watch -o short-monotonic").splitlines():
+                if " tunnel " in line:
+                    say(f"{FIRST_BOOT.name}: {line}")
