@@ -9,6 +9,7 @@ from typing import Any, Final
 from components.arguments import SiteArgs, VpnGatewayPairArgs
 from tests.unit.argument_sets import MISSING
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
+from tests.unit.recording import article_arguments
 
 INSTANCE: Final = "aws:ec2/instance:Instance"
 IDENTITY: Final = {
@@ -25,17 +26,8 @@ THEIRS: Final = object()
 PSK: Final = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"
 
 BASE: Final[Mapping[str, Any]] = {
-    "left": {
-        "name": "uk",
-        "region": "eu-west-2",
-        "cidr_block": "10.1.0.0/16",
-        "public_subnet_cidr_block": "10.1.1.0/24",
-        "private_subnet_cidr_blocks": ["10.1.10.0/24"],
-        # Where none is named, EC2 takes any: another one would now and then be the same.
-        "availability_zones": ["eu-west-2a"],
-        "gateway_private_ip": "10.1.1.254",
-        "probe_host_private_ip": "10.1.10.41",
-    },
+    # Where no zone is named, EC2 takes any: another one would now and then be the same.
+    "left": {**article_arguments()["left"], "availability_zones": ["eu-west-2a"]},
     "right": {"name": "au", "region": "ap-southeast-2", "cidr_block": "172.31.0.0/16"},
     "administrator_cidr_blocks": ["198.18.0.10/32"],
     # No machine boots here: there is nothing that could be verified.
