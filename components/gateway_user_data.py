@@ -113,6 +113,7 @@ def _peer(connection: ConnectionDecision) -> "userdata.Peer":
         public_ip=connection.peer.public_ip,
         private_ip=connection.peer.private_ip,
         cidr_blocks=connection.peer.cidr_blocks,
+        pair=connection.pair_of_addresses,
         ike_version=connection.profile.ike_version,
         ike_algorithm=connection.profile.ike_algorithm,
         esp_algorithm=connection.profile.esp_algorithm,

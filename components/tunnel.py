@@ -6,6 +6,7 @@ Keywords are those of ipsec.conf(5) that Libreswan 4.10 (Debian 12) and 5.2 (Deb
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import IPv4Address, IPv4Network
 from math import log2
 from string import ascii_letters, digits, hexdigits
 from types import MappingProxyType
@@ -116,7 +117,7 @@ class End:
     public_ip: str
     """The EIP: where IKE finds this gateway, and its IKE identity."""
     private_ip: str
-    """The address on the gateway's own interface, behind the EIP."""
+    """The address on the gateway's own interface, behind the EIP; in one of `cidr_blocks`."""
     cidr_blocks: tuple[str, ...]
     """What is reached through the tunnel at this end."""
 
@@ -128,6 +129,8 @@ class ConnectionDecision:
     name: str
     keywords: Mapping[str, str]
     peer: End
+    pair_of_addresses: str
+    """Name of the pair of ranges that both ends' private addresses are in, after the connection's: see `_pair_name`."""
     profile: ProfileData = field(repr=False)
 
 
@@ -155,7 +158,13 @@ def connect(local: End, peer: End, profile: TunnelProfile) -> ConnectionDecision
         **_subnets("right", peer.cidr_blocks),
         **data.keywords,
     }
-    return ConnectionDecision(name=connection_name(local.site, peer.site), keywords=keywords, peer=peer, profile=data)
+    return ConnectionDecision(
+        name=connection_name(local.site, peer.site),
+        keywords=keywords,
+        peer=peer,
+        pair_of_addresses=_pair_name(local, peer),
+        profile=data,
+    )
 
 
 def _subnets(side: str, cidr_blocks: Sequence[str]) -> dict[str, str]:
@@ -163,6 +172,22 @@ def _subnets(side: str, cidr_blocks: Sequence[str]) -> dict[str, str]:
     if len(cidr_blocks) == 1:
         return {f"{side}subnet": cidr_blocks[0]}
     return {f"{side}subnets": "{" + ",".join(cidr_blocks) + "}"}
+
+
+def _pair_name(local: End, peer: End) -> str:
+    """Return `/1x2` for the first range here and the second there: so Libreswan names what it makes of `leftsubnets`.
+
+    A side with one range counts as 0; where both have one, there is no such name.
+    """
+    here, there = (_number(end) for end in (local, peer))
+    return f"/{here}x{there}" if here or there else ""
+
+
+def _number(end: End) -> int:
+    if len(end.cidr_blocks) == 1:
+        return 0
+    address = IPv4Address(end.private_ip)
+    return 1 + next(n for n, block in enumerate(end.cidr_blocks) if address in IPv4Network(block))
 
 
 def largest_inner_packet(overhead: EspOverhead, *, path_mtu: int = 1500) -> int:

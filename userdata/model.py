@@ -23,6 +23,10 @@ class Peer:
     private_ip: str
     """Answers the verification's pings, through the tunnel."""
     cidr_blocks: tuple[str, ...]
+    pair: str
+    """Which pair of ranges both gateways' private addresses are in, as Libreswan names it after the connection: `/1x2`
+    for the first here and the second there, `/1x0` where there is one there; empty where there is one on both sides.
+    """
     ike_version: int
     """1 or 2."""
     ike_algorithm: str

@@ -39,6 +39,7 @@ def gateway_document(
         public_ip=peer.public_ip,
         private_ip=peer.private_ip,
         cidr_blocks=peer.cidr_blocks,
+        pair=decision.pair_of_addresses,
         ike_version=data.ike_version,
         ike_algorithm=data.ike_algorithm,
         esp_algorithm=data.esp_algorithm,

@@ -20,9 +20,18 @@ from components.tunnel import (
 )
 
 addresses = st.ip_addresses(v=4).map(str)
-cidr_blocks = st.lists(addresses.map("{}/32".format), min_size=1, max_size=3).map(tuple)
-ends = st.builds(End, site=st.from_regex(r"[a-z]{1,5}", fullmatch=True), public_ip=addresses, private_ip=addresses,
-                 cidr_blocks=cidr_blocks)  # fmt: skip
+
+
+@st.composite
+def ends(draw: st.DrawFn) -> End:
+    """Draw an end with one to three ranges, the gateway's address in one of them."""
+    within = draw(st.lists(addresses, min_size=1, max_size=3, unique=True))
+    return End(
+        site=draw(st.from_regex(r"[a-z]{1,5}", fullmatch=True)),
+        public_ip=draw(addresses),
+        private_ip=draw(st.sampled_from(within)),
+        cidr_blocks=tuple(f"{address}/32" for address in within),
+    )
 
 
 def _side(keywords: dict[str, str], side: str) -> dict[str, str]:
@@ -30,7 +39,7 @@ def _side(keywords: dict[str, str], side: str) -> dict[str, str]:
     return {key.removeprefix(side): value for key, value in keywords.items() if key in {side + name for name in shared}}
 
 
-@given(ends, ends, st.sampled_from(TunnelProfile))
+@given(ends(), ends(), st.sampled_from(TunnelProfile))
 def test_each_sides_right_is_the_others_left(one: End, other: End, profile: TunnelProfile) -> None:
     here, there = dict(connect(one, other, profile).keywords), dict(connect(other, one, profile).keywords)
     assert _side(here, "left") == _side(there, "right")
@@ -39,6 +48,19 @@ def test_each_sides_right_is_the_others_left(one: End, other: End, profile: Tunn
     assert there["right"] == here["leftid"]
     unsided = [{k: v for k, v in each.items() if not k.startswith(("left", "right"))} for each in (here, there)]
     assert unsided[0] == unsided[1]
+
+
+@given(ends(), ends())
+def test_the_pair_of_the_gateways_own_ranges_is_named_by_where_they_stand_on_each_side(one: End, other: End) -> None:
+    here, there = (connect(*ends, TunnelProfile.MODERN).pair_of_addresses for ends in ((one, other), (other, one)))
+    assert here.strip("/").split("x") == there.strip("/").split("x")[::-1]
+    if not here:
+        assert len(one.cidr_blocks) == len(other.cidr_blocks) == 1
+        return
+    for end, number in zip((one, other), map(int, here.strip("/").split("x")), strict=True):
+        # As Libreswan counts what it makes of `leftsubnets`: a single `leftsubnet` is number 0.
+        assert (number == 0) == (len(end.cidr_blocks) == 1)
+        assert end.cidr_blocks[max(number - 1, 0)] == f"{end.private_ip}/32"
 
 
 def test_the_articles_connection_has_the_articles_names_and_values() -> None:

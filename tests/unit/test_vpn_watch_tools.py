@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from lab.machines import toolroot
-from tests.unit.gateway_documents import gateway_document, installed_files
+from tests.unit.gateway_documents import AU, UK, gateway_document, installed_files
 from userdata import GatewayDocument
 from userdata.gateway import vpn_watch
 
@@ -99,6 +99,31 @@ print('terminated 4 connections' in whack('--terminate', '--name', 'uk-to-au'))
 
 
 @RELEASES
+@pytest.mark.parametrize(
+    ("local", "remote", "own", "ranges"),
+    [
+        ("10.1.0.0/16", "172.31.0.0/16", "uk-to-au", "10.1.0.0/16 172.31.0.0/16"),
+        ("10.5.0.0/16 10.1.0.0/16", "172.31.0.0/16", "uk-to-au/2x0", "10.1.0.0/16 172.31.0.0/16"),
+        ("10.1.0.0/16", "172.31.0.0/20 172.31.16.0/20", "uk-to-au/0x1", "10.1.0.0/16 172.31.0.0/20"),
+        ("10.1.0.0/24 10.1.1.0/24", "172.31.128.0/17 172.31.0.0/20", "uk-to-au/2x2", "10.1.1.0/24 172.31.0.0/20"),
+    ],
+)
+def test_the_pair_of_ranges_that_echoes_go_by_is_the_one_that_pluto_gives_that_name(
+    release: str, local: str, remote: str, own: str, ranges: str
+) -> None:
+    code = """
+expected = json.load(open(EXPECTATIONS))
+watch = Watch(expected, expected['peers'][0])
+name = watch.name + watch.tunnel.pair
+print(name, watch.strays is not None, strays())
+print(*re.findall(rf'"{name}": (\\S+?)===.*===(\\S+?);', whack('--status'))[0])
+"""
+    uk, au = replace(UK, cidr_blocks=tuple(local.split())), replace(AU, cidr_blocks=tuple(remote.split()))
+    loaded = PLUTO.replace('"uk-to-au"', f'"{own}"')
+    assert _python(release, code, loaded, gateway_document(uk, au)) == [f"{own} {own != 'uk-to-au'} 0", ranges]
+
+
+@RELEASES
 @pytest.mark.parametrize("text", ["{", "{}", json.dumps({"peers": [{}]}), "[]"])
 def test_expectations_that_are_none_end_it_with_a_remedy(release: str, text: str) -> None:
     files = installed_files(gateway_document()) | {"/etc/vpn-verify.json": text}
@@ -115,6 +140,6 @@ def test_the_counters_of_every_sa_of_a_connection_are_found_also_of_a_lost_one()
 #5: "uk-to-au", type=ESP, add_time=1234567890, id='198.51.100.20'
 #6: "uk-to-aux", type=ESP, add_time=1234567890, inBytes=84, outBytes=168, id='198.51.100.20'
 """
-    assert vpn_watch.inward("uk-to-au", text) == {"#2": "84", "#4": "0", "#5": ""}
+    assert vpn_watch.inward("uk-to-au", text) == {"#2": "84", "/1x2#4": "0", "#5": ""}
     assert vpn_watch.inward("uk-to-au", "") == {}
     assert vpn_watch.inward("uk-to-au", None) is None

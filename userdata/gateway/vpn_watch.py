@@ -5,7 +5,10 @@ Once a second an ICMP echo goes through the tunnel to the peer gateway. Only whe
 looked at: whether Child SAs stand and bring packets in, and whether the peer's IKE daemon answers at all. Policies and
 packet filter are never touched, so a tunnel that is taken down is a tunnel that drops.
 
-`Tunnel` decides and does nothing; the rest does and decides nothing.
+Between several ranges there are Child SAs that no echo goes by: the gateway has no address there. What the peer sends
+by one that is not here, the kernel counts.
+
+`Tunnel` and `Strays` decide and do nothing; the rest does and decides nothing.
 """
 
 import contextlib
@@ -36,6 +39,13 @@ GRACE = 5.0
 """Seconds that a step is given to show its effect: negotiations take two round trips, and their arithmetic."""
 
 
+STRAYS = 3
+"""Looks that see strays, until something is done: a rekey makes some, for a moment."""
+
+CALM = 10.0
+"""Seconds without strays, after which the looks before do not count any more."""
+
+
 class Tunnel:
     """What to do about one tunnel, by what is seen of it; times are seconds of one monotonic clock.
 
@@ -43,11 +53,16 @@ class Tunnel:
     nothing, the kernel sends by the newest. `reset` first drops all that the connection has. When both sides reset at
     once, each may drop what the other has just made: so the side that is not `first` waits longer, but when it has
     nothing to drop.
+
+    `pair` is the pair of ranges that the echoes go by, as pluto names it: `/1x2`, nothing where there is but one.
     """
 
-    def __init__(self, name: str, first: bool, now: float) -> None:
-        self.name, self.first = name, first
+    def __init__(self, name: str, first: bool, now: float, pair: str = "") -> None:
+        self.name, self.pair = name, pair
+        # How many seconds the other side goes ahead.
+        self.turn = 0 if first else GRACE
         self.heard = self.moved = now
+        self.busy = -PATIENCE
         self.proven = False
         self.said = ""
         self.calm()
@@ -77,8 +92,8 @@ class Tunnel:
     def judge(self, now: float, inward: dict[str, str] | None, reachable: Any) -> str:
         """Return `initiate`, `reset` or nothing, when an echo was not answered.
 
-        `inward` is SA -> counter of bytes in, None when pluto does not answer; `reachable()` says whether the peer's
-        IKE daemon does, and is only called when it matters: each call costs the peer lines in its log.
+        `inward` is pair and SA -> counter of bytes in, None when pluto does not answer; `reachable()` says whether the
+        peer's IKE daemon does, and is only called when it matters: each call costs the peer lines in its log.
         """
         if inward is None:
             self.say("pluto does not answer")
@@ -86,9 +101,11 @@ class Tunnel:
             return ""
         # Any change counts: the counter of 4.10 has 32 bits. A new SA is given time to show what it is worth.
         before, self.inward = self.inward, inward
-        if before is not None and any(count != before.get(sa) for sa, count in inward.items()):
-            self.moved = now
-        if inward and now - max(self.heard, self.moved) < PATIENCE:
+        grown = [] if before is None else [sa for sa in inward if inward[sa] != before.get(sa)]
+        self.busy = now if grown else self.busy
+        self.moved = now if self.own(grown) else self.moved
+        stands = self.own(inward)
+        if stands and now - max(self.heard, self.moved) < PATIENCE:
             return ""
         if self.since is not None and now < self.due:
             return ""
@@ -99,35 +116,59 @@ class Tunnel:
         if self.since is None:
             self.since, self.tries, self.due = now, 0, now
             # Perhaps all that was missing was the path. And a peer that was away is likely to begin by itself.
-            if self.lost and inward:
-                self.due += PATIENCE + self.turn()
-        return self.step(now, bool(inward)) if now >= self.due else ""
+            if self.lost and stands:
+                self.due += PATIENCE + self.turn
+        return self.step(now, stands) if now >= self.due else ""
 
     def step(self, now: float, stands: bool) -> str:
         """Return what is next while the peer's IKE daemon answers and the tunnel is dead."""
         self.tries += 1
         if self.tries == 1 and not self.lost:
-            self.say("silent, the peer's IKE daemon answers: asking for another SA")
-            self.due = now + GRACE + self.turn()
+            self.say("silent, the peer's IKE daemon answers: asking for other SAs")
+            self.due = now + GRACE + self.turn
             return "initiate"
         pause = min(2.0 ** min(self.tries + 2, 12), 3600 if stands else 30)
-        self.due = now + pause * random.uniform(1, 1.5) + self.turn()  # noqa: S311 - no secret
+        self.due = now + pause * random.uniform(1, 1.5) + self.turn  # noqa: S311 - no secret
         # Perhaps it works for all but echoes. Perhaps it never worked: where both sides begin at once, Libreswan 5.2
         # may leave them with Child SAs that are not the same at both ends (libreswan #2184).
-        if stands and not self.proven:
-            self.say("SAs stand, but the peer has never answered an echo: asking for others")
+        # And what passes between other ranges is not cut off.
+        if (stands and not self.proven) or now - self.busy < PATIENCE:
+            self.say("silent, perhaps to echoes alone: asking for other SAs")
             return "initiate"
         self.say("silent, the peer's IKE daemon answers: negotiating from the start")
         return "reset"
+
+    def own(self, sas: Any) -> bool:
+        """Return whether one of them is of the pair that the echoes go by."""
+        return any(sa.startswith(self.pair + "#") for sa in sas)
 
     def undo(self) -> None:
         """Take note that the step could not be taken: pluto has not read its connections yet."""
         self.tries -= 1
         self.due = 0.0
 
-    def turn(self) -> float:
-        """Return how many seconds the other side goes ahead."""
-        return 0 if self.first else GRACE
+
+class Strays:
+    """Whether to ask for other SAs, by how many packets have come for SAs that are not here; times as `Tunnel`'s."""
+
+    def __init__(self) -> None:
+        self.count = self.looks = 0
+        self.pause = GRACE
+        self.last = self.due = -3600.0
+
+    def judge(self, now: float, count: int) -> bool:
+        """Return whether it is time, when `count` have come since the machine booted."""
+        if count <= self.count:
+            return False
+        self.count = count
+        self.looks = 1 if now - self.last > CALM else self.looks + 1
+        self.last = now
+        if self.looks < STRAYS or now < self.due:
+            return False
+        # Where it does not help it is done ever more seldom, until it has not been needed for an hour.
+        self.pause = GRACE if now - self.due > 3600 else min(2 * self.pause, 3600)
+        self.looks, self.due = 0, now + self.pause
+        return True
 
 
 class Echo:
@@ -174,10 +215,11 @@ def whack(*arguments: str, seconds: float = 5) -> str | None:
 
 
 def inward(connection: str, text: str | None) -> dict[str, str] | None:
-    """Return SA -> its counter of bytes in, from `whack --trafficstatus`; without one when the kernel has lost it."""
+    """Return pair and SA -> its counter of bytes in, by `whack --trafficstatus`; none when the kernel has lost it."""
     if text is None:
         return None
-    return dict(re.findall(rf'(#\d+): "{re.escape(connection)}["/](?:.*inBytes=(\d+))?', text))
+    found = re.findall(rf'(#\d+): "{re.escape(connection)}(/\w+)?"(?:.*inBytes=(\d+))?', text)
+    return {pair + sa: count for sa, pair, count in found}
 
 
 def act(connection: str, step: str) -> bool:
@@ -190,18 +232,28 @@ def act(connection: str, step: str) -> bool:
     return said is not None and "no connection" not in said
 
 
+def strays() -> int:
+    """Return how many packets the kernel had no SA for since it booted."""
+    with open("/proc/net/xfrm_stat", encoding="utf-8") as file:
+        return int(file.read().split("XfrmInNoStates")[1].split()[0])
+
+
 class Watch:
     """One tunnel, and what is needed to look at it and to act."""
 
     def __init__(self, expected: Any, peer: Any) -> None:
         self.name, self.address = peer["connection"], peer["public_ip"]
         self.echo = Echo(expected["address"], peer["private_ip"])
-        self.tunnel = Tunnel(self.name, expected["local_id"] < self.address, time.monotonic())
+        self.tunnel = Tunnel(self.name, expected["local_id"] < self.address, time.monotonic(), peer["pair"])
+        self.strays = Strays() if peer["pair"] else None
 
     def look(self) -> None:
-        """See whether the last echo was answered, and what to do if not."""
+        """See whether the last echo was answered, and what to do if not, or for what no echo goes by."""
         if self.echo.heard(0.5):
             self.tunnel.answer(time.monotonic())
+            if self.strays and self.strays.judge(time.monotonic(), strays()):
+                print(f"tunnel {self.name}: the peer sends by SAs that are not here: asking for other SAs", flush=True)
+                act(self.name, "initiate")
             return
         seen = inward(self.name, whack("--trafficstatus"))
         step = self.tunnel.judge(time.monotonic(), seen, self.reachable)
