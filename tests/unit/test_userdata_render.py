@@ -195,7 +195,8 @@ def test_nothing_switches_forwarding_on_without_the_packet_filter() -> None:
 def test_unpacking_writes_every_program_with_its_mode(tmp_path: Path) -> None:
     python, flag, program, packed = parsed(gateway_document())["runcmd"][0]
     assert (python, flag) == ("python3", "-c")
-    moved = program.replace("pathlib.Path(path)", f"pathlib.Path({str(tmp_path)!r} + path)")
+    moved = program.replace("map(Path, parts)", f"(Path({str(tmp_path)!r} + path) for path in parts)")
+    assert moved != program, "would write to this machine's own /etc"
     subprocess.run([sys.executable, flag, moved, packed], check=True)
     expected = {path: text for path, text in installed_files(gateway_document()).items() if "secrets.json" not in path}
     assert expected.items() >= installed_programs().items()
