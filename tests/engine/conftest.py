@@ -5,7 +5,6 @@ Proves: what the `pulumi` command does with programs and plugins on this machine
 hand: all is under pytest's temporary folder.
 """
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from lab import environment
 from lab.engine.build import ensure_engine
 from lab.plugins.install import install_plugins
 from tests.engine.api_process import ApiProcess, running_api
+from tests.engine.diagnostics import causes_last
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,13 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.engine)
-
-
-def causes_last(output: str) -> str:
-    """Put the program's traceback before what resources say: of a long log often only the end is kept."""
-    before, heading, diagnostics = output.partition("Diagnostics:\n")
-    entries = re.split(r"^(?=  \S)", diagnostics, flags=re.M)
-    return before + heading + "".join(sorted(entries, key=lambda entry: not entry.startswith("  pulumi:pulumi:Stack")))
 
 
 @dataclass(frozen=True)
