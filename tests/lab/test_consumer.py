@@ -78,6 +78,11 @@ def lose_inbound(gateway: str, source: IPv4Network, target: IPv4Network) -> None
     assert hosts.run(gateway, ["ip", "xfrm", "state", "deleteall", *which]).returncode == 0
 
 
+def words_of_the_watch(gateway: str) -> list[str]:
+    """Return the lines that vpn-watch has written since the gateway booted."""
+    return hosts.run(gateway, ["journalctl", "-u", "vpn-watch", "-b", "-qocat"]).stdout.decode().splitlines()
+
+
 def has_booted(host: str) -> bool:
     """Say whether the host has carried out its user data."""
     try:
@@ -144,6 +149,8 @@ def test_an_sa_of_the_second_range_that_only_the_far_side_has_is_replaced_though
     resources = consumer.resources()
     host, target = resources["pinging"]["id"], resources["office"]["outputs"]["right"]["private_ip"]
     wait_for_boot(host)
+    # What the watch had to do while both gateways booted is not this test's.
+    before = words_of_the_watch(loser)
     lose_inbound(loser, source, to)
 
     answer = hosts.run(host, ["ping", "-c", str(2 * LIMIT_SECONDS), "-W", "1", target], timeout=120).stdout.decode()
@@ -151,9 +158,9 @@ def test_an_sa_of_the_second_range_that_only_the_far_side_has_is_replaced_though
     print(f"{loser} lost the second range's inbound SA: {lost} pings of one a second were lost")
     # Without a look or two in between nothing was lost, and the test says nothing.
     assert 2 <= lost <= LIMIT_SECONDS, answer
-    said = hosts.run(loser, ["journalctl", "-u", "vpn-watch", "-b", "-qocat"]).stdout.decode()
-    assert "the peer sends by SAs that are not here: asking for other SAs" in said
-    assert "negotiating from the start" not in said
+    assert [line.partition(": ")[2] for line in words_of_the_watch(loser)[len(before) :]] == [
+        "the peer sends by SAs that are not here: asking for other SAs"
+    ]
 
 
 def test_destroy_leaves_nothing(consumer: Example) -> None:
