@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from userdata.gateway.vpn_watch import CALM, GRACE, PATIENCE, STRAYS, Strays, Tunnel
+from userdata.gateway.vpn_watch import GRACE, PATIENCE, Tunnel
 
 HANDSHAKE = 1
 """Seconds until what was initiated carries packets: two round trips to the other end of the world."""
@@ -390,37 +390,3 @@ def test_a_range_that_has_become_idle_does_not_keep_a_dead_tunnel_from_being_tak
     tunnel.answer(10.0)
     steps = [tunnel.judge(float(n), {"/2x1#2": "84", "/1x1#3": "168"}, lambda: True) for n in range(11, 60)]
     assert [step for step in steps if step][:2] == ["initiate", "reset"]
-
-
-def _asked(counts: list[int]) -> list[int]:
-    """Return at which of some looks, one a second, other SAs are asked for."""
-    strays = Strays()
-    return [second for second, count in enumerate(counts) if strays.judge(float(second), count)]
-
-
-def test_packets_for_sas_that_are_not_here_have_others_asked_for_within_three_looks() -> None:
-    assert _asked([0, 0, 0, 5, 9, 12, 12, 12]) == [5]
-
-
-def test_packets_that_come_seldom_count_too() -> None:
-    seconds = round(CALM)
-    assert _asked([1 + second // seconds for second in range(60)])[0] == seconds * (STRAYS - 1)
-
-
-def test_rekeys_that_each_make_strays_for_a_moment_are_left_alone() -> None:
-    rekey = [0] * 60 + [3, 4] + [4] * round(CALM)
-    assert _asked([count + 4 * n for n in range(30) for count in rekey]) == []
-
-
-def test_strays_that_nothing_helps_against_have_others_asked_for_ever_more_seldom() -> None:
-    asked = _asked(list(range(1, 24 * 3600)))
-    assert [late - early for early, late in pairwise(asked)][:3] == [GRACE, 2 * GRACE, 4 * GRACE]
-    assert len(asked) < 40
-    assert len([moment for moment in asked if moment > 12 * 3600]) <= 13
-
-
-def test_strays_after_an_hour_that_needed_nothing_are_as_the_first() -> None:
-    trouble, more = list(range(1, 1000)), list(range(1000, 2000))
-    quiet = [999] * (2 * 3600)
-    first, again = _asked(trouble), _asked(trouble + quiet + more)[len(_asked(trouble)) :]
-    assert again == [moment + len(trouble) + len(quiet) for moment in first]

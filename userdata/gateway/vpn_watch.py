@@ -38,7 +38,6 @@ PATIENCE = 3.0
 GRACE = 5.0
 """Seconds that a step is given to show its effect: negotiations take two round trips, and their arithmetic."""
 
-
 STRAYS = 3
 """Looks that see strays, until something is done: a rekey makes some, for a moment."""
 
