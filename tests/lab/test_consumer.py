@@ -158,9 +158,9 @@ def test_an_sa_of_the_second_range_that_only_the_far_side_has_is_replaced_though
     print(f"{loser} lost the second range's inbound SA: {lost} pings of one a second were lost")
     # Without a look or two in between nothing was lost, and the test says nothing.
     assert 2 <= lost <= LIMIT_SECONDS, answer
-    assert [line.partition(": ")[2] for line in words_of_the_watch(loser)[len(before) :]] == [
-        "the peer sends by SAs that are not here: asking for other SAs"
-    ]
+    # Once or, on a busy machine, more than once; but nothing else: the first range's tunnel is not touched.
+    said = {line.partition(": ")[2] for line in words_of_the_watch(loser)[len(before) :]}
+    assert said == {"the peer sends by SAs that are not here: asking for other SAs"}
 
 
 def test_destroy_leaves_nothing(consumer: Example) -> None:
