@@ -1,9 +1,12 @@
 # The two that matter: `make lab` and `make test`. `make help` lists all.
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lab-down test test-unit test-engine test-lab test-faults test-faults-brief test-soak figures lint generated state lock clean
+# Where this is set, each of the many Python processes compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+.PHONY: help setup lab lab-down test test-all test-rest test-faults test-soak figures lint generated state lock clean \
+	test-lint test-unit test-engine test-tools test-machines test-lab test-whole test-debian-12 test-properties
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
 
 setup: ## install what is missing: Debian packages and .venv
 	@lab/setup.sh
@@ -17,41 +20,43 @@ lab-down: setup ## pulumi destroy, then stop the cloud; safe at any moment
 	@.venv/bin/lab destroy || echo "make: pulumi destroy did not finish; the cloud is stopped all the same" >&2
 	@.venv/bin/lab down
 
-test: lint test-unit test-engine test-lab test-faults-brief ## all but the whole fault table and the soak
+TIERS = .venv/bin/python -m tests.tiers
 
-test-unit: setup ## decisions, rendering, exact resources, every file read by the tools of both Debian releases
-	@.venv/bin/lab prepare --release debian-13 --release debian-12
-	@.venv/bin/pytest tests/unit
+test: setup ## lint, unit, engine, tools, machines: what to run before a commit (15 min)
+	@$(TIERS) test
 
-test-engine: setup ## the real engine against the emulated API, without machines
-	@.venv/bin/lab prepare
-	@.venv/bin/pytest tests/engine
+test-all: setup ## that, and what takes longer: lab, whole, debian-12, properties (35 min)
+	@$(TIERS) all
 
-test-lab: setup ## the whole lab with virtual machines; takes a running one down
-	@.venv/bin/lab prepare
-	@LAB_TAKE_DOWN=1 .venv/bin/pytest tests/lab
+test-rest: setup ## what test-all has more than test; WITHIN=SECONDS leaves out what does not fit
+	@$(TIERS) rest $(if $(WITHIN),--within $(WITHIN))
+
+# One tier each; tests/tiers.py has the list.
+test-lint: setup ## ruff, mypy, shellcheck (1 min)
+test-unit: setup ## decisions, rendering, exact resources, the lab's own parts; no root, no image, no network (1.2 min)
+test-engine: setup ## the real engine against the emulated API, without machines (4 min)
+test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (1 min)
+test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (8 min)
+test-lab: setup ## the lab's own network and machines; a consumer's project with machines (8 min)
+test-whole: setup ## the engine's long tests: the examples in each language, every row of docs/changes.md (8 min)
+test-debian-12: setup ## the tools tier on Debian 12 (2 min)
+test-properties: setup ## the property tests with four times as many examples (1 min)
+test-lint test-unit test-engine test-tools test-machines test-lab test-whole test-debian-12 test-properties:
+	@$(TIERS) $(@:test-%=%)
 
 test-faults: setup ## every fault on one stack: leaks, healing, diagnosis, peers; a table and a picture in .lab/faults/
 	@.venv/bin/lab prepare --release debian-13 --release debian-12
 	@LAB_TAKE_DOWN=1 .venv/bin/pytest --capture=no tests/faults
 
-test-faults-brief: setup ## nothing leaks and all heals, without limits on time: a busy machine is no failure
-	@.venv/bin/lab prepare
-	@LAB_TAKE_DOWN=1 .venv/bin/pytest --capture=no tests/faults -m brief --untimed
-
 test-soak: setup ## an hour with a rekey every two minutes must lose no packet
 	@.venv/bin/lab prepare
 	@LAB_TAKE_DOWN=1 .venv/bin/pytest --capture=no tests/faults/test_soak.py --soak
 
+lint: test-lint ## the same as test-lint
+
 figures: setup ## seconds and memory of the lab, boots side by side; needs the lab to be down
 	@.venv/bin/lab prepare
 	@.venv/bin/python -m benchmarks.figures
-
-lint: setup ## ruff, mypy, shellcheck
-	@.venv/bin/ruff check
-	@.venv/bin/ruff format --check
-	@.venv/bin/mypy
-	@shellcheck $$(git ls-files '*.sh')
 
 generated: setup ## make anew what is generated: schema, reference, the deployer's IAM policy, tables in docs/
 	@.venv/bin/python -m docs.generate

@@ -12,24 +12,31 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from statistics import median
 
 import psutil
+from pulumi.runtime.proto import provider_pb2
 
-from lab import daemons, hosts, processes, settings, stack
+from lab import daemons, environment, hosts, processes, settings, stack
 from lab.api.client import client
 from lab.machines import record, status
 from lab.progress import phase
+from tests.engine.api_process import ApiProcess
+from tests.engine.plugin_process import PluginProcess, struct
 
 REGION = "eu-west-2"
 BOUNDS = {
     "lab_up_seconds": 5,
     "preview_seconds": 10,
     "peak_memory_mib": 3 * 1024,
+    "api_call_milliseconds": 50,
+    "plugin_adds_milliseconds": 50,
     "ratio_without_packages": 1.3,
 }
 """The most that each figure may be, on a machine that does nothing else."""
 EMPTY_USER_DATA = "#cloud-config\n{}\n"
 _LIMIT_SECONDS = 900.0
+_CALLS = 20
 
 
 class MemoryPeak:
@@ -62,7 +69,7 @@ def main() -> None:
         lab_up_seconds = _seconds(daemons.start)
     try:
         with MemoryPeak() as memory:
-            figures = {"lab_up_seconds": lab_up_seconds, **_gateways()}
+            figures = {"lab_up_seconds": lab_up_seconds, **_calls(), **_gateways()}
             with phase("preview"):
                 figures["preview_seconds"] = _seconds(_preview)
         figures["peak_memory_mib"] = round(memory.bytes / 2**20)
@@ -82,9 +89,33 @@ def main() -> None:
 
 
 def _seconds(step: Callable[[], object]) -> float:
-    began = time.monotonic()
+    return round(_seconds_of(step), 1)
+
+
+def _calls() -> dict[str, float]:
+    """Return the median time of a call of the API, and what the stand-in for `aws` adds to the calls of a creation."""
+    api, ec2 = ApiProcess(settings.API_URL), client("ec2", REGION)
+    token = "aws:ec2/internetGateway:InternetGateway"  # noqa: S105 - a resource type
+    urn = f"urn:pulumi:test::inline::{token}::gateway"
+    calls, added = [], []
+    with PluginProcess("aws", environment.variables(), {"region": REGION}) as plugin:
+        for _ in range(_CALLS):
+            calls.append(_seconds_of(ec2.describe_route_tables))
+            before, started = len(api.calls()), time.perf_counter()
+            made = plugin.stub.Create(provider_pb2.CreateRequest(urn=urn, properties=struct({"tags": {"Name": "x"}})))
+            total = (time.perf_counter() - started) * 1000
+            added.append(total - sum(call["duration_ms"] for call in api.calls()[before:]))
+            plugin.stub.Delete(provider_pb2.DeleteRequest(urn=urn, id=made.id, properties=made.properties))
+    return {
+        "api_call_milliseconds": round(1000 * median(calls), 1),
+        "plugin_adds_milliseconds": round(median(added), 1),
+    }
+
+
+def _seconds_of(step: Callable[[], object]) -> float:
+    began = time.perf_counter()
     step()
-    return round(time.monotonic() - began, 1)
+    return time.perf_counter() - began
 
 
 def _preview() -> None:

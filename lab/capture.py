@@ -1,14 +1,36 @@
 """tcpdump on a host of the lab, beside something else that happens."""
 
-import subprocess
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from lab import hosts
 
-_START_SECONDS = 1.5
+_LONGEST_SECONDS: Final = 600.0
+"""A capture that nothing has ended by then ends by itself."""
+
+_START: Final = """
+folder=$(mktemp -d); cd "$folder"
+setsid "$@" >packets 2>messages </dev/null &
+echo $! >pid
+until grep -q '^listening on' messages; do
+    kill -0 "$(cat pid)" 2>/dev/null || { cat messages >&2; rm -r "$folder"; exit 1; }
+    sleep 0.05
+done
+echo "$folder"
+"""
+"""Starts tcpdump and waits until it listens. Prints a folder: its process id, what it prints, what it captures."""
+
+_END: Final = """
+cd "$1"
+sleep 0.3
+kill -INT "$(cat pid)"
+while kill -0 "$(cat pid)" 2>/dev/null; do sleep 0.05; done
+cat messages packets
+rm -r "$1"
+"""
+"""Ends tcpdump after what is on its way has arrived; prints everything."""
 
 
 @dataclass
@@ -28,31 +50,22 @@ def command(host: str, seconds: float, expression: Sequence[str]) -> list[str]:
     """Return the tcpdump command that captures `expression` (pcap-filter(7)) on `host` for `seconds`."""
     # In the Internet every packet comes in once and goes out once, whoever sent it: once is enough.
     direction = ["-Q", "in"] if host == hosts.INTERNET else []
-    tcpdump = ["tcpdump", "-l", "-n", "-i", hosts.interface(host), *direction, *expression]
+    tcpdump = ["tcpdump", "-l", "-n", "--immediate-mode", "-i", hosts.interface(host), *direction, *expression]
     return ["timeout", "--preserve-status", "--signal=INT", f"{seconds}", *tcpdump]
 
 
 @contextmanager
-def capturing(host: str, seconds: float, expression: Sequence[str] = ()) -> Iterator[Capture]:
-    """Capture on `host` for `seconds`, at least as long as the block runs; the text is there after the block."""
+def capturing(host: str, expression: Sequence[str] = ()) -> Iterator[Capture]:
+    """Capture on `host` while the block runs; tcpdump listens when the block begins, the text is there after it.
+
+    Raises RuntimeError with tcpdump's words when it does not start.
+    """
     capture = Capture(host)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        running: Future[subprocess.CompletedProcess[bytes]] = pool.submit(
-            hosts.run, host, command(host, seconds, expression), timeout=seconds + 30
-        )
-        try:
-            # tcpdump says when it listens, but to a pipe that is read at the end only.
-            _watch_start(running, _START_SECONDS)
-            yield capture
-        finally:
-            finished = running.result()
-            capture.text = (finished.stderr + finished.stdout).decode(errors="replace")
-
-
-def _watch_start(running: "Future[subprocess.CompletedProcess[bytes]]", seconds: float) -> None:
-    """Wait `seconds`; raise RuntimeError with tcpdump's words if it has ended by then."""
+    started = hosts.run(host, ["sh", "-euc", _START, "sh", *command(host, _LONGEST_SECONDS, expression)])
+    if started.returncode:
+        raise RuntimeError(f"tcpdump on {host} ended at once: {started.stderr.decode(errors='replace').strip()}")
+    folder = started.stdout.decode().strip()
     try:
-        ended = running.result(timeout=seconds)
-    except TimeoutError:
-        return
-    raise RuntimeError(f"tcpdump ended at once: {ended.stderr.decode(errors='replace').strip()}")
+        yield capture
+    finally:
+        capture.text = hosts.run(host, ["sh", "-euc", _END, "sh", folder]).stdout.decode(errors="replace")

@@ -88,7 +88,7 @@ def status() -> None:
     """Show the processes, machines and faults of the running lab."""
     from lab import daemons, faults, machines, preflight, processes
 
-    for name in (preflight.API_PROCESS, preflight.CLOUD_PROCESS):
+    for name in (preflight.API_PROCESS, preflight.CLOUD_PROCESS, preflight.PLUGINS_PROCESS):
         process = processes.find(name)
         print(f"{name:<8} {f'running, pid {process.pid}' if process else 'not running'}")
     if not daemons.api_answers():

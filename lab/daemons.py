@@ -1,4 +1,4 @@
-"""Starting and stopping the lab: two processes (the API and the data plane) and everything they made."""
+"""Starting and stopping the lab: its processes (the API, the data plane, warm plugins) and everything they made."""
 
 import shutil
 import sys
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from lab import machines, network, preflight, processes, settings
 from lab.cloud import READY
-from lab.preflight import API_PROCESS, CLOUD_PROCESS
+from lab.preflight import API_PROCESS, CLOUD_PROCESS, PLUGINS_PROCESS
 
 _START_SECONDS = 30.0
 
@@ -33,6 +33,9 @@ def start() -> None:
     if processes.find(CLOUD_PROCESS) is None:
         READY.unlink(missing_ok=True)
         processes.start(CLOUD_PROCESS, [sys.executable, "-m", "lab.cloud"], log=settings.LOGS / "cloud.log")
+    if processes.find(PLUGINS_PROCESS) is None:
+        command = [sys.executable, "-m", "lab.plugins.warm", str(settings.WARM_PLUGINS)]
+        processes.start(PLUGINS_PROCESS, command, log=settings.LOGS / "plugins.log")
     _wait(API_PROCESS, api_answers)
     _wait(CLOUD_PROCESS, READY.exists)
 
@@ -43,7 +46,7 @@ def stop() -> list[str]:
     Needs nothing but what is recorded on this machine; safe at any time, and twice. Caches, logs and evidence stay.
     """
     removed = []
-    for name in (CLOUD_PROCESS, API_PROCESS):
+    for name in (PLUGINS_PROCESS, CLOUD_PROCESS, API_PROCESS):
         if processes.find(name) is not None:
             removed.append(f"process {name}")
         processes.stop(name)
@@ -77,6 +80,6 @@ def _wait(process: str, ready: Callable[[], bool]) -> None:
 
 
 def _remove_old_logs() -> None:
-    for name in (API_PROCESS, CLOUD_PROCESS):
+    for name in (API_PROCESS, CLOUD_PROCESS, PLUGINS_PROCESS):
         (settings.LOGS / f"{name}.log").unlink(missing_ok=True)
     shutil.rmtree(settings.LOGS / "machines", ignore_errors=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab import settings
+from lab.plugins import warm
 
 # What else could choose an account, an endpoint or credentials before those below are looked at
 # (AWS SDKs and Tools Reference Guide, "Settings reference").
@@ -28,6 +29,8 @@ _CLEARED = frozenset(
         "AWS_WEB_IDENTITY_TOKEN_FILE",
         # Would be taken in place of the file.
         "PULUMI_CONFIG_PASSPHRASE",
+        # With it, each of the five Python processes of a command compiles all that it imports.
+        "PYTHONDONTWRITEBYTECODE",
     }
 )
 _PASSPHRASE = "lab"  # noqa: S105 - no secret: see _passphrase_file
@@ -62,6 +65,7 @@ def _assigned(inherited: Mapping[str, str]) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_EC2_METADATA_DISABLED": "true",
+        warm.VARIABLE: inherited.get(warm.VARIABLE, str(settings.WARM_PLUGINS)),
         # A profile in the user's own files may name endpoints and roles, too.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

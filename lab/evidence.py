@@ -1,11 +1,12 @@
-"""The article's own test: private hosts ping each other, with tcpdump on the receiver and in the Internet.
+"""The article's own test: private hosts ping each other, with tcpdump on both receivers and in the Internet.
 
 Writes `.lab/evidence/`: the two pings, the two captures on the private hosts, the capture in the lab's Internet, and
-`evidence.json` with the figures and every expectation that did not hold.
+`evidence.json` with the figures and every expectation that did not hold. Both pings run at the same time.
 """
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 
@@ -18,7 +19,6 @@ PINGS = 5
 EXPECTED_TTL = 62
 """64 less one for each of the two gateways: nothing else on the way counts as a hop."""
 
-_CAPTURE_SECONDS = 9.0
 _SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received.* ([\d.]+)% packet loss")
 _REPLY = re.compile(r"bytes from ([\d.]+): icmp_seq=\d+ ttl=(\d+) time=([\d.]+) ms")
 _ADDRESSES = re.compile(
@@ -69,23 +69,34 @@ def collect(left: str = "au", right: str = "uk") -> Evidence:
     sides = (_endpoint(world, left), _endpoint(world, right))
     settings.EVIDENCE.mkdir(parents=True, exist_ok=True)
     evidence = Evidence()
-    for sender, receiver in (sides, sides[::-1]):
-        with ExitStack() as stack:
-            on_receiver = stack.enter_context(capturing(receiver.private_host, _CAPTURE_SECONDS, ["icmp"]))
-            on_internet = stack.enter_context(capturing(hosts.INTERNET, _CAPTURE_SECONDS, ["ip", "or", "ip6"]))
-            ping = hosts.run(sender.private_host, ["ping", "-c", str(PINGS), receiver.private_ip], timeout=60)
-        text = (ping.stdout + ping.stderr).decode(errors="replace")
-        title = f"{sender.private_host}-to-{receiver.private_host}"
-        _write(f"ping-{title}.txt", text)
+    ways = (sides, sides[::-1])
+    with ExitStack() as stack, ThreadPoolExecutor(len(ways)) as pool:
+        on_internet = stack.enter_context(capturing(hosts.INTERNET, ["ip", "or", "ip6"]))
+        on_receivers = [stack.enter_context(capturing(to.private_host, [_one_ping(sender)])) for sender, to in ways]
+        pings = list(pool.map(_ping, ways))
+    for (sender, receiver), ping, on_receiver in zip(ways, pings, on_receivers, strict=True):
+        _write(f"ping-{sender.private_host}-to-{receiver.private_host}.txt", ping)
         _write(f"tcpdump-{receiver.private_host}.txt", on_receiver.text)
-        _write(f"internet-{title}.txt", on_internet.text)
-        print(f"\nroot@{sender.private_host}:~# ping -c {PINGS} {receiver.private_ip}\n{text}")
-        print(f"root@{receiver.private_host}:~# tcpdump -n icmp\n{on_receiver.text}")
-        print(f"root@internet:~# tcpdump -n ip or ip6\n{on_internet.text}")
-        evidence.directions.append(judge_direction(sender, receiver, text, on_receiver, evidence.failures))
-        judge_internet(sides, on_internet, evidence)
+        print(f"\nroot@{sender.private_host}:~# ping -c {PINGS} {receiver.private_ip}\n{ping}")
+        print(f"root@{receiver.private_host}:~# tcpdump -n '{_one_ping(sender)}'\n{on_receiver.text}")
+        evidence.directions.append(judge_direction(sender, receiver, ping, on_receiver, evidence.failures))
+    _write("tcpdump-internet.txt", on_internet.text)
+    print(f"root@internet:~# tcpdump -n ip or ip6\n{on_internet.text}")
+    judge_internet(sides, on_internet, evidence)
     _write("evidence.json", json.dumps({"holds": not evidence.failures, **asdict(evidence)}, indent=2) + "\n")
     return evidence
+
+
+def _ping(way: tuple[Endpoint, Endpoint]) -> str:
+    sender, receiver = way
+    done = hosts.run(sender.private_host, ["ping", "-c", str(PINGS), receiver.private_ip], timeout=60)
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+def _one_ping(sender: Endpoint) -> str:
+    """Return the capture expression for the requests from `sender` and the replies to it, without the other ping."""
+    request, reply = "icmp[icmptype] == icmp-echo", "icmp[icmptype] == icmp-echoreply"
+    return f"({request} and src host {sender.private_ip}) or ({reply} and dst host {sender.private_ip})"
 
 
 def _endpoint(world: World, side: str) -> Endpoint:

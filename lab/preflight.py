@@ -11,6 +11,7 @@ from lab import processes, settings
 
 API_PROCESS = "api"
 CLOUD_PROCESS = "cloud"
+PLUGINS_PROCESS = "plugins"
 
 _GIB = 1024**3
 _MEMORY_BYTES = 3 * _GIB

@@ -17,6 +17,7 @@ from lab import settings
 from lab.engine import golang, real
 from lab.engine.compilation import Compilation, compile_if_needed, write
 from lab.engine.errors import EngineError
+from lab.plugins import warm, warm_client
 
 MODULES = Path(__file__).with_name("pulumi")
 LAUNCHERS = {
@@ -126,12 +127,13 @@ def _write_launcher(path: Path, module: str) -> None:
 
 
 def launcher(module: str) -> str:
-    """Return a script that becomes this interpreter running `module`, from any folder.
+    """Return a script that becomes this interpreter running `module`, from any folder, warm where it can be.
 
     -P keeps the working directory off the import path: it belongs to the user's program, whose modules may have the
     names of ours.
     """
-    return f'#!/bin/sh\nexec "{sys.executable}" -P -m {module} "$@"\n'
+    how = f'-I -S "{warm_client.__file__}"' if module in warm.MODULES else "-P -m"
+    return f'#!/bin/sh\nexec "{sys.executable}" {how} {module} "$@"\n'
 
 
 def _link(source: Path, target: Path) -> None:

@@ -32,8 +32,13 @@ _RELEASES = {
 def find(name: str) -> Release:
     """Return the release of that name (`debian-12`, `debian-13`); raise UnknownReleaseError for any other."""
     if name not in _RELEASES:
-        raise UnknownReleaseError(f"lab: there is no guest image {name!r}; there are {', '.join(sorted(_RELEASES))}")
+        raise UnknownReleaseError(f"lab: there is no guest image {name!r}; there are {', '.join(names())}")
     return _RELEASES[name]
+
+
+def names() -> list[str]:
+    """Return the names of all releases."""
+    return sorted(_RELEASES)
 
 
 def of_image(image_name: str) -> Release:

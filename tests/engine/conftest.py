@@ -15,17 +15,28 @@ import pytest
 
 from lab import environment
 from lab.engine.build import ensure_engine
+from lab.plugins import warm
 from lab.plugins.install import install_plugins
 from tests.engine.api_process import ApiProcess, running_api
 from tests.engine.diagnostics import causes_last
 
+_LONGEST_FIRST = (
+    "test_networks_of_others",
+    "test_program",
+    "test_iam",
+    "test_aws_plugin",
+    "test_leaving",
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is of the engine tier."""
+    """Everything in this folder is of the engine tier. The longest files come first: they run in parallel."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.engine)
+    order = {name: number for number, name in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,17 @@ class Cli:
             text=True,
             start_new_session=True,
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Start stand-ins quickly, as a running lab does."""
+    path = tmp_path_factory.mktemp("warm") / "plugins.sock"
+    command = [sys.executable, "-m", "lab.plugins.warm", str(path)]
+    with subprocess.Popen(command) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(warm.VARIABLE, str(path))
+        yield
+        server.terminate()
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 import json
 import os
-import stat
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from pulumi import automation
 
 from lab import settings
+from lab.plugins.install import install_stand_in
 from lab.plugins.versions import plugin_version
 
 
@@ -23,7 +22,7 @@ class InlineStack:
         backend = folder / "state"
         backend.mkdir(parents=True)
         for plugin in plugins:
-            install(self.home, plugin)
+            install_stand_in(plugin, plugin_version(plugin), self.home)
         self.environment = {
             "PULUMI_HOME": str(self.home),
             "PULUMI_BACKEND_URL": f"file://{backend}",
@@ -111,12 +110,3 @@ class InlineStack:
             self.output += text + "\n"
 
         return collect
-
-
-def install(home: Path, plugin: str) -> None:
-    """Put a launcher of a stand-in where the engine looks for the plugin."""
-    folder = home / "plugins" / f"resource-{plugin}-v{plugin_version(plugin)}"
-    folder.mkdir(parents=True)
-    launcher = folder / f"pulumi-resource-{plugin}"
-    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -m lab.plugins.{plugin} "$@"\n')
-    launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR)

@@ -19,7 +19,7 @@ from tests.engine.previews import preview
 from tests.engine.released import PLUGINS, aws_environment, program
 from tests.generated import ROOT, require_section
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

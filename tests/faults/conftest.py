@@ -1,9 +1,9 @@
-"""The fault tier: one stack, broken in every way there is, and put right again by itself.
+"""The tests on one deployed stack: the article's evidence, every fault, the diagnosis of every cause, destroy.
 
 Proves: each promise about leaks, healing, diagnosis and peers, on machines of the lab. Does not prove: AWS timing.
 Command: `make test-faults`, single cases by `pytest tests/faults -k partition`, the long run by `make test-soak`, what
-`make test` has time for by `make test-faults-brief`. The table, the picture and what failed are in `.lab/faults/`. By
-hand: `make lab-down`.
+`make test` has time for by `make test-machines`. The table, the picture and what failed are in `.lab/faults/`. By hand:
+`make lab-down`.
 
 A lab that is up already is refused, unless LAB_TAKE_DOWN=1 (take it down first) or LAB_KEEP=1 (use it and leave it up).
 """
@@ -41,11 +41,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is of the fault tier."""
+    """Everything in this folder is of the fault tier; what takes the stack down comes last."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.faults)
+    items.sort(key=lambda item: item.path.stem == "test_destroy")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -84,7 +85,8 @@ def first_boot(results: list[Result]) -> Iterator[Result | None]:
         record(seen, results)
     faults.heal()
     yield seen
-    faults.heal()
+    if daemons.api_answers():
+        faults.heal()
     if not keep:
         take_down()
 

@@ -54,8 +54,8 @@ def test_the_syns_of_both_ends_arrive_with_the_clamped_segment_size(pair: Pair, 
     ends = pair.site(sender), pair.site(receiver)
     syns = [f"tcp port {mtu.PORT} and tcp[tcpflags] & tcp-syn != 0"]
     with (
-        capturing(ends[0].private_host, 8, syns) as at_the_sender,
-        capturing(ends[1].private_host, 8, syns) as at_the_receiver,
+        capturing(ends[0].private_host, syns) as at_the_sender,
+        capturing(ends[1].private_host, syns) as at_the_receiver,
     ):
         mtu.transfer(*ends, count=1000)
     there, back = (f"{a.private_ip} > {b.private_ip}" for a, b in (ends, ends[::-1]))

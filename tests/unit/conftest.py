@@ -1,4 +1,9 @@
-"""Fixtures of the product's unit tests."""
+"""The unit tier: decisions, rendering, exact resources, and the lab's own parts; needs no root, image or network.
+
+Proves: what this repository's code decides, asks for and renders. Does not prove: that the real tools read it
+(tests/tools), what the engine does with it (tests/engine), or that packets cross (tests/faults). Command:
+`make test-unit`. Property tests take four times as many examples with `make test-properties`. Nothing is left behind.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,9 +11,12 @@ from typing import Any
 
 import pulumi
 import pytest
+from hypothesis import settings
 
 from components import VpnGatewayPair
 from tests.unit.recording import Deployment, Recorder, article_arguments
+
+settings.register_profile("whole", max_examples=4 * settings().max_examples)
 
 
 def _fresh_deployment() -> Iterator[Deployment]:

@@ -279,16 +279,15 @@ def test_what_is_not_done_here_is_refused_by_name(client: language_pb2_grpc.Lang
 
 
 @pytest.mark.parametrize("number", [2, 15])
-def test_the_host_exits_at_once_on_a_signal(number: int) -> None:
+def test_the_host_exits_on_a_signal_before_the_engine_gives_up(number: int) -> None:
     command = [sys.executable, "-P", "-m", "lab.plugins.language_python", "127.0.0.1:1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert int(process.stdout.readline()) > 0
-    began = time.monotonic()
     os.kill(process.pid, number)
-    process.communicate(timeout=10)
+    # The engine waits for five seconds.
+    process.communicate(timeout=5)
     assert process.returncode == 0
-    assert time.monotonic() - began < 1
 
 
 def test_the_host_starts_without_the_sdk() -> None:

@@ -1,15 +1,12 @@
 """The VPC's packet filter as text: one line for each thing AWS enforces. What the kernel makes of it: tests/lab."""
 
-import os
-import shutil
-import subprocess
 from dataclasses import replace
 
 import pytest
 
 from lab.network import names, ruleset
-from lab.world import SecurityGroupRule, Vpc
-from tests.network_world import UK, article, rule, vpc, with_interface, with_rules
+from lab.world import SecurityGroupRule
+from tests.network_world import UK, article, rule, vpc, with_rules
 
 GATEWAY = names.tap(UK.eni_id("gateway"))
 HOST = names.tap(UK.eni_id("host"))
@@ -87,25 +84,3 @@ def test_every_drop_is_counted_under_a_declared_name() -> None:
     assert drops
     for line in drops:
         assert any(f'counter name "{counter}" drop' in line for counter in ruleset.COUNTERS), line
-
-
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("nft") is None, reason="nft(8) checks rules only for root")
-@pytest.mark.parametrize(
-    "subject",
-    [
-        vpc(UK),
-        replace(vpc(UK), internet_gateway_id=None),
-        with_rules(
-            article(),
-            "sg-host-uk",
-            [rule(protocol=1, ports=(3, 4)), rule(protocol=17, ports=(500, 500)), rule(protocol=50), rule(egress=True)],
-        ).vpcs[0],
-        with_interface(article(), UK.eni_id("host"), security_group_ids=()).vpcs[0],
-        replace(vpc(UK), network_interfaces=()),
-    ],
-)
-def test_nft_accepts_the_text(subject: Vpc) -> None:
-    command = ["unshare", "--net", "nft", "--check", "-f", "-"]
-    text = ruleset.render(subject, {eni.id: PORTS[eni.id] for eni in subject.network_interfaces})
-    result = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
-    assert (result.returncode, result.stderr) == (0, "")

@@ -32,7 +32,8 @@ from tests.unit.recording import PSK as GENERATED_PSK
 from tests.unit.recording import Deployment, Recorder
 from tests.unit.test_properties import USER_DATA_BYTES, check_error, outcome
 
-PAIRS = 60
+PAIRS = 15 * settings().max_examples // 100
+"""Sixty with the profile `whole` (`make test-properties`), else fifteen."""
 GROUP_RULE = {
     "ingress": "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     "egress": "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",

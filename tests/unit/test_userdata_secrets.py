@@ -5,6 +5,7 @@ prove AWS's own IAM. Needs curl and ssh-keygen.
 """
 
 import json
+import os
 import stat
 import subprocess
 import threading
@@ -110,7 +111,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> Machine:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> Iterator[Machine]:
     made = Machine(root=tmp_path)
     for folder in ("etc/ssh", "etc/ipsec.d"):
         (tmp_path / folder).mkdir(parents=True)
@@ -133,7 +134,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> Ma
     monkeypatch.setattr(vpn_secrets, "time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr(vpn_secrets, "HOST_KEY", made.host_key)
     monkeypatch.setattr(vpn_secrets, "Path", lambda path: tmp_path / path.lstrip("/"))
-    return made
+    # The program sets the mask of the whole process, which other tests run in, too.
+    mask = os.umask(0o022)
+    yield made
+    os.umask(mask)
 
 
 def mode(path: Path) -> int:

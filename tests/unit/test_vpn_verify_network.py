@@ -1,7 +1,5 @@
-"""How vpn-verify asks the network: the metadata service, the source of its packets, echoes through a narrow path."""
+"""How vpn-verify asks the metadata service."""
 
-import json
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import vpn_metadata
 
-from tests.unit import pluto
-from tests.unit.gateway_documents import AU, UK
 from userdata.gateway import vpn_verify
 
 
@@ -70,35 +66,3 @@ def test_the_metadata_service_tells_the_date_and_the_address_or_that_there_is_no
 def test_without_a_metadata_service_nothing_is_known_and_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vpn_metadata, "METADATA", ("127.0.0.1", 1))
     assert vpn_verify.metadata() == ("", None)
-
-
-NARROW = f"""
-    at_peer ip link set lo up; at_peer ip addr add {AU.private_ip}/32 dev lo
-    cat >/tmp/look.py <<'END'
-import json, runpy, sys
-verify = runpy.run_path("/usr/local/bin/vpn-verify")
-x = {{"address": "{UK.private_ip}", "private_ip": "{AU.private_ip}", "mtu": 1400}}
-print(verify["source"]("{AU.public_ip}"))
-try:
-    print(verify["mtu"](x))
-except Exception as error:
-    print(*error.args)
-print(json.dumps(verify["echoes"](x["address"], x["private_ip"], [84, 1500, 1501], 1)))
-END
-"""
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="raw sockets and network namespaces: needs root")
-@pytest.mark.parametrize("release", ["debian-12", "debian-13"])
-def test_a_black_hole_on_the_path_is_measured_to_the_byte(release: str) -> None:
-    # A veth drops without a word what is longer than its peer's MTU and a VLAN tag.
-    script = NARROW + "python3 /tmp/look.py; at_peer ip link set eth0 mtu 1238; python3 /tmp/look.py"
-    done = pluto.run(release, script)
-    assert done.stdout.splitlines() == [
-        UK.private_ip,
-        "1400 bytes pass unfragmented",
-        json.dumps([84, 1500]),
-        UK.private_ip,
-        "packets over 1242 bytes are lost on the path; the tunnel's MTU is 1400",
-        json.dumps([84]),
-    ], done.stderr

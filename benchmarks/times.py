@@ -1,0 +1,173 @@
+"""How long the commands take that people wait for: `make times` measures them and writes the table in the documents.
+
+`python -m benchmarks.times ROW... [--runs N]` measures single rows; `--busy` keeps one core busy meanwhile and writes
+nothing. The seconds are kept in benchmarks/times.json. Takes the lab for itself. A cold row runs in a new clone with
+empty caches of Go and Python; Debian packages that are installed stay.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab import environment, settings
+from lab.progress import phase, say
+
+RESULTS: Final = Path(__file__).with_name("times.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One command."""
+
+    title: str
+    before: float
+    """Seconds at commit 063e78f."""
+    goal: float
+    """Seconds."""
+    command: Sequence[str]
+    prepare: Sequence[Sequence[str]] = ()
+    """Commands before each run, not measured."""
+    cold: bool = False
+    """Run in a new clone with empty caches."""
+
+
+_LAB: Final = ("make", "lab")
+_DOWN: Final = ("make", "lab-down")
+_PREVIEW: Final = ("pulumi", "preview", "--stack", "lab", "--non-interactive", "--expect-no-changes")
+
+ROWS: Final[Mapping[str, Row]] = {
+    "preview": Row(
+        title="`pulumi preview` of the lab's stack", before=7, goal=3, prepare=(_LAB, _PREVIEW), command=_PREVIEW
+    ),
+    "lab-again": Row(title="`make lab` when the stack is up", before=45, goal=20, prepare=(_LAB,), command=_LAB),
+    "lab-built": Row(
+        title="`make lab`, engine and image built", before=240, goal=195, prepare=(_LAB, _DOWN), command=_LAB
+    ),
+    "lab-cold": Row(title="`make lab` with nothing built", before=441, goal=390, command=_LAB, cold=True),
+    "unit": Row(title="`make test-unit`", before=240, goal=75, command=("make", "test-unit")),
+    "test": Row(title="`make test` after `make lab`", before=3300, goal=900, prepare=(_LAB,), command=("make", "test")),
+    "test-cold": Row(
+        title="`make test` with nothing built", before=3600, goal=1320, command=("make", "test"), cold=True
+    ),
+}
+
+
+def measure(row: Row) -> float:
+    """Return the seconds of one run. Exits with the command's last lines when it fails."""
+    with place(row) as (folder, variables):
+        for command in row.prepare:
+            _run(command, folder, variables)
+        began = time.monotonic()
+        _run(row.command, folder, variables)
+        seconds = time.monotonic() - began
+        if row.cold:
+            _run(_DOWN, folder, variables)
+    return seconds
+
+
+@contextmanager
+def place(row: Row) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Give the folder and the environment that a row runs in."""
+    variables = environment.variables()
+    if not row.cold:
+        yield settings.ROOT, variables
+        return
+    with tempfile.TemporaryDirectory(prefix="lab-times-") as name:
+        folder = Path(name, "checkout")
+        subprocess.run(["git", "clone", "--quiet", str(settings.ROOT), str(folder)], check=True)
+        caches = {"GOPATH": "go", "GOCACHE": "go-build", "UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
+        # Go writes its modules without write permission, which keeps a folder from being deleted.
+        made = {variable: f"{name}/{place}" for variable, place in caches.items()} | {"GOFLAGS": "-modcacherw"}
+        try:
+            yield folder, {**os.environ, **made}
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Keep one core busy."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as spinning:
+        try:
+            yield
+        finally:
+            spinning.kill()
+
+
+def table(results: Mapping[str, Sequence[float]]) -> str:
+    """Return the table of the documents: the median of what was measured, and how often."""
+    lines = ["| command | at 063e78f | goal | now | runs |", "|---|---|---|---|---|"]
+    for name, row in ROWS.items():
+        seconds = results.get(name, ())
+        now = _told(statistics.median(seconds)) if seconds else "not measured"
+        lines.append(f"| {row.title} | {_told(row.before)} | {_told(row.goal)} | {now} | {len(seconds)} |")
+    return "\n".join([*lines, ""])
+
+
+def results() -> dict[str, list[float]]:
+    """Return what was measured: row -> seconds of each run."""
+    measured: dict[str, list[float]] = json.loads(RESULTS.read_text())
+    return measured
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 20 else f"{int(seconds + 0.5) // 60}:{int(seconds + 0.5) % 60:02} min"
+
+
+def _run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit("\n".join([f"{' '.join(command)} exits with {done.returncode}:", *done.stdout.splitlines()[-40:]]))
+
+
+def _measure_all(names: Sequence[str], runs: int, keep: Callable[[str, list[float]], None]) -> None:
+    for name in names:
+        found = []
+        for number in range(1, runs + 1):
+            with phase(f"{ROWS[name].title}, run {number} of {runs}"):
+                found.append(round(measure(ROWS[name]), 1))
+            say(f"{name}: {found[-1]} s")
+        keep(name, found)
+
+
+def main() -> None:
+    """Measure what the command line names, and write it down."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.times", description="Measures commands.")
+    parser.add_argument("row", nargs="*", choices=[*ROWS, []], help="default: all")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--busy", action="store_true", help="keep one core busy; write nothing")
+    asked = parser.parse_args()
+    names = asked.row or list(ROWS)
+
+    def keep(name: str, seconds: list[float]) -> None:
+        RESULTS.write_text(json.dumps({**results(), name: seconds}, indent=2) + "\n")
+
+    if asked.busy:
+        with busy():
+            _measure_all(names, asked.runs, lambda *_: None)
+    else:
+        _measure_all(names, asked.runs, keep)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""The tiers of tests, and the command that runs them: `python -m tests.tiers NAME...`, by way of the Makefile.
+
+This is the one list of tiers. `make help`, README.md and docs/architecture.md show it; tests/unit/test_tiers.py
+compares them. The first tier that fails ends the run. Its logs and the machines' consoles are kept in
+`.lab/failed/TIER/`. `--within SECONDS` leaves out each tier that would not end in time, and names it.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab import settings
+
+_PYTHON: Final = (sys.executable, "-m")
+_PYTEST: Final = (*_PYTHON, "pytest")
+_PARALLEL: Final = (*_PYTEST, "--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder", "--durations=5")
+_STREAMED: Final = (*_PYTEST, "--capture=no")
+_NEWEST: Final = "debian-13"
+
+Command = Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tier:
+    """Tests that need the same things."""
+
+    name: str
+    """Also the Make target, behind `test-`."""
+    what: str
+    """What it runs, in one line."""
+    minutes: float
+    """Seen on two cores without KVM, after `make lab`."""
+    commands: Sequence[Command]
+    releases: Sequence[str] = ()
+    """Guest images that it needs."""
+    needs_engine: bool = False
+
+    def preparation(self) -> Iterator[Command]:
+        """Yield the command that makes what the tier needs, if it needs anything."""
+        if self.releases or self.needs_engine:
+            wanted = self.releases or (_NEWEST,)
+            yield (str(Path(sys.prefix, "bin", "lab")), "prepare", *(f"--release={each}" for each in wanted))
+
+
+TEST: Final = (
+    Tier(
+        name="lint",
+        what="ruff, mypy, shellcheck",
+        minutes=1,
+        commands=(
+            (*_PYTHON, "ruff", "check"),
+            (*_PYTHON, "ruff", "format", "--check"),
+            ("sh", "-c", "shellcheck $(git ls-files '*.sh')"),
+            (*_PYTHON, "mypy"),
+        ),
+    ),
+    Tier(
+        name="unit",
+        what="decisions, rendering, exact resources, the lab's own parts; no root, no image, no network",
+        minutes=1.2,
+        commands=((*_PARALLEL, "tests/unit"),),
+    ),
+    Tier(
+        name="engine",
+        what="the real engine against the emulated API, without machines",
+        minutes=4,
+        commands=((*_PARALLEL, "tests/engine", "-m", "not whole"),),
+        needs_engine=True,
+    ),
+    Tier(
+        name="tools",
+        what="every rendered file read by the real tools of Debian 13, in chroots",
+        minutes=1,
+        commands=((*_PARALLEL, "tests/tools", f"--release={_NEWEST}"),),
+        releases=(_NEWEST,),
+    ),
+    Tier(
+        name="machines",
+        what="one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy",
+        minutes=7.5,
+        commands=((*_STREAMED, "tests/faults", "-m", "brief", "--untimed"),),
+        releases=(_NEWEST,),
+    ),
+)
+"""What `make test` runs."""
+
+REST: Final = (
+    Tier(
+        name="lab",
+        what="the lab's own network and machines; a consumer's project with machines",
+        minutes=8,
+        commands=((*_STREAMED, "tests/lab"),),
+        releases=(_NEWEST,),
+    ),
+    Tier(
+        name="whole",
+        what="the engine's long tests: the examples in each language, every row of docs/changes.md",
+        minutes=8,
+        commands=((*_PARALLEL, "--dist=worksteal", "tests/engine", "-m", "whole"),),
+        needs_engine=True,
+    ),
+    Tier(
+        name="debian-12",
+        what="the tools tier on Debian 12",
+        minutes=2,
+        commands=((*_PARALLEL, "tests/tools", "--release=debian-12"),),
+        releases=("debian-12",),
+    ),
+    Tier(
+        name="properties",
+        what="the property tests with four times as many examples",
+        minutes=1,
+        commands=((*_PARALLEL, "tests/unit", "--hypothesis-profile=whole", "-k", "properties or addressing"),),
+    ),
+)
+"""What `make test-all` runs after that."""
+
+FAILED: Final = settings.STATE / "failed"
+_GROUPS: Final = {"test": TEST, "rest": REST, "all": (*TEST, *REST)}
+_RESERVE: Final = 1.25
+"""A tier starts only if so many times its minutes are left: machines differ."""
+
+
+class TierFailedError(Exception):
+    """A command of a tier failed; the message names it."""
+
+
+def named(name: str) -> Sequence[Tier]:
+    """Return the tiers of a group or the one tier of that name. Raises KeyError for any other name."""
+    return _GROUPS.get(name) or ({tier.name: tier for tier in _GROUPS["all"]}[name],)
+
+
+def run(tiers: Sequence[Tier], within: float = float("inf")) -> int:
+    """Run tiers in order until one fails; print progress and a table. Returns 0 unless one failed.
+
+    `within` is the time for all of them, in seconds.
+    """
+    began = time.monotonic()
+    rows: list[tuple[str, str]] = []
+    for number, tier in enumerate(tiers, 1):
+        left = sum(each.minutes for each in tiers[number:])
+        if time.monotonic() - began + tier.minutes * 60 * _RESERVE > within:
+            rows.append((tier.name, f"left out: it takes about {tier.minutes:g} min"))
+            continue
+        say(f"{number} of {len(tiers)}: {tier.name} ({tier.what}), about {tier.minutes:g} min; then {left:g} min more")
+        tier_began = time.monotonic()
+        try:
+            run_tier(tier)
+        except TierFailedError as error:
+            rows.append((tier.name, f"FAILED after {_duration(tier_began)}"))
+            rows += [(each.name, "not run") for each in tiers[number:]]
+            _tell(rows, began)
+            say(f"{error}; the cause is above, the logs are in {keep_logs(tier)}")
+            return 1
+        rows.append((tier.name, f"passed in {_duration(tier_began)}"))
+    _tell(rows, began)
+    return 0
+
+
+def run_tier(tier: Tier) -> None:
+    """Run one tier. Raises TierFailedError at its first command that fails."""
+    for command in (*tier.preparation(), *tier.commands):
+        done = subprocess.run(command, cwd=settings.ROOT, env={**os.environ, "LAB_TAKE_DOWN": "1"}, check=False)
+        if done.returncode:
+            raise TierFailedError(f"tier {tier.name}: {' '.join(command)} exits with {done.returncode}")
+
+
+def keep_logs(tier: Tier) -> Path:
+    """Copy the lab's logs, the machines' consoles among them, to where the next `lab up` leaves them alone."""
+    kept = FAILED / tier.name
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(settings.LOGS, kept, dirs_exist_ok=True)
+    return kept.relative_to(settings.ROOT)
+
+
+def table(tiers: Sequence[Tier]) -> str:
+    """Return the tiers as a Markdown table."""
+    rows = [f"| `make test-{each.name}` | {each.what} | {each.minutes:g} |" for each in tiers]
+    return "\n".join(["| tier | what it runs | minutes |", "|---|---|---|", *rows, ""])
+
+
+def say(text: str) -> None:
+    """Print one line of progress."""
+    print(f"tests: {text}", file=sys.stderr, flush=True)
+
+
+def _tell(rows: Sequence[tuple[str, str]], began: float) -> None:
+    for name, result in rows:
+        say(f"{name:<11} {result}")
+    say(f"{'all':<11} {_duration(began)}")
+
+
+def _duration(began: float) -> str:
+    minutes, seconds = divmod(round(time.monotonic() - began), 60)
+    return f"{minutes}:{seconds:02} min"
+
+
+def main() -> None:
+    """Run what the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m tests.tiers", description="Runs tiers of tests.")
+    parser.add_argument("name", nargs="+", choices=[*_GROUPS, *(tier.name for tier in _GROUPS["all"])])
+    parser.add_argument("--within", type=float, default=float("inf"), metavar="SECONDS")
+    asked = parser.parse_args()
+    sys.exit(run([tier for name in asked.name for tier in named(name)], asked.within))
+
+
+if __name__ == "__main__":
+    main()
