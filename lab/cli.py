@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Annotated, NoReturn
 
 import typer
@@ -20,19 +19,30 @@ def prepare(
     release: Annotated[list[str] | None, typer.Option(help="guest image: debian-12 or debian-13; repeatable")] = None,
 ) -> None:
     """Build what is missing: the engine, the plugins, the guest images. Quick when nothing is."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from lab import preflight
     from lab.engine.build import ensure_engine
     from lab.machines.image import ensure_image
     from lab.plugins.install import install_plugins
     from lab.progress import phase
 
+    def engine() -> None:
+        with phase("Pulumi engine") as say:
+            ensure_engine(say)
+            install_plugins()
+
+    def images() -> None:
+        for name in release or ["debian-13"]:
+            with phase(f"guest image {name}") as say:
+                ensure_image(name, say)
+
     _refuse(preflight.check)
-    with phase("Pulumi engine") as say:
-        _refuse(lambda: ensure_engine(say))
-        install_plugins()
-    for name in release or ["debian-13"]:
-        with phase(f"guest image {name}") as say:
-            _refuse(partial(ensure_image, name, say))
+    # An image waits for packages and for the disk while the engine is compiled.
+    with ThreadPoolExecutor() as pool:
+        building = [pool.submit(each) for each in (engine, images)]
+    for each in building:
+        _refuse(each.result)
 
 
 @app.command()
