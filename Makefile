@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # Where this is set, each of the many Python processes compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lab lab-down test test-all test-rest test-faults test-soak figures lint generated state lock clean \
+.PHONY: help setup lab lab-down test test-all test-rest test-faults test-soak figures times lint generated state lock clean \
 	test-lint test-unit test-engine test-tools test-machines test-lab test-whole test-debian-12 test-properties
 
 help: ## list the targets
@@ -36,7 +36,7 @@ test-lint: setup ## ruff, mypy, shellcheck (1 min)
 test-unit: setup ## decisions, rendering, exact resources, the lab's own parts; no root, no image, no network (1.2 min)
 test-engine: setup ## the real engine against the emulated API, without machines (4 min)
 test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (1 min)
-test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (8 min)
+test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (7.5 min)
 test-lab: setup ## the lab's own network and machines; a consumer's project with machines (8 min)
 test-whole: setup ## the engine's long tests: the examples in each language, every row of docs/changes.md (8 min)
 test-debian-12: setup ## the tools tier on Debian 12 (2 min)
@@ -58,10 +58,14 @@ figures: setup ## seconds and memory of the lab, boots side by side; needs the l
 	@.venv/bin/lab prepare
 	@.venv/bin/python -m benchmarks.figures
 
+times: setup ## how long the commands take that people wait for; writes the table in docs/architecture.md (hours)
+	@.venv/bin/python -m benchmarks.times
+	@WRITE_DOCUMENTS=1 .venv/bin/pytest tests/unit/test_times.py
+
 generated: setup ## make anew what is generated: schema, reference, the deployer's IAM policy, tables in docs/
 	@.venv/bin/python -m docs.generate
 	@.venv/bin/lab prepare
-	@WRITE_DOCUMENTS=1 .venv/bin/pytest tests/engine/test_iam.py tests/engine/test_changes.py
+	@WRITE_DOCUMENTS=1 .venv/bin/pytest tests/engine/test_iam.py tests/engine/test_changes.py tests/unit/test_tiers.py
 
 state: setup ## keep the state that this version leaves, at its release: tests/engine/states
 	@.venv/bin/lab prepare

@@ -1,7 +1,7 @@
 """Every program in examples/ on the real engine against the emulated API, each in its language; SDKs are compiled.
 
 Proves: `pulumi install`, preview, up, a second up that changes nothing, destroy that leaves nothing, for a consumer
-with nothing of this checkout but what git holds. Does not prove the tunnel (tests/lab). Command: `make test-engine`;
+with nothing of this checkout but what git holds. Does not prove the tunnel (tests/lab). Command: `make test-whole`;
 nothing is left to clean up by hand.
 """
 
