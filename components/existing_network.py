@@ -20,10 +20,11 @@ _TARGETS = (
     "core_network_arn",
     "egress_only_gateway_id",
     "gateway_id",
-    "instance_id",
     "local_gateway_id",
     "nat_gateway_id",
+    # Before the instance: AWS names both for a route to an interface that is attached.
     "network_interface_id",
+    "instance_id",
     "transit_gateway_id",
     "vpc_endpoint_id",
     "vpc_peering_connection_id",

@@ -17,6 +17,9 @@ from .tunnel import psk_weakness
 DNS_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
 """Of the partitions whose services are not under amazonaws.com."""
 
+AWS_KEY = "alias/aws/ssm"
+"""AWS's own key for SecureString parameters (Systems Manager API reference, "PutParameter", KeyId)."""
+
 PRIVATE_KEY_OUTPUTS = ["private_key_openssh", "private_key_pem", "private_key_pem_pkcs8"]
 
 
@@ -117,7 +120,9 @@ def _parameter(
         type=ssm.ParameterType.SECURE_STRING,
         description=description,
         value=value,
-        key_id=kms_key_arn,
+        # Named, also where it is the default: for the provider no key is no change (terraform-provider-aws #20150), and
+        # the value would stay under a key that the role may not use any more.
+        key_id=AWS_KEY if kms_key_arn is None else kms_key_arn,
         tags=scope.tags(thing),
         opts=scope.options(),
     )

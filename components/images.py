@@ -29,7 +29,7 @@ def image_id(scope: Scope, site: SiteSettings) -> pulumi.Output[str]:
     An id is taken as it is. `debian-12` and `debian-13` mean the newest image when the site is first created; the id is
     then kept in the stack's state, so that a newly published image replaces no running gateway. `pulumi preview` shows
     that there is a newer one as an update of `…-image`. To take it, set `image` to its id, or run `pulumi up --replace`
-    with that resource's URN. Changing the setting, or the processor by the instance type, looks anew.
+    with that resource's URN. Another setting, region or processor (by the instance type) looks again.
     """
     if site.image.startswith("ami-"):
         return pulumi.Output.from_input(site.image)
@@ -43,7 +43,9 @@ def image_id(scope: Scope, site: SiteSettings) -> pulumi.Output[str]:
         ],
         opts=pulumi.InvokeOutputOptions(parent=scope.parent),
     )
-    options = pulumi.ResourceOptions(replacement_trigger=f"{site.image} {processor}")
+    # An id is one region's. The ARN says which (arn:aws:ec2:REGION::image/ami-…).
+    wanted = newest.arn.apply(lambda arn: f"{site.image} {processor} {arn.split(':')[3]}")
+    options = pulumi.ResourceOptions(replacement_trigger=wanted)
     kept = pulumi.Stash(
         scope.name("image"), input=newest.id, opts=pulumi.ResourceOptions.merge(scope.options(), options)
     )

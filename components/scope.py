@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 import pulumi
 
@@ -22,6 +23,14 @@ class Scope:
     def name(self, thing: str) -> str:
         """Return the logical name of a child."""
         return f"{self.resource_name}-{thing}"
+
+    @staticmethod
+    def by_range(thing: str, cidr_block: IPv4Network) -> str:
+        """Return what a thing of a range is called: never by its place among others, which changes.
+
+        A thing that is only renamed would be made a second time before the first one goes; AWS takes each range once.
+        """
+        return f"{thing}-{cidr_block}".replace("/", "-")
 
     def tags(self, thing: str) -> dict[str, str]:
         """Return the caller's tags and `Name`, e.g. `uk-gateway`."""

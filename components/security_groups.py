@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 
 import pulumi
 from pulumi_aws import ec2, vpc
@@ -43,7 +42,12 @@ def create_gateway_group(
     rules += _from_the_site(scope, group, "gateway", settings)
     rules += [
         _ingress(
-            scope, group, _named("gateway-ingress-ssh", administrator), str(administrator), protocol="tcp", port=22
+            scope,
+            group,
+            scope.by_range("gateway-ingress-ssh", administrator),
+            str(administrator),
+            protocol="tcp",
+            port=22,
         )
         for administrator in settings.administrators
     ]
@@ -58,7 +62,8 @@ def create_private_hosts_group(scope: Scope, network: SiteNetwork, settings: Gat
     rules: list[pulumi.CustomResource] = [
         *_from_the_site(scope, group, "private-hosts", settings),
         *(
-            _ingress(scope, group, _named(f"private-hosts-ingress-{peer.name}", cidr_block), str(cidr_block))
+            # Peers' ranges are disjoint, and a range may come to another peer.
+            _ingress(scope, group, scope.by_range("private-hosts-ingress-peer", cidr_block), str(cidr_block))
             for peer in settings.peers
             for cidr_block in peer.networks
         ),
@@ -73,14 +78,8 @@ def _from_the_site(
     site = settings.site
     return [
         _ingress(scope, group, f"{thing}-ingress-vpc", str(site.vpc)),
-        *(_ingress(scope, group, _named(f"{thing}-ingress", block), str(block)) for block in site.additional),
+        *(_ingress(scope, group, scope.by_range(f"{thing}-ingress", block), str(block)) for block in site.additional),
     ]
-
-
-def _named(thing: str, cidr_block: IPv4Network) -> str:
-    # Not by a number: taking out the first of two would give the second one's range to the first rule, and a security
-    # group takes a rule once.
-    return f"{thing}-{cidr_block}".replace("/", "-")
 
 
 def _group(scope: Scope, network: SiteNetwork, thing: str, description: str) -> ec2.SecurityGroup:

@@ -1,6 +1,6 @@
 """The network of one site as it is made: VPC, subnets, Internet gateway, and a route table for each kind of subnet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from itertools import cycle
@@ -42,17 +42,23 @@ def create_network(scope: Scope, site: SiteSettings, public: IPv4Network) -> Sit
         tags=scope.tags("vpc"),
         opts=scope.options(),
     )
+    # The provider would move it to another VPC in place, which AWS refuses as long as the gateway has its public
+    # address (Amazon EC2 API reference, "DetachInternetGateway"), and the gateway waits for the move.
+    another = pulumi.ResourceOptions(replace_on_changes=["vpcId"])
     internet_gateway = ec2.InternetGateway(
-        scope.name("internet-gateway"), vpc_id=vpc.id, tags=scope.tags("internet-gateway"), opts=scope.options()
+        scope.name("internet-gateway"),
+        vpc_id=vpc.id,
+        tags=scope.tags("internet-gateway"),
+        opts=pulumi.ResourceOptions.merge(scope.options(), another),
     )
     zones = cycle(site.availability_zones or (None,))
     public_subnet = _subnet(scope, vpc, "public-subnet", public, next(zones))
     zones = cycle(site.availability_zones or (None,))
     private_subnets = {
-        network: _subnet(scope, vpc, f"private-subnet-{number}", network, next(zones))
-        for number, network in enumerate(site.private_subnets, start=1)
+        network: _subnet(scope, vpc, scope.by_range("private-subnet", network), network, next(zones))
+        for network in site.private_subnets
     }
-    public_routes, public_associations = _route_table(scope, vpc, "public-routes", [public_subnet])
+    public_routes, public_associations = _route_table(scope, vpc, "public-routes", {public: public_subnet})
     # The peer's network is never routed here: what the gateway itself sends there must leave by its own policies.
     default_route = ec2.Route(
         scope.name("public-default-route"),
@@ -61,7 +67,7 @@ def create_network(scope: Scope, site: SiteSettings, public: IPv4Network) -> Sit
         gateway_id=internet_gateway.id,
         opts=scope.options(),
     )
-    private_routes, private_associations = _route_table(scope, vpc, "private-routes", [*private_subnets.values()])
+    private_routes, private_associations = _route_table(scope, vpc, "private-routes", private_subnets)
     home = site.probe_host_address and subnet_of(site.probe_host_address, site.private_subnets)
     return SiteNetwork(
         vpc_id=vpc.id,
@@ -77,6 +83,8 @@ def create_network(scope: Scope, site: SiteSettings, public: IPv4Network) -> Sit
 
 
 def _subnet(scope: Scope, vpc: ec2.Vpc, thing: str, network: IPv4Network, zone: str | None) -> ec2.Subnet:
+    # A subnet in another zone is another subnet, and a range of a VPC has one subnet at a time.
+    one_holder = pulumi.ResourceOptions(delete_before_replace=True)
     return ec2.Subnet(
         scope.name(thing),
         vpc_id=vpc.id,
@@ -84,21 +92,21 @@ def _subnet(scope: Scope, vpc: ec2.Vpc, thing: str, network: IPv4Network, zone: 
         availability_zone=zone,
         map_public_ip_on_launch=False,
         tags=scope.tags(thing),
-        opts=scope.options(),
+        opts=pulumi.ResourceOptions.merge(scope.options(), one_holder),
     )
 
 
 def _route_table(
-    scope: Scope, vpc: ec2.Vpc, thing: str, subnets: Sequence[ec2.Subnet]
+    scope: Scope, vpc: ec2.Vpc, thing: str, subnets: Mapping[IPv4Network, ec2.Subnet]
 ) -> tuple[ec2.RouteTable, tuple[ec2.RouteTableAssociation, ...]]:
     table = ec2.RouteTable(scope.name(thing), vpc_id=vpc.id, tags=scope.tags(thing), opts=scope.options())
     associations = tuple(
         ec2.RouteTableAssociation(
-            scope.name(f"{thing}-association-{number}"),
+            scope.name(scope.by_range(f"{thing}-association", network)),
             route_table_id=table.id,
             subnet_id=subnet.id,
             opts=scope.options(),
         )
-        for number, subnet in enumerate(subnets, start=1)
+        for network, subnet in subnets.items()
     )
     return table, associations

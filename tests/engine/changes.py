@@ -23,6 +23,7 @@ IDENTITY: Final = {
 THEIRS: Final = object()
 """In place of a value: the network that is there already, whose ids are not known beforehand."""
 
+KMS_KEY: Final = "arn:aws:kms:eu-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 PSK: Final = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"
 
 BASE: Final[Mapping[str, Any]] = {
@@ -126,7 +127,7 @@ CHANGES: Final = (
     ),
     Change(
         argument="left.kms_key_arn",
-        value="arn:aws:kms:eu-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        value=KMS_KEY,
         what="yours",
     ),
     Change(argument="left.gateway_private_ip", value="10.1.1.253", what="another address"),

@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 LEFT, RIGHT = "eu-west-2", "ap-southeast-2"
 PEER, PEERS_HALVES = "172.31.0.0/16", ("172.31.0.0/17", "172.31.128.0/17")
+PUBLIC = {"uk": "10.1.1.0-24", "au": "172.31.12.0-24"}
+RANGES = {"uk": "10.1.10.0-24", "au": "172.31.200.0-24"}
 ANYWHERE, HALVES = "0.0.0.0/0", ("0.0.0.0/1", "128.0.0.0/1")
 
 
@@ -105,12 +107,12 @@ def test_a_network_that_the_pair_made_is_kept_by_the_commands_of_the_document(st
             "vpc",
             "internet-gateway",
             "public-subnet",
-            "private-subnet-1",
+            f"private-subnet-{RANGES[site]}",
             "public-routes",
-            "public-routes-association-1",
+            f"public-routes-association-{PUBLIC[site]}",
             "public-default-route",
             "private-routes",
-            "private-routes-association-1",
+            f"private-routes-association-{RANGES[site]}",
         )
     }
     assert {name for name in stack.ids() if name.startswith("vpn-")} == kept

@@ -65,7 +65,8 @@ class _Cloud(mocks.Mocks):
         if args.token in self.answers:
             return self.answers[args.token](args.args)
         pattern = next(each["values"][0] for each in args.args["filters"] if each["name"] == "name")
-        return {"id": f"ami-of-{pattern.removesuffix('-*')}"}
+        image = f"ami-of-{pattern.removesuffix('-*')}"
+        return {"id": image, "arn": f"arn:aws:ec2:xx-test-1::image/{image}"}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Answer a registration."""

@@ -34,7 +34,8 @@ def test_an_own_key_encrypts_parameters_and_volumes_of_its_side(
     recorder = _pair(deployment, article, {"kms_key_arn": KEY if key == KEY else pulumi.Output.from_input(KEY)})
     assert [each["keyId"] for each in _of(recorder, PARAMETER, "uk")] == [KEY, KEY]
     assert [each["rootBlockDevice"]["kmsKeyId"] for each in _of(recorder, INSTANCE, "uk")] == [KEY, KEY]
-    assert not any("keyId" in each for each in _of(recorder, PARAMETER, "au"))
+    # Named, so that a key that is taken away again is a change.
+    assert [each["keyId"] for each in _of(recorder, PARAMETER, "au")] == ["alias/aws/ssm"] * 2
     assert not any("kmsKeyId" in each["rootBlockDevice"] for each in _of(recorder, INSTANCE, "au"))
 
 

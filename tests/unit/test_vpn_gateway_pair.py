@@ -31,11 +31,11 @@ SIDE = [
     "aws:ec2/route:Route public-default-route",
     "aws:ec2/routeTable:RouteTable private-routes",
     "aws:ec2/routeTable:RouteTable public-routes",
-    "aws:ec2/routeTableAssociation:RouteTableAssociation private-routes-association-1",
-    "aws:ec2/routeTableAssociation:RouteTableAssociation public-routes-association-1",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation private-routes-association-{private}",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation public-routes-association-{public}",
     "aws:ec2/securityGroup:SecurityGroup gateway-security-group",
     "aws:ec2/securityGroup:SecurityGroup private-hosts-security-group",
-    "aws:ec2/subnet:Subnet private-subnet-1",
+    "aws:ec2/subnet:Subnet private-subnet-{private}",
     "aws:ec2/subnet:Subnet public-subnet",
     "aws:ec2/vpc:Vpc vpc",
     "aws:iam/instanceProfile:InstanceProfile instance-profile",
@@ -50,7 +50,7 @@ SIDE = [
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule gateway-ingress-ssh-192.0.2.10-32",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule gateway-ingress-vpc",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-vpc",
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-{peer}-{network}",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-peer-{network}",
     "pulumi:index:Stash image",
     "pulumi:index:Stash replacement-reasons",
     "tls:index/privateKey:PrivateKey host-key",
@@ -82,13 +82,17 @@ def test_a_pair_is_exactly_these_resources(article_pair: Recorder) -> None:
         "tls:index/privateKey:PrivateKey vpn-ssh-key vpn ",
         *(f"{COMMAND} vpn-{thing} vpn " for thing in ("verify-uk", "verify-au", "ping-uk", "ping-au")),
     ]
-    for side, peer, network in (("uk", "au", "172.31.0.0-16"), ("au", "uk", "10.1.0.0-16")):
+    sides = (
+        ("uk", "au", "172.31.0.0-16", "10.1.1.0-24", "10.1.10.0-24"),
+        ("au", "uk", "10.1.0.0-16", "172.31.12.0-24", "172.31.200.0-24"),
+    )
+    for side, peer, network, public, private in sides:
         expected += [
             f"pulumi:providers:aws vpn-{side}-aws vpn ",
             f"vpn-gateway-pair:index:VpnGateway vpn-{side} vpn ",
         ]
         for each in SIDE:
-            token, thing = each.format(peer=peer, network=network).split(" ")
+            token, thing = each.format(peer=peer, network=network, public=public, private=private).split(" ")
             provider = f"vpn-{side}-aws" if token.startswith("aws:") else ""
             expected.append(f"{token} vpn-{side}-{thing} vpn-{side} {provider}")
     found = [
@@ -174,7 +178,7 @@ def test_an_instance_waits_for_what_its_boot_needs(article_pair: Recorder) -> No
         "gateway-address-association",
         "gateway-egress",
         "public-default-route",
-        "public-routes-association-1",
+        "public-routes-association-10.1.1.0-24",
         "role-policy",
         "psk-parameter",
         "host-key-parameter",
@@ -291,9 +295,9 @@ def test_outputs_are_registered_once_under_their_declared_names(article_pair: Re
     assert article_pair.outputs["vpn"]["verification"].keys() == {"verify-uk", "verify-au", "ping-uk", "ping-au"}
 
 
-def test_the_image_is_kept_until_the_setting_changes(article_pair: Recorder) -> None:
+def test_the_image_is_kept_until_the_setting_or_the_region_changes(article_pair: Recorder) -> None:
     stash = article_pair.named("vpn-uk-image")
-    assert stash.request.replacement_trigger.string_value == "debian-13 amd64"
+    assert stash.request.replacement_trigger.string_value == "debian-13 amd64 xx-test-1"
     assert article_pair.named("vpn-uk-gateway").inputs["ami"] == "ami-of-debian-13-amd64"
 
 
@@ -339,8 +343,10 @@ def test_several_private_subnets_share_the_way_out_and_take_the_zones_in_turn(
         "10.1.11.0/24": "eu-west-2b",
         "10.1.12.0/24": "eu-west-2a",
     }
-    assert recorder.named("vpn-uk-probe-host").inputs["subnetId"] == "vpn-uk-private-subnet-2-id"
-    assert recorder.outputs["vpn-uk"]["private_subnet_ids"] == [f"vpn-uk-private-subnet-{n}-id" for n in (1, 2, 3)]
+    assert recorder.named("vpn-uk-probe-host").inputs["subnetId"] == "vpn-uk-private-subnet-10.1.11.0-24-id"
+    assert recorder.outputs["vpn-uk"]["private_subnet_ids"] == [
+        f"vpn-uk-private-subnet-10.1.{number}.0-24-id" for number in (10, 11, 12)
+    ]
 
 
 def test_the_article_profile_is_what_was_asked_for(deployment: Deployment, article: dict[str, Any]) -> None:

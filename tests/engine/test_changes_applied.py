@@ -1,0 +1,73 @@
+"""Changes that previews once called harmless, applied and taken back: each ends green, and stays unchanged.
+
+Proves that the engine and the providers' stand-ins go from one set of arguments to another and back, over the lab's
+API, which refuses what AWS refuses. Does not prove how long an outage is (docs/guarantees.md). Nothing to clean up.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engine.api_process import ApiProcess, running_api
+from tests.engine.changes import BASE, CHANGES, KMS_KEY, Change
+from tests.engine.inline_stack import InlineStack
+from tests.engine.previews import preview
+from tests.engine.released import PLUGINS, aws_environment, program
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+ONCE_RED = {
+    ("left.name", "another name"),
+    ("left.region", "another region"),
+    ("left.cidr_block", "another range"),
+    ("left.availability_zones", "another zone"),
+    ("left.private_subnet_cidr_blocks", "one more at the front"),
+    ("left.kms_key_arn", "yours"),
+}
+"""Argument and change, as in docs/changes.md."""
+
+APPLIED = [change for change in CHANGES if (change.argument, change.what) in ONCE_RED]
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[ApiProcess]:
+    with running_api() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def base(
+    api: ApiProcess, engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[InlineStack]:
+    """Give the pair of the table, up; each test leaves it so."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in aws_environment(api).items():
+            patch.setenv(name, value)
+        stack = InlineStack(tmp_path_factory.mktemp("applied") / "stack", PLUGINS)
+        stack.up(program(BASE))
+        yield stack
+        stack.destroy()
+        assert [each for region in ("eu-west-2", "eu-west-1", "ap-southeast-2") for each in api.left_over(region)] == []
+
+
+def test_all_that_were_red_are_here() -> None:
+    assert {(change.argument, change.what) for change in APPLIED} == ONCE_RED
+
+
+@pytest.mark.parametrize("change", APPLIED, ids=lambda change: f"{change.argument}: {change.what}")
+def test_a_change_is_made_stays_and_is_taken_back(base: InlineStack, change: Change) -> None:
+    for arguments in (change.arguments({}), BASE):
+        base.up(program(arguments))
+        assert preview(base, arguments).operations == {}
+
+
+def test_a_parameter_goes_back_under_awss_own_key_when_yours_is_taken_away(base: InlineStack, api: ApiProcess) -> None:
+    def keys() -> set[str]:
+        found = api.client("ssm", "eu-west-2").describe_parameters()["Parameters"]
+        return {each["KeyId"] for each in found}
+
+    (change,) = [change for change in APPLIED if change.argument == "left.kms_key_arn"]
+    base.up(program(change.arguments({})))
+    assert keys() == {KMS_KEY}
+    base.up(program(BASE))
+    assert keys() == {"alias/aws/ssm"}
