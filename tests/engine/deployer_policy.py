@@ -19,6 +19,14 @@ ALSO_NEEDED: Final[Mapping[str, str]] = {
         "the provider detaches an interface that its state has attached before it deletes it "
         "(terraform-provider-aws, internal/service/ec2)"
     ),
+    "ec2:ModifySecurityGroupRules": (
+        "the provider changes a rule in place when its range is another one, e.g. the other side's Elastic IP "
+        "(terraform-provider-aws, internal/service/ec2, vpc_security_group_ingress_rule.go)"
+    ),
+    "ec2:ReplaceRoute": (
+        "the provider changes a route in place when its target is another interface "
+        "(terraform-provider-aws, internal/service/ec2, vpc_route.go)"
+    ),
     "iam:ListRolePolicies": (
         "the provider reads a role with its inline policies "
         "(terraform-provider-aws, internal/service/iam, readRoleInlinePolicies)"

@@ -247,7 +247,7 @@ def _get_route_table(call: Call, arguments: Properties) -> Properties:
         ],
         "ownerId": table["OwnerId"],
         "region": region,
-        "routes": describe_routes(table),
+        "routes": describe_routes(table, {"instanceId": "InstanceId"}),
         "tags": tags_read(call, table.get("Tags"))["tags"],
         "vpcId": table["VpcId"],
     }

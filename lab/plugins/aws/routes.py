@@ -1,6 +1,7 @@
 """Route tables, routes, and which subnets use which table."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from zlib import crc32
 
@@ -86,10 +87,14 @@ def _destination(route: Properties) -> tuple[Any, ...]:
     return tuple(_named(route, _INLINE_DESTINATIONS).items())
 
 
-def describe_routes(table: Properties) -> list[Properties]:
-    """Return a table's routes as a program writes them, without the local ones and those that a gateway propagates."""
+def describe_routes(table: Properties, more: Mapping[str, str] = MappingProxyType({})) -> list[Properties]:
+    """Return a table's routes as a program writes them, without the local ones and those that a gateway propagates.
+
+    `more` names what else is told of a route: the look-up also has the instance of an attached interface, which no
+    program writes (terraform-provider-aws, vpc_route_table_data_source.go).
+    """
     return [
-        _read_keys(route, {**_INLINE_DESTINATIONS, **_TARGETS})
+        _read_keys(route, {**_INLINE_DESTINATIONS, **_TARGETS, **more})
         for route in table["Routes"]
         if route.get("GatewayId") != "local" and route.get("Origin") != "EnableVgwRoutePropagation"
     ]
