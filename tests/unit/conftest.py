@@ -11,12 +11,15 @@ from typing import Any
 
 import pulumi
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from components import VpnGatewayPair
 from tests.unit.recording import Deployment, Recorder, article_arguments
 
-settings.register_profile("whole", max_examples=4 * settings().max_examples)
+# A busy machine is slow, and that is no failure.
+settings.register_profile("brief", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("brief")
+settings.register_profile("whole", settings(), max_examples=4 * settings().max_examples)
 
 
 def _fresh_deployment() -> Iterator[Deployment]:
