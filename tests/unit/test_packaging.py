@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.consumer_types import type_errors
 
@@ -111,3 +112,9 @@ def test_a_consumers_mypy_knows_the_types_of_arguments_and_outputs(wheel: Path, 
     assert 'Revealed type is "pulumi.output.Output[str]"' in right
     assert 'Missing key "region" for TypedDict "SiteArgs"' in wrong
     assert 'Extra key "regio" for TypedDict "SiteArgs"' in wrong
+
+
+def test_every_project_file_declares_the_same_oldest_pulumi() -> None:
+    files = ("Pulumi.yaml", "components/PulumiPlugin.yaml", "templates/vpn-gateway-pair-python/Pulumi.yaml")
+    declared = {yaml.safe_load((ROOT / file).read_text())["requiredPulumiVersion"] for file in files}
+    assert declared == {">=3.238.0"}
