@@ -27,9 +27,10 @@ def image_id(scope: Scope, site: SiteSettings) -> pulumi.Output[str]:
     """Return the id of the site's machine image.
 
     An id is taken as it is. `debian-12` and `debian-13` mean the newest image when the site is first created; the id is
-    then kept in the stack's state, so that a newly published image replaces no running gateway. The first `pulumi preview`
-    after a newer one is published shows an update of `…-image`; after the next `up`, previews are silent. To take it, set `image` to its id, or run `pulumi up --replace`
-    with that resource's URN. Another setting, region or processor (by the instance type) looks again.
+    then kept in the stack's state, so that a newly published image replaces no running gateway. The first
+    `pulumi preview` after a newer one is published shows an update of `…-image`; after the next `up`, previews are
+    silent. To take it, set `image` to its id, or run `pulumi up --replace` with that resource's URN. Another setting,
+    region or processor (by the instance type) looks again.
     """
     if site.image.startswith("ami-"):
         return pulumi.Output.from_input(site.image)
