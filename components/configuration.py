@@ -40,6 +40,14 @@ STRUCTURES: Final = {
     *NESTED,
 }
 SECRETS: Final = {"host_private_key", "psk", "ssh_private_key"}
+OF_THE_DEFAULT_PROVIDER: Final = {
+    "assumeRole": "set leftAssumeRoleArn and rightAssumeRoleArn",
+    "assumeRoles": "set leftAssumeRoleArn and rightAssumeRoleArn",
+    "defaultTags": "set tags",
+    "profile": "set leftAwsProfile and rightAwsProfile",
+    "region": "set leftRegion and rightRegion",
+}
+"""Setting of the package `aws` -> what to set instead."""
 
 
 def pair_arguments(config: pulumi.Config) -> VpnGatewayPairArgs:
@@ -52,6 +60,7 @@ def pair_arguments(config: pulumi.Config) -> VpnGatewayPairArgs:
     sides = {side: {field: config_key(field, side) for field in SiteArgs.__annotations__} for side in SIDES}
     args = {**_read(config, common), **{side: _read(config, keys) for side, keys in sides.items()}}
     problems = _unknown(config, [key for keys in (common, *sides.values()) for key in keys.values()])
+    problems += _without_effect()
     for keys in (common, *sides.values()):
         problems += _secrets_in_clear_text(config, keys)
     problems += map(_as_configured, _problems(cast("VpnGatewayPairArgs", args)))
@@ -96,6 +105,24 @@ def _unknown(config: pulumi.Config, known: list[str]) -> list[Problem]:
             remedy=f"use one of Pulumi.yaml, e.g. {get_close_matches(key, known, n=1, cutoff=0)[0]}",
         )
         for key in sorted(set(given) - set(known))
+    ]
+
+
+def _without_effect() -> list[Problem]:
+    """Refuse the settings of the package `aws`: only default providers read them, and each side has its own provider.
+
+    `allowedAccountIds` is meant to protect an account, and would not.
+    """
+    given = sorted(key.removeprefix("aws:") for key in CONFIG.get() if key.startswith("aws:"))
+    return [
+        Problem(
+            setting=f"aws:{key}",
+            value="…",
+            rule="has no effect here, because each side has a provider of its own",
+            remedy=f"{OF_THE_DEFAULT_PROVIDER.get(key, 'look for its like in Pulumi.yaml')}, and remove it by "
+            f"`pulumi config rm aws:{key}`",
+        )
+        for key in given
     ]
 
 

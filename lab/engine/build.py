@@ -122,7 +122,8 @@ def _check(binary: Path, version: str) -> None:
 
 def _write_launcher(path: Path, module: str) -> None:
     content = launcher(module)
-    if not path.exists() or path.read_text() != content:
+    # By bytes: a program of another origin may stand there.
+    if not path.exists() or path.read_bytes() != content.encode():
         write(path, content, executable=True)
 
 

@@ -13,7 +13,7 @@ from lab import settings
 from lab.engine import golang
 from lab.engine.errors import EngineError
 
-# Nobody debugs these programs; without DWARF they compile in nine tenths of the time.
+# These programs are not debugged. Without DWARF they compile in nine tenths of the time.
 _RECIPE = ("build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-gcflags=all=-dwarf=false")
 _SECONDS_BETWEEN_LINES = 15.0
 

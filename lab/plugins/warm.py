@@ -42,13 +42,13 @@ def serve(path: Path) -> None:
     for name in MODULES:
         entry = name if name.rpartition(".")[2].startswith("language") else f"{name}.__main__"
         import_module(entry)
-        # It is run once more, as a program.
+        # runpy runs it again, as a program.
         del sys.modules[entry]
     sources = _sources()
     # Forked processes share the imported objects for as long as the collector does not touch them.
     gc.collect()
     gc.freeze()
-    # Children end by themselves; nobody waits for them.
+    # The kernel removes children that have ended; this process does not wait for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     path.unlink(missing_ok=True)
     with _bound(path) as listener:

@@ -32,7 +32,7 @@ def main(module: str, arguments: list[str]) -> None:
 
 
 def _asked(module: str, arguments: list[str]) -> socket.socket | None:
-    """Return a connection to the process that runs MODULE; None where nobody starts it."""
+    """Return a connection to the process that runs MODULE; None when there is no server."""
     folder, name = os.path.split(os.environ.get(_VARIABLE, ""))
     if not name:
         return None

@@ -106,6 +106,15 @@ def test_a_binary_that_the_last_build_did_not_leave_is_not_taken(workshop: Works
     assert os.access(engine.path, os.X_OK)
 
 
+def test_a_binary_in_the_place_of_a_launcher_is_replaced(workshop: Workshop) -> None:
+    workshop.ensure()
+    host = settings.BIN / "pulumi-language-python"
+    script = host.read_text()
+    host.write_bytes(b"\x7fELF\xff\xfe")
+    workshop.ensure()
+    assert host.read_text() == script
+
+
 def test_a_failed_build_says_where_to_look_and_leaves_what_was_there(workshop: Workshop) -> None:
     engine = workshop.ensure()
     before = engine.path.read_bytes()

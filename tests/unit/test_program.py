@@ -48,6 +48,26 @@ def test_every_argument_is_a_described_setting_with_type_and_default() -> None:
         assert "default" in declared, key
 
 
+def test_settings_that_only_a_default_provider_reads_are_refused_with_what_to_set_instead() -> None:
+    config = _configure({"administratorCidrBlocks": ["192.0.2.10/32"]})
+    ignored = {"aws:allowedAccountIds": '["123456789012"]', "aws:profile": "production"}
+    pulumi.runtime.set_all_config({**pulumi.runtime.config.CONFIG.get(), **ignored})
+    with pytest.raises(SettingsError) as refused:
+        pair_arguments(config)
+    assert [(each.setting, each.remedy) for each in refused.value.problems] == [
+        (
+            "aws:allowedAccountIds",
+            "look for its like in Pulumi.yaml, and remove it by `pulumi config rm aws:allowedAccountIds`",
+        ),
+        (
+            "aws:profile",
+            "set leftAwsProfile and rightAwsProfile, and remove it by `pulumi config rm aws:profile`",
+        ),
+    ]
+    assert "production" not in str(refused.value)
+    pulumi.runtime.set_all_config({})
+
+
 @pytest.mark.parametrize("stack", ["dev", "lab"])
 def test_a_stack_says_only_what_the_project_declares(stack: str) -> None:
     assert _stack(stack).keys() <= PROJECT["config"].keys()

@@ -90,8 +90,8 @@ def _destination(route: Properties) -> tuple[Any, ...]:
 def describe_routes(table: Properties, more: Mapping[str, str] = MappingProxyType({})) -> list[Properties]:
     """Return a table's routes as a program writes them, without the local ones and those that a gateway propagates.
 
-    `more` names what else is told of a route: the look-up also has the instance of an attached interface, which no
-    program writes (terraform-provider-aws, vpc_route_table_data_source.go).
+    `more` adds attributes. The look-up also has the instance of an attached interface, which a program does not write
+    (terraform-provider-aws, vpc_route_table_data_source.go).
     """
     return [
         _read_keys(route, {**_INLINE_DESTINATIONS, **_TARGETS, **more})
