@@ -35,8 +35,10 @@ def create_gateway_group(
     rules: list[pulumi.CustomResource] = []
     for peer, public_ip in zip(settings.peers, peer_public_ips, strict=True):
         source = pulumi.Output.concat(public_ip, "/32")
+        # A peer with another name is the same address, and a group takes a rule once.
+        known = public_ip if isinstance(public_ip, str) else peer.name
         rules += [
-            _ingress(scope, group, f"gateway-ingress-{protocol}-{peer.name}", source, protocol="udp", port=port)
+            _ingress(scope, group, f"gateway-ingress-{protocol}-{known}", source, protocol="udp", port=port)
             for protocol, port in IKE_PORTS.items()
         ]
     rules += _from_the_site(scope, group, "gateway", settings)

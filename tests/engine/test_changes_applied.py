@@ -4,15 +4,21 @@ Proves that the engine and the providers' stand-ins go from one set of arguments
 API, which refuses what AWS refuses. Does not prove how long an outage is (docs/guarantees.md). Nothing to clean up.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import pulumi
+import pulumi_aws as aws
 import pytest
 
+from components import VpnGateway
 from tests.engine.api_process import ApiProcess, running_api
-from tests.engine.changes import BASE, CHANGES, KMS_KEY, Change
+from tests.engine.changes import BASE, CHANGES, KMS_KEY, PSK, Change
 from tests.engine.inline_stack import InlineStack
 from tests.engine.previews import preview
 from tests.engine.released import PLUGINS, aws_environment, program
+from tests.unit.gateway_documents import PUBLIC_KEY
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -71,3 +77,36 @@ def test_a_parameter_goes_back_under_awss_own_key_when_yours_is_taken_away(base:
     assert keys() == {KMS_KEY}
     base.up(program(BASE))
     assert keys() == {"alias/aws/ssm"}
+
+
+AU = {"name": "au", "public_ip": "203.0.113.1", "private_ip": "172.31.1.9", "cidr_blocks": ["172.31.0.0/16"]}
+US = {"name": "us", "public_ip": "203.0.113.2", "private_ip": "172.30.1.9", "cidr_blocks": ["172.30.0.0/16"]}
+
+
+def gateway(*peers: dict[str, Any]) -> Callable[[], None]:
+    """Return a program with one gateway that has these peers."""
+
+    def declare() -> None:
+        provider = aws.Provider("side", region="eu-west-2")
+        args: Any = {
+            "name": "uk",
+            "cidr_block": "10.1.0.0/16",
+            "psk": PSK,
+            "ssh_public_key": PUBLIC_KEY,
+            "peers": peers,
+        }
+        VpnGateway("site", args, pulumi.ResourceOptions(providers={"aws": provider}))
+
+    return declare
+
+
+def test_a_peer_of_a_gateway_is_renamed_added_and_taken_out(
+    api: ApiProcess, engine_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in aws_environment(api).items():
+        monkeypatch.setenv(name, value)
+    stack = InlineStack(tmp_path / "stack", PLUGINS)
+    for peers in ([AU], [{**AU, "name": "sydney"}], [US, {**AU, "name": "sydney"}], [US], [{**US, **AU}]):
+        stack.up(gateway(*peers))
+        assert stack.preview(gateway(*peers)).change_summary.keys() == {"same"}
+    stack.destroy()

@@ -48,12 +48,21 @@ def test_several_peers_have_a_connection_and_rules_each(deployment: Deployment) 
     ]
     recorder = _gateway(deployment, peers=peers)
     assert recorder.outputs["site"]["connection_names"] == ["uk-to-au", "uk-to-us"]
-    assert recorder.named("site-gateway-ingress-ike-us").inputs["cidrIpv4"] == "192.0.2.2/32"
+    assert recorder.named("site-gateway-ingress-ike-192.0.2.2").inputs["cidrIpv4"] == "192.0.2.2/32"
     configuration = files_of(yaml.safe_load(user_data_of(recorder.named("site-gateway").inputs)))[
         "/etc/ipsec.d/vpn.conf"
     ]
     assert "conn uk-to-au" in configuration
     assert "conn uk-to-us" in configuration
+
+
+def test_the_rules_of_a_renamed_peer_stay(deployment: Deployment) -> None:
+    def rules(name: str) -> set[str]:
+        peer = {"name": name, "public_ip": "192.0.2.1", "private_ip": "172.31.1.9", "cidr_blocks": ["172.31.0.0/16"]}
+        recorder = _gateway(Deployment(), peers=[peer])
+        return {each.name for each in recorder.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")}
+
+    assert rules("au") == rules("sydney")
 
 
 def test_a_given_host_key_is_used_and_none_generated(deployment: Deployment) -> None:
