@@ -21,10 +21,10 @@ from tests.engine.api_process import ApiProcess, running_api
 from tests.engine.diagnostics import causes_last
 
 _LONGEST_FIRST = (
+    "test_changes_applied",
     "test_networks_of_others",
     "test_program",
     "test_iam",
-    "test_aws_plugin",
     "test_leaving",
 )
 

@@ -23,7 +23,7 @@ from tests.engine.api_process import ApiProcess
 from tests.engine.aws_stack import LEFT, RIGHT, Wanted, program
 from tests.engine.inline_stack import InlineStack
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(120)]
 
 BOTH = Wanted()
 ONE = BOTH.but(sides=BOTH.sides[:1])

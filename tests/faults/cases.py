@@ -177,8 +177,14 @@ def _address_moved(pair: Pair) -> float:
 
 CASES: Final = (
     Case(
-        name="partition-60s",
+        name="partition-20s",
         brief=True,
+        title="the Internet between the two sites carries nothing for twenty seconds",
+        act=_partition(20),
+        expectation=_PARTITION,
+    ),
+    Case(
+        name="partition-60s",
         title="the Internet between the two sites carries nothing for a minute",
         act=_partition(60),
         expectation=_PARTITION,
