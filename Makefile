@@ -34,7 +34,7 @@ test-rest: setup ## what test-all has more than test; WITHIN=SECONDS leaves out 
 # One tier each; tests/tiers.py has the list.
 test-lint: setup ## ruff, mypy, shellcheck (1 min)
 test-unit: setup ## decisions, rendering, exact resources, the lab's own parts; no root, no image, no network (1.2 min)
-test-engine: setup ## the real engine against the emulated API, without machines (5 min)
+test-engine: setup ## the real engine against the emulated API, without machines (4.5 min)
 test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (0.5 min)
 test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (7.5 min)
 test-lab: setup ## the lab's own network and machines; a consumer's project with machines (8 min)

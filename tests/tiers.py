@@ -70,7 +70,7 @@ TEST: Final = (
     Tier(
         name="engine",
         what="the real engine against the emulated API, without machines",
-        minutes=5,
+        minutes=4.5,
         commands=((*_PARALLEL, "tests/engine", "-m", "not whole"),),
         needs_engine=True,
     ),
