@@ -25,7 +25,7 @@ echo "$folder"
 _END: Final = """
 cd "$1"
 sleep 0.3
-kill -INT "$(cat pid)"
+kill -INT "$(cat pid)" || true
 while kill -0 "$(cat pid)" 2>/dev/null; do sleep 0.05; done
 cat messages packets
 rm -r "$1"

@@ -90,3 +90,11 @@ def test_a_silent_internet_fails_in_both_directions() -> None:
     evidence = Evidence()
     judge_internet((AU, UK), Capture("internet", "0 packets captured\n"), evidence)
     assert len(evidence.failures) == 2
+
+
+def test_two_pings_at_the_same_time_need_the_packets_of_both() -> None:
+    evidence = Evidence()
+    judge_internet((AU, UK), encrypted(), evidence, packets=10)
+    assert [each.partition(" packets ")[0] for each in evidence.failures] == [
+        "the Internet saw fewer than 10 encrypted"
+    ] * 2
