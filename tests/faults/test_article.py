@@ -24,6 +24,7 @@ def test_the_articles_evidence_holds() -> None:
         "ping-au-private-to-uk-private.txt",
         "ping-uk-private-to-au-private.txt",
         "tcpdump-au-private.txt",
+        "tcpdump-internet.txt",
         "tcpdump-uk-private.txt",
     }
 
