@@ -96,7 +96,7 @@ REST: Final = (
     Tier(
         name="lab",
         what="the lab's own network and machines; a consumer's project with machines",
-        minutes=8,
+        minutes=13,
         commands=((*_STREAMED, "tests/lab"),),
         releases=(_NEWEST,),
     ),
