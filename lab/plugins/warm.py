@@ -86,7 +86,7 @@ def _become(connection: socket.socket) -> NoReturn:
         code = error.code if isinstance(error.code, int) else bool(error.code)
         if isinstance(error.code, str):
             print(error.code, file=sys.stderr)
-    except BaseException:
+    except BaseException:  # the process ends in any case; the user sees why
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stdout.flush()
