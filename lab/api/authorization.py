@@ -4,7 +4,7 @@ Any long-term key (the lab's `test`) is the administrator. Credentials that STS 
 token, expiry, SigV4 signature, and the role's own policies.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Final
@@ -59,28 +59,36 @@ def parse_scope(authorization: str) -> Scope:
         raise ApiError(400, "IncompleteSignature", f"Authorization header is incomplete: {error}") from error
 
 
-def authorize(
-    request: Request, scope: Scope, action: str, resources: Iterator[str], decrypted: Iterator[tuple[str, Context]]
-) -> str:
-    """Return the principal (`administrator` or the session's ARN), or raise ApiError when it may not do `action`.
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """One right that a call takes."""
 
-    `action` with its service, e.g. `ssm:GetParameter`; `resources` are ARNs, or `*` for an action without any;
-    `decrypted` are keys that decrypt something for the caller, each with what KMS is told of it.
+    action: str
+    """With its service, e.g. `ssm:GetParameter`."""
+    resource: str
+    """An ARN, or `*` for an action without any."""
+    context: Context
+    """Condition keys besides those that every request has."""
+
+
+def authorize(request: Request, scope: Scope, needs: Iterable[Need]) -> str:
+    """Return the principal (`administrator` or the session's ARN), or raise ApiError when it lacks a right.
+
+    `needs` are read only for a principal that is not the administrator; the first is the call itself.
     """
     if not scope.access_key_id.startswith("ASIA"):
         return ADMINISTRATOR
     session = _session(request, scope)
     _require_signature(request, scope, session)
-    if action == "sts:GetCallerIdentity":  # always allowed, AWS says
-        return session.arn
     documents, boundary = list(_role_policies(session)), list(_boundary(session))
-    context = {"aws:requestedregion": scope.region, "aws:principalaccount": settings.ACCOUNT_ID}
-    needs = [(action, resource, context) for resource in resources]
-    needs += [("kms:Decrypt", key, {**context, **of_key}) for key, of_key in decrypted]
+    common = {"aws:requestedregion": scope.region, "aws:principalaccount": settings.ACCOUNT_ID}
     for need in needs:
+        if need.action == "sts:GetCallerIdentity":  # always allowed, AWS says
+            continue
+        asked = (need.action, need.resource, {**common, **need.context})
         # A boundary allows nothing by itself: both have to.
-        if not is_allowed(documents, *need) or (boundary and not is_allowed(boundary, *need)):
-            raise _denied(scope.service, session.arn, *need[:2])
+        if not is_allowed(documents, *asked) or (boundary and not is_allowed(boundary, *asked)):
+            raise _denied(scope.service, session.arn, need.action, need.resource)
     return session.arn
 
 
@@ -151,30 +159,3 @@ def _denied(service: str, principal: str, action: str, resource: str) -> ApiErro
     if service == "ssm":
         return ApiError(400, "AccessDeniedException", sentence)
     return ApiError(403, "AccessDenied", sentence)
-
-
-def resources_of(service: str, action: str, region: str, parameters: Mapping[str, object]) -> Iterator[str]:
-    """Yield the ARNs that a call is about, as far as instance roles are concerned: SSM parameters and roles.
-
-    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
-    """
-    if service == "ssm":
-        given = (parameters.get("Name"), parameters.get("Path"), *_listed(parameters.get("Names")))
-        names = [str(name) for name in given if name and action != "DescribeParameters"]
-        yield from (parameter_arn(region, name) for name in names)
-        if names:
-            return
-    yield str(parameters.get("RoleArn") or "*") if service == "sts" else "*"
-
-
-def _listed(value: object) -> list[object]:
-    return list(value) if isinstance(value, list | tuple) else []
-
-
-def parameter_arn(region: str, name: str) -> str:
-    """Return the ARN of the SSM parameter that a call names, by its ARN or by name, with a version maybe."""
-    if name.startswith("arn:"):
-        return name
-    account = "" if name.startswith("/aws/service/") else settings.ACCOUNT_ID
-    path = name.partition(":")[0].removeprefix("/")  # a version or label may follow
-    return f"arn:aws:ssm:{region}:{account}:parameter/{path}"

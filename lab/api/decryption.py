@@ -9,8 +9,8 @@ from typing import Any, Final
 from moto.ssm.models import SimpleSystemManagerBackend, ssm_backends
 
 from lab import settings
-from lab.api.authorization import parameter_arn
 from lab.api.policies import Context
+from lab.api.resources import parameter_arn
 
 PARAMETER_ARN: Final = "kms:encryptioncontext:parameter_arn"
 """The condition key, in lower case, by which Parameter Store tells KMS what it decrypts."""

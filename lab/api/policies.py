@@ -10,8 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 Document = Mapping[str, Any]
-Context = Mapping[str, str]
-"""Condition keys of the request, in lower case, e.g. `aws:requestedregion`."""
+Context = Mapping[str, str | None]
+"""Condition keys of the request, in lower case, e.g. `aws:requestedregion`. None: the request has no such key."""
+
+_OPERATORS = frozenset(
+    f"{kind}{rule}" for kind in ("String", "Arn") for rule in ("Equals", "Like", "NotEquals", "NotLike")
+)
 
 
 def is_allowed(documents: Iterable[str], action: str, resource: str, context: Context) -> bool:
@@ -66,23 +70,24 @@ def _concerns(statement: Document, action: str, resource: str) -> bool:
 def _conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Context, *, unknown: bool) -> bool:
     for operator, tests in conditions.items():
         for key, expected in tests.items():
-            actual = context.get(key.lower())
-            held = None if actual is None else _condition_holds(operator, actual, _values(expected))
+            name = key.lower()
+            held = _condition_holds(operator, context[name], _values(expected)) if name in context else None
             if not (unknown if held is None else held):
                 return False
     return True
 
 
-def _condition_holds(operator: str, actual: str, expected: list[str]) -> bool | None:
-    if operator in {"StringEquals", "ArnEquals"}:
-        return actual in expected
-    if operator in {"StringLike", "ArnLike"}:
-        return any(_pattern(value).fullmatch(actual) for value in expected)
-    if operator == "StringNotEquals":
-        return actual not in expected
-    if operator == "StringNotLike":
-        return not any(_pattern(value).fullmatch(actual) for value in expected)
-    return None
+def _condition_holds(operator: str, actual: str | None, expected: list[str]) -> bool | None:
+    plain = operator.removesuffix("IfExists")
+    if plain not in _OPERATORS:
+        return None
+    negative = "Not" in plain
+    if actual is None:
+        # A key that a request does not have equals nothing, so a negative operator holds, and with IfExists any does.
+        return negative or plain != operator
+    like = plain.endswith("Like")
+    matches = any(_pattern(each).fullmatch(actual) if like else actual == each for each in expected)
+    return matches != negative
 
 
 def _matches_any(patterns: Any, value: str, *, ignore_case: bool = False) -> bool:

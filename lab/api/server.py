@@ -20,11 +20,11 @@ from moto.core.request import Request
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
-from lab.api.authorization import ADMINISTRATOR, Scope, authorize, parse_scope, resources_of
-from lab.api.decryption import decryptions
+from lab.api.authorization import ADMINISTRATOR, Scope, authorize, parse_scope
 from lab.api.errors import ApiError, render
 from lab.api.faults import FaultRequestError
 from lab.api.journal import RecordedCall
+from lab.api.needs import needs_of
 from lab.api.service import RESPONSES, action_of, answer, install, parameters_of
 from lab.api.state import FAULTS, JOURNAL, LOCK
 
@@ -99,10 +99,8 @@ def _service_answer(request: Request) -> Response:
         _require_known(scope.service, action)
         FAULTS.meet(action, scope.region)
         parameters = parameters_of(scope.service, request)
-        resources = resources_of(scope.service, action, scope.region, parameters)
-        decrypted = decryptions(scope.service, scope.region, parameters)
         with LOCK:
-            principal = authorize(request, scope, f"{scope.service}:{action}", resources, decrypted)
+            principal = authorize(request, scope, needs_of(scope.service, action, scope.region, parameters))
             status, headers, body = answer(scope.service, request)
         error_code = _error_code(status, headers, body)
     except ApiError as error:

@@ -8,7 +8,12 @@ import pytest
 from lab.api.policies import is_allowed, trusts
 
 OWN = "arn:aws:ssm:eu-west-2:123456789012:parameter/vpn/uk/psk"
-CONTEXT = {"aws:requestedregion": "eu-west-2"}
+OWN_PROFILE = "arn:aws:iam::*:instance-profile/vpn-*"
+CONTEXT = {
+    "aws:requestedregion": "eu-west-2",
+    "ec2:instanceprofile": "arn:aws:iam::123456789012:instance-profile/vpn-uk",
+    "iam:permissionsboundary": None,
+}
 
 
 def allowed(*statements: dict[str, Any], action: str = "ssm:GetParameter", resource: str = OWN) -> bool:
@@ -38,7 +43,16 @@ def test_nothing_is_allowed_by_nothing() -> None:
         (allow(Condition={"StringEquals": {"aws:RequestedRegion": "eu-west-2"}}), True),
         (allow(Condition={"StringEquals": {"aws:RequestedRegion": ["us-east-1"]}}), False),
         (allow(Condition={"StringLike": {"aws:RequestedRegion": "eu-*"}}), True),
+        (allow(Condition={"StringNotLike": {"aws:RequestedRegion": "eu-*"}}), False),
         (allow(Condition={"Bool": {"aws:SecureTransport": "true"}}), False),
+        (allow(Condition={"ArnLike": {"ec2:InstanceProfile": OWN_PROFILE}}), True),
+        (allow(Condition={"ArnLikeIfExists": {"ec2:InstanceProfile": OWN_PROFILE}}), True),
+        (allow(Condition={"ArnLikeIfExists": {"ec2:InstanceProfile": OWN_PROFILE.replace("vpn", "app")}}), False),
+        # A key that the request does not have, and one that the lab does not know.
+        (allow(Condition={"ArnLike": {"iam:PermissionsBoundary": "*"}}), False),
+        (allow(Condition={"ArnLikeIfExists": {"iam:PermissionsBoundary": OWN_PROFILE}}), True),
+        (allow(Condition={"ArnNotLike": {"iam:PermissionsBoundary": "*"}}), True),
+        (allow(Condition={"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}), False),
     ],
 )
 def test_a_statement_allows_what_it_says(statement: dict[str, Any], expected: bool) -> None:
