@@ -122,18 +122,8 @@ def exec(  # noqa: A001 - the command's name is the lab's contract
     command: Annotated[list[str], typer.Argument(help="the command and its arguments")],
     timeout: Annotated[float, typer.Option(help="seconds")] = 60.0,
 ) -> None:
-    """Run a command as root on a host, whatever state its network is in."""
-    from lab import hosts
-
-    try:
-        finished = hosts.run(host, command, timeout=timeout)
-    except LookupError as error:
-        _fail(str(error))
-    except subprocess.TimeoutExpired:
-        _fail(f"{command[0]} on {host} did not end within {timeout:.0f} s; allow more with --timeout")
-    sys.stdout.buffer.write(finished.stdout)
-    sys.stderr.buffer.write(finished.stderr)
-    raise typer.Exit(finished.returncode)
+    """Run a command as root on a host, whatever state its network is in; exits as the command does."""
+    _run(host, command, timeout)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -143,16 +133,9 @@ def capture(
     seconds: Annotated[float, typer.Option(help="how long")] = 10.0,
 ) -> None:
     """Run tcpdump on a host for some seconds and print what it saw."""
-    from lab import hosts
     from lab.capture import command
 
-    try:
-        finished = hosts.run(host, command(host, seconds, expression or []), timeout=seconds + 30)
-    except LookupError as error:
-        _fail(str(error))
-    sys.stdout.buffer.write(finished.stdout)
-    sys.stderr.buffer.write(finished.stderr)
-    raise typer.Exit(finished.returncode)
+    _run(host, command(host, seconds, expression or []), seconds + 30)
 
 
 @app.command()
@@ -205,11 +188,28 @@ def _refuse(step: Callable[[], object]) -> None:
         _fail(str(error))
 
 
+def _run(host: str, command: list[str], timeout: float) -> NoReturn:
+    """Run it with its output going to ours as it comes; exit with its code, 128 + its signal, or 124 at the timeout."""
+    from lab import hosts
+    from lab.machines import ChannelError, Streams
+
+    try:
+        streams = Streams(sys.stdout.buffer, sys.stderr.buffer)
+        code = hosts.run(host, command, timeout=timeout, streams=streams).returncode
+    except (LookupError, ChannelError) as error:
+        _fail(str(error))
+    except subprocess.TimeoutExpired:
+        _fail(
+            f"{command[0]} on {host} did not end within {timeout:.0f} s and was killed; allow more with --timeout", 124
+        )
+    raise typer.Exit(code if code >= 0 else 128 - code)
+
+
 def _exit(code: int) -> None:
     if code:
         raise typer.Exit(code)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, code: int = 1) -> NoReturn:
     print(message if message.startswith("lab:") else f"lab: {message}", file=sys.stderr)
-    raise typer.Exit(1)
+    raise typer.Exit(code)

@@ -9,22 +9,24 @@ INTERNET = "internet"
 
 
 def run(
-    host: str, command: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0
+    host: str,
+    command: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    timeout: float = 60.0,
+    streams: machines.Streams | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `command` as root on `host` and return its output and exit code.
-
-    Raises LookupError, naming the hosts there are, when there is no such host; subprocess.TimeoutExpired
-    after `timeout` seconds.
-    """
+    """Run `command` as root on `host` and return its output and exit code; else as `lab.machines.execute`."""
     if host == INTERNET:
         return subprocess.run(
             ["ip", "netns", "exec", settings.INTERNET_NAMESPACE, *command],
             input=stdin,
-            capture_output=True,
+            stdout=streams.stdout if streams else subprocess.PIPE,
+            stderr=streams.stderr if streams else subprocess.PIPE,
             timeout=timeout,
             check=False,
         )
-    return machines.execute(host, list(command), stdin=stdin, timeout=timeout)
+    return machines.execute(host, list(command), stdin=stdin, timeout=timeout, streams=streams)
 
 
 def interface(host: str) -> str:

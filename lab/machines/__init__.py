@@ -1,8 +1,9 @@
 """Guest images, virtual machines, their metadata service, and cheap private hosts."""
 
 from lab.machines import teardown
-from lab.machines.execution import execute
+from lab.machines.channel import ChannelError
+from lab.machines.execution import Streams, execute
 from lab.machines.overview import MachineStatus, status
 from lab.machines.reconciler import Machines
 
-__all__ = ["MachineStatus", "Machines", "execute", "status", "teardown"]
+__all__ = ["ChannelError", "MachineStatus", "Machines", "Streams", "execute", "status", "teardown"]

@@ -214,7 +214,8 @@ def test_its_clock_is_right(booted: Cloud) -> None:
     assert abs(int(run(GATEWAY, "date", "+%s")) - time.time()) < 5
 
 
-def test_commands_report_output_exit_code_and_signal_also_without_a_network(booted: Cloud) -> None:
+def test_commands_report_output_exit_code_and_signal_also_without_a_network(booted: Cloud, tmp_path: Path) -> None:
+    printed = tmp_path / "printed"
     run(GATEWAY, "ip", "link", "set", "ens5", "down")
     try:
         finished = machines.execute("uk-gateway", ["sh", "-c", "cat; echo bad >&2; exit 7"], stdin=b"in\x00\xff")
@@ -224,6 +225,17 @@ def test_commands_report_output_exit_code_and_signal_also_without_a_network(boot
         with pytest.raises(subprocess.TimeoutExpired):
             machines.execute(GATEWAY, ["sleep", "4321"], timeout=2.0)
         assert "4321" not in run(GATEWAY, "ps", "-ax")
+        with printed.open("wb") as file, printed.with_name("errors").open("wb") as errors:
+            streams = machines.Streams(file, errors)
+            script = ["sh", "-c", "cat; echo bad >&2; exit 7"]
+            finished = machines.execute(GATEWAY, script, stdin=b"in\x00\xff", streams=streams)
+            assert machines.execute(GATEWAY, ["no-such-command"], streams=streams).returncode == 127
+            with pytest.raises(subprocess.TimeoutExpired):
+                machines.execute(GATEWAY, ["sh", "-c", "echo begun; sleep 4322; true"], timeout=3.0, streams=streams)
+        assert (finished.returncode, finished.stdout, printed.read_bytes()) == (7, b"", b"in\x00\xffbegun\n")
+        assert printed.with_name("errors").read_bytes().startswith(b"bad\n")
+        assert "4322" not in run(GATEWAY, "ps", "-ax")
+        assert run(GATEWAY, "sh", "-c", "ls /run | grep -c lab-exec || true") == "0"
     finally:
         run(GATEWAY, "ip", "link", "set", "ens5", "up")
 
