@@ -10,8 +10,8 @@ from pathlib import Path
 from lab import settings
 from lab.plugins.versions import PACKAGES, plugin_version
 
-OLDEST = (3, 220, 0)
-"""The first release whose engine the stand-ins' protocol was compared with."""
+OLDEST = (3, 238, 0)
+"""What the project's own Pulumi.yaml requires; the stand-ins' protocol is that of 3.220 and newer."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,13 @@ def _version(command: Path) -> str | None:
     environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         answer = subprocess.run(
-            [str(command), "version"], capture_output=True, text=True, check=False, timeout=30, env=environment
+            [str(command), "version"],
+            capture_output=True,
+            text=True,
+            errors="replace",  # any program may have that name
+            check=False,
+            timeout=30,
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -182,13 +182,15 @@ def test_a_complete_real_pulumi_is_used_and_named(workshop: Workshop, monkeypatc
     assert str(engine.path) in line
 
 
-@pytest.mark.parametrize("lacks", ["version", "host", "plugin", "whole plugin"])
+@pytest.mark.parametrize("lacks", ["version", "text", "host", "plugin", "whole plugin"])
 def test_an_incomplete_real_pulumi_is_not_used(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
     folder, home = workshop.folder / "real", workshop.folder / "pulumi-home"
-    install_real(folder, "3.219.9" if lacks == "version" else "3.220.0", home)
+    install_real(folder, "3.237.9" if lacks == "version" else "3.238.0", home)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("PULUMI_HOME", str(home))
     plugin = home / "plugins" / f"resource-aws-v{plugin_version('aws')}"
+    if lacks == "text":
+        (folder / "pulumi").write_text("#!/bin/sh\nprintf '\\377'\n")
     if lacks == "host":
         (folder / "pulumi-language-python").unlink()
     if lacks == "plugin":
