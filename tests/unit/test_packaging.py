@@ -1,5 +1,6 @@
 """Proves that the wheel has all that the package needs, under its one distinct name. Builds and reads it in seconds."""
 
+import ast
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lab.engine import real
 from tests.consumer_types import type_errors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,3 +120,32 @@ def test_every_project_file_declares_the_same_oldest_pulumi() -> None:
     files = ("Pulumi.yaml", "components/PulumiPlugin.yaml", "templates/vpn-gateway-pair-python/Pulumi.yaml")
     declared = {yaml.safe_load((ROOT / file).read_text())["requiredPulumiVersion"] for file in files}
     assert declared == {">=3.238.0"}
+    # An older one on PATH would be taken for the lab, and then refuse the project.
+    assert declared == {f">={'.'.join(map(str, real.OLDEST))}"}
+
+
+OLD_PYTHON = """
+import sys
+import pulumi
+
+sys.version_info, sys.version, sys.executable = (3, 10, 13), "3.10.13 (main)", "/usr/bin/python3"
+try:
+    import components
+except pulumi.RunError as error:
+    print(error)
+print([name for name in sys.modules if name.startswith("components.")])
+"""
+"""Pulumi prints a RunError as it is, any other one with a traceback."""
+
+
+def test_an_old_python_is_refused_in_one_sentence_before_anything_is_imported() -> None:
+    done = subprocess.run([sys.executable, "-c", OLD_PYTHON], cwd=ROOT, capture_output=True, text=True, check=True)
+    refusal, imported = done.stdout.splitlines()
+    assert refusal == (
+        "vpn-gateway-pair needs Python 3.11 or newer, and /usr/bin/python3 is 3.10.13: put a newer python3 first in "
+        "PATH, remove the project's virtual environment, and run `pulumi install`"
+    )
+    assert imported == "[]"
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert declared == ">=3.11"
+    ast.parse((ROOT / "components/__init__.py").read_text(), feature_version=(3, 8))
