@@ -1,7 +1,7 @@
 """The IAM policy that deploying takes, made of the API calls that were seen and of those known from elsewhere."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -11,10 +11,24 @@ REGIONS: Final = ("ap-southeast-2", "eu-west-2")
 NAMES: Final = "vpn-*"
 """What Pulumi names roles, profiles and parameters begins with the name of the pair."""
 
+BOUNDARY: Final = "arn:aws:iam::*:policy/vpn-gateway-boundary"
+"""The policy that bounds the gateways' roles, of any account: a boundary is one of the role's own."""
+
+BOUNDED: Final[Mapping[str, Collection[str]]] = {
+    "BoundedRoles": {"iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"},
+    "Instances": {"ec2:ModifyInstanceAttribute", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"},
+}
+"""Statement of the bounded policy -> the actions that it gives by a further condition."""
+
 ALSO_NEEDED: Final[Mapping[str, str]] = {
+    "ec2:DeleteVpcEndpoints": (
+        "where GuardDuty's endpoint keeps a VPC from being deleted, the provider deletes it "
+        "(terraform-provider-aws, documentation of aws_vpc)"
+    ),
     "ec2:DescribeInstanceTypes": "the provider asks whether an instance type is burstable; seen with the real one",
     "ec2:DescribePrefixLists": "the provider reads routes and rules; seen with the real one",
     "ec2:DescribeTags": "the provider reads the tags of an instance's volumes; seen with the real one",
+    "ec2:DescribeVpcEndpoints": "as DeleteVpcEndpoints",
     "ec2:DetachNetworkInterface": (
         "the provider detaches an interface that its state has attached before it deletes it "
         "(terraform-provider-aws, internal/service/ec2)"
@@ -77,27 +91,34 @@ def details(action: str) -> dict[str, Any]:
     return found
 
 
-def policy(actions: Iterable[str]) -> dict[str, Any]:
+def policy(actions: Iterable[str], *, bounded: bool = False) -> dict[str, Any]:
     """Return the policy for exactly these actions, each as narrow as AWS lets one write it beforehand.
 
     EC2's ids are not known before they exist, so its actions are limited to the regions alone. Roles, profiles and
     parameters are known by the beginning of their names.
+
+    `bounded`: nobody gets other rights by it. Roles have the boundary `BOUNDARY` from their creation on and keep it.
+    No instance is touched whose profile has another name, because who writes an instance's user data has its role.
     """
     here = {"StringEquals": {"aws:RequestedRegion": list(REGIONS)}}
     passed = {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}}
+    own = {"ArnLikeIfExists": {"ec2:InstanceProfile": f"arn:aws:iam::*:instance-profile/{NAMES}"}}
     scopes: dict[str, tuple[str, dict[str, Any] | None]] = {
         "Look": ("*", here),
         "Network": ("*", here),
+        "Instances": ("*", {**here, **own}),
         "FindParameters": ("*", here),
         "Parameters": (f"arn:aws:ssm:*:*:parameter/{NAMES}", here),
         "Roles": (f"arn:aws:iam::*:role/{NAMES}", None),
+        "BoundedRoles": (f"arn:aws:iam::*:role/{NAMES}", {"ArnLike": {"iam:PermissionsBoundary": BOUNDARY}}),
         "InstanceProfiles": (f"arn:aws:iam::*:instance-profile/{NAMES}", None),
         "GiveRoleToInstance": (f"arn:aws:iam::*:role/{NAMES}", passed),
         "WhoAmI": ("*", None),
     }
     by_scope: dict[str, list[str]] = {scope: [] for scope in scopes}
     for action in sorted(actions):
-        by_scope[_scope(action)].append(action)
+        if not (bounded and action == "iam:DeleteRolePermissionsBoundary"):
+            by_scope[_bounded_scope(action) if bounded else _scope(action)].append(action)
     statements = [
         {
             "Sid": scope,
@@ -110,6 +131,32 @@ def policy(actions: Iterable[str]) -> dict[str, Any]:
         if by_scope[scope]
     ]
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def boundary() -> dict[str, Any]:
+    """Return the policy `BOUNDARY`: the most that a gateway's role may ever be given."""
+    parameters = f"arn:aws:ssm:*:*:parameter/{NAMES}"
+    statements = [
+        {"Sid": "Parameters", "Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": parameters},
+        {
+            "Sid": "KeyOfParameters",
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt"],
+            "Resource": "*",
+            "Condition": {"StringLike": {"kms:EncryptionContext:PARAMETER_ARN": parameters}},
+        },
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _bounded_scope(action: str) -> str:
+    return next((scope for scope, actions in BOUNDED.items() if action in actions), _scope(action))
+
+
+def condition_keys(action: str) -> set[str]:
+    """Return the condition keys that an action, or a resource type of it, has in AWS's reference."""
+    found = details(action)
+    return {key for each in (found, *found["resourceTypes"]) for key in each["conditionKeys"]}
 
 
 def _scope(action: str) -> str:
@@ -127,9 +174,9 @@ def _scope(action: str) -> str:
             return "WhoAmI"
 
 
-def policy_text(actions: Iterable[str]) -> str:
-    """Return the policy as it is committed."""
-    return json.dumps(policy(actions), indent=2) + "\n"
+def text(document: Mapping[str, Any]) -> str:
+    """Return a policy as it is committed."""
+    return json.dumps(document, indent=2) + "\n"
 
 
 def reasons_table(reasons: Mapping[str, str]) -> str:

@@ -1,7 +1,8 @@
 """Changes that previews once called harmless, applied and taken back: each ends green, and stays unchanged.
 
 Proves that the engine and the providers' stand-ins go from one set of arguments to another and back, over the lab's
-API, which refuses what AWS refuses. Does not prove how long an outage is (docs/guarantees.md). Nothing to clean up.
+API, which refuses what AWS refuses: also what docs/iam-deployer-policy.json does not allow, because the deployer has
+that policy alone. Does not prove how long an outage is (docs/guarantees.md). Nothing to clean up.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,12 +16,17 @@ import pytest
 from components import VpnGateway
 from tests.engine.api_process import ApiProcess, running_api
 from tests.engine.changes import BASE, CHANGES, KMS_KEY, PSK, Change
+from tests.engine.deployer import deployer
 from tests.engine.inline_stack import InlineStack
 from tests.engine.previews import preview
 from tests.engine.released import PLUGINS, aws_environment, program
 from tests.unit.gateway_documents import PUBLIC_KEY
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+POLICY = "docs/iam-deployer-policy.json"
+REGIONS = ("eu-west-2", "eu-west-1", "ap-southeast-2")
+"""Of the pair, and the one that a side moves to."""
 
 ONCE_RED = {
     ("left.name", "another name"),
@@ -46,14 +52,14 @@ def base(
     api: ApiProcess, engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[InlineStack]:
     """Give the pair of the table, up; each test leaves it so."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in aws_environment(api).items():
+    with deployer(api, POLICY, REGIONS) as environment, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
             patch.setenv(name, value)
         stack = InlineStack(tmp_path_factory.mktemp("applied") / "stack", PLUGINS)
         stack.up(program(BASE))
         yield stack
         stack.destroy()
-        assert [each for region in ("eu-west-2", "eu-west-1", "ap-southeast-2") for each in api.left_over(region)] == []
+    assert [each for region in REGIONS for each in api.left_over(region)] == []
 
 
 def test_all_that_were_red_are_here() -> None:

@@ -2,39 +2,53 @@
 
 One side is a new network, with a key and a permissions boundary; the other is in a network that is there already.
 Proves that docs/iam-deployer-policy.json has exactly the actions that were called, besides those with another reason;
-and that a gateway's role, as IAM stored it, reads its own two parameters, with a key decrypts these alone, and nothing
-else. Does not prove that AWS's provider calls nothing else: the lab's stands in for it. `pytest
-tests/engine/test_iam.py`; nothing to clean up.
+that the bounded one is enough for a pair that has the boundary (tests/unit/test_api_roles.py has what it refuses); and
+that a gateway's role, as IAM stored it, reads its own two parameters, with a key decrypts these, and nothing else.
+Does not prove that AWS's provider calls nothing else: the lab's stands in for it. tests/engine/test_changes_applied.py
+applies its changes with the policy and no other right. `pytest tests/engine/test_iam.py`; nothing to clean up.
 """
 
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
+from lab.api.decryption import PARAMETER_ARN
+from lab.api.policies import is_allowed
 from tests.engine.api_process import ApiProcess, running_api
+from tests.engine.changes import BASE, KMS_KEY
+from tests.engine.deployer import deployer
 from tests.engine.deployer_policy import (
     ALSO_NEEDED,
+    BOUNDED,
     WITH_A_KEY,
+    boundary,
+    condition_keys,
     details,
     exists,
     iam_actions,
-    policy_text,
+    policy,
     reasons_table,
+    text,
 )
 from tests.engine.existing_networks import network_of_others
+from tests.engine.inline_stack import InlineStack
 from tests.engine.program_stack import ProgramStack
+from tests.engine.released import PLUGINS, program
 from tests.engine.test_program import REGIONS
 from tests.generated import ROOT, require_document, require_section
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 POLICY = "docs/iam-deployer-policy.json"
-KEY = "arn:aws:kms:eu-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+BOUNDED_POLICY = "docs/iam-deployer-policy-bounded.json"
+BOUNDARY_POLICY = "docs/iam-gateway-boundary.json"
+BOUNDARY = "arn:aws:iam::123456789012:policy/vpn-gateway-boundary"
 MANAGED_POLICY_CHARACTERS = 6144
 """IAM user guide, "IAM and AWS STS quotas": of a managed policy, without white space."""
 
@@ -81,7 +95,7 @@ def _prepare(stack: ProgramStack, api: ApiProcess) -> None:
     for key in ("rightPublicSubnetCidrBlock", "rightPrivateSubnetCidrBlocks", "rightProbeHostPrivateIp"):
         stack.cli("config", "rm", key)
     for path, value in {
-        "leftKmsKeyArn": KEY,
+        "leftKmsKeyArn": KMS_KEY,
         "leftPermissionsBoundaryArn": BOUNDARY,
         "rightExistingNetwork.vpcId": network["vpc_id"],
         "rightExistingNetwork.publicSubnetId": network["public_subnet_id"],
@@ -121,13 +135,17 @@ def _stored(api: ApiProcess) -> tuple[dict[str, list[str]], dict[str, list[str]]
 
 def test_the_committed_policy_is_what_deploying_called(life: Life) -> None:
     assert not life.actions & ALSO_NEEDED.keys(), "was called, so it needs no other reason"
-    require_document(POLICY, policy_text(life.actions | ALSO_NEEDED.keys()))
+    actions = life.actions | ALSO_NEEDED.keys()
+    require_document(POLICY, text(policy(actions)))
+    require_document(BOUNDED_POLICY, text(policy(actions, bounded=True)))
+    require_document(BOUNDARY_POLICY, text(boundary()))
     require_section("docs/iam.md", "also-needed", reasons_table(ALSO_NEEDED))
     require_section("docs/iam.md", "with-a-key", reasons_table(WITH_A_KEY))
 
 
-def test_every_action_is_one_of_aws_and_is_allowed_where_aws_looks_for_it() -> None:
-    committed = json.loads((ROOT / POLICY).read_text())
+@pytest.mark.parametrize("document", [POLICY, BOUNDED_POLICY])
+def test_every_action_is_one_of_aws_and_is_allowed_where_aws_looks_for_it(document: str) -> None:
+    committed = json.loads((ROOT / document).read_text())
     actions = [action for statement in committed["Statement"] for action in statement["Action"]]
     assert [action for action in actions if not exists(action)] == []
     assert len(set(actions)) == len(actions)
@@ -140,6 +158,37 @@ def test_every_action_is_one_of_aws_and_is_allowed_where_aws_looks_for_it() -> N
     assert len(re.sub(r"\s", "", json.dumps(committed))) <= MANAGED_POLICY_CHARACTERS
 
 
+def test_the_conditions_that_bound_the_deployer_are_keys_that_aws_knows_of_these_actions() -> None:
+    keys = {"BoundedRoles": "iam:PermissionsBoundary", "Instances": "ec2:InstanceProfile"}
+    unknown = [each for name, key in keys.items() for each in BOUNDED[name] if key not in condition_keys(each)]
+    assert unknown == []
+    assert "iam:PassedToService" in condition_keys("iam:PassRole")
+    committed = json.loads((ROOT / BOUNDED_POLICY).read_text())["Statement"]
+    assert {each["Sid"]: set(each["Action"]) for each in committed if each["Sid"] in BOUNDED} == BOUNDED
+    assert "iam:DeleteRolePermissionsBoundary" not in str(committed)
+
+
+def test_the_bounded_policy_is_enough_for_a_pair_with_the_boundary_from_up_to_destroy(
+    engine_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounded: Any = {
+        **BASE,
+        **{side: {**BASE[side], "permissions_boundary_arn": BOUNDARY} for side in ("left", "right")},
+    }
+    changed = {**bounded, "left": {**bounded["left"], "instance_type": "t3.micro"}}
+    with running_api() as api:
+        document = (ROOT / BOUNDARY_POLICY).read_text()
+        api.client("iam", "eu-west-2").create_policy(PolicyName=BOUNDARY.rpartition("/")[2], PolicyDocument=document)
+        with deployer(api, BOUNDED_POLICY, list(REGIONS.values())) as environment:
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            stack = InlineStack(tmp_path / "stack", PLUGINS)
+            stack.up(program(bounded))
+            stack.up(program(changed), refresh=True)
+            stack.destroy()
+        assert [each for region in REGIONS.values() for each in api.left_over(region)] == []
+
+
 def _allowed(policies: list[str], action: str, resource: str, parameter: str = "") -> bool:
     """Return whether the policies allow it; `parameter` is the one that Parameter Store names to KMS."""
     context = {"kms:EncryptionContext:PARAMETER_ARN": parameter}
@@ -149,13 +198,28 @@ def _allowed(policies: list[str], action: str, resource: str, parameter: str = "
     return PermissionResult.PERMITTED in results and PermissionResult.DENIED not in results
 
 
+def test_the_boundary_lets_a_gateways_role_have_all_that_it_needs_and_no_parameter_of_another_name(life: Life) -> None:
+    bounds = [text(boundary())]
+    for own in (arn for arns in life.parameters.values() for arn in arns):
+        strange = own.replace(":parameter/vpn-", ":parameter/app-")
+        allowed = {
+            parameter: (
+                is_allowed(bounds, "ssm:GetParameter", parameter, {}),
+                is_allowed(bounds, "kms:Decrypt", KMS_KEY, {PARAMETER_ARN: parameter}),
+            )
+            for parameter in (own, strange)
+        }
+        assert allowed == {own: (True, True), strange: (False, False)}
+        assert not is_allowed(bounds, "kms:Decrypt", KMS_KEY, {PARAMETER_ARN: None})
+
+
 def _strangers(own: str) -> list[str]:
     """Return ARNs that look like a gateway's own parameter and are not."""
     prefix = own.rpartition("/")[0]
     return [f"{prefix}/other", f"{own}-old", f"{prefix}/", own.replace(":parameter/", ":parameter/x/"), "*"]
 
 
-@pytest.mark.parametrize(("side", "other", "keys"), [("uk", "au", {KEY}), ("au", "uk", set[str]())])
+@pytest.mark.parametrize(("side", "other", "keys"), [("uk", "au", {KMS_KEY}), ("au", "uk", set[str]())])
 def test_a_gateways_role_reads_its_own_two_parameters_and_nothing_else(
     life: Life, side: str, other: str, keys: set[str]
 ) -> None:
@@ -165,7 +229,7 @@ def test_a_gateways_role_reads_its_own_two_parameters_and_nothing_else(
     strangers = [*others, *_strangers(own[0])]
     assert [arn for arn in strangers if _allowed(policies, "ssm:GetParameter", arn)] == []
     actions = life.actions | ALSO_NEEDED.keys() | WITH_A_KEY.keys() | {"ssm:GetParameters", "ssm:GetParametersByPath"}
-    resources = [*own, *others, KEY, f"{KEY}0", KEY.replace("eu-west-2", "ap-southeast-2"), "*"]
+    resources = [*own, *others, KMS_KEY, f"{KMS_KEY}0", KMS_KEY.replace("eu-west-2", "ap-southeast-2"), "*"]
     granted = {
         (action, resource)
         for action in actions
