@@ -168,6 +168,7 @@ def test_the_conditions_that_bound_the_deployer_are_keys_that_aws_knows_of_these
     assert "iam:DeleteRolePermissionsBoundary" not in str(committed)
 
 
+@pytest.mark.whole
 def test_the_bounded_policy_is_enough_for_a_pair_with_the_boundary_from_up_to_destroy(
     engine_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
