@@ -1,13 +1,13 @@
 """Warns, at preview too, of a change that replaces a gateway's instance for a reason that its plan does not show."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
 import pulumi
-from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.settings import get_monitor
+from pulumi.resource_hooks import ResourceHookFunction
 
+from .hooks import hook, known
 from .scope import Scope
 
 
@@ -20,22 +20,17 @@ def announce_replacement(scope: Scope, reasons: Mapping[str, pulumi.Input[str]])
     digests = pulumi.Output.all(**reasons).apply(
         lambda values: {reason: sha256(str(value).encode()).hexdigest() for reason, value in values.items()}
     )
-    options = pulumi.ResourceOptions(hooks=_hooks(scope))
+    hooks = pulumi.ResourceHookBinding(
+        before_update=hook(scope, "replacement-announced", _announce(scope), ignore_errors=True)
+    )
     pulumi.Stash(
-        scope.name("replacement-reasons"), input=digests, opts=pulumi.ResourceOptions.merge(scope.options(), options)
+        scope.name("replacement-reasons"),
+        input=digests,
+        opts=pulumi.ResourceOptions.merge(scope.options(), pulumi.ResourceOptions(hooks=hooks)),
     )
 
 
-def _hooks(scope: Scope) -> pulumi.ResourceHookBinding | None:
-    # The SDK's mocks have none: every test of a program that uses this component would fail.
-    if isinstance(get_monitor(), MockMonitor):
-        return None
-    options = pulumi.ResourceHookOptions(on_dry_run=True, ignore_errors=True)
-    hook = pulumi.ResourceHook(scope.name("replacement-announced"), _announce(scope), options)
-    return pulumi.ResourceHookBinding(before_update=[hook])
-
-
-def _announce(scope: Scope) -> Callable[[pulumi.ResourceHookArgs], Awaitable[None]]:
+def _announce(scope: Scope) -> ResourceHookFunction:
     async def announce(args: pulumi.ResourceHookArgs) -> None:
         before, after = await _kept(args.old_inputs), await _kept(args.new_inputs)
         # Not known at preview when an address of the other side is to be made anew.
@@ -46,7 +41,7 @@ def _announce(scope: Scope) -> Callable[[pulumi.ResourceHookArgs], Awaitable[Non
 
 
 async def _kept(inputs: Mapping[str, Any] | None) -> Mapping[str, str]:
-    kept: Mapping[str, str] | None = await pulumi.Output.from_input((inputs or {}).get("input")).future()
+    kept: Mapping[str, str] | None = await known((inputs or {}).get("input"))
     return kept or {}
 
 

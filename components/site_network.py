@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from itertools import cycle
 
 import pulumi
@@ -12,6 +12,7 @@ from .addressing import subnet_of
 from .routing import ANYWHERE
 from .scope import Scope
 from .site_settings import SiteSettings
+from .taken_ranges import look_at_taken_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +53,17 @@ def create_network(scope: Scope, site: SiteSettings, public: IPv4Network) -> Sit
         opts=pulumi.ResourceOptions.merge(scope.options(), another),
     )
     zones = cycle(site.availability_zones or (None,))
-    public_subnet = _subnet(scope, vpc, "public-subnet", public, next(zones))
+    public_subnet = _subnet(scope, vpc, "public-subnet", public, zone=next(zones), probe_host=None)
     zones = cycle(site.availability_zones or (None,))
     private_subnets = {
-        network: _subnet(scope, vpc, scope.by_range("private-subnet", network), network, next(zones))
+        network: _subnet(
+            scope,
+            vpc,
+            scope.by_range("private-subnet", network),
+            network,
+            zone=next(zones),
+            probe_host=site.probe_host_address,
+        )
         for network in site.private_subnets
     }
     public_routes, public_associations = _route_table(scope, vpc, "public-routes", {public: public_subnet})
@@ -82,9 +90,18 @@ def create_network(scope: Scope, site: SiteSettings, public: IPv4Network) -> Sit
     )
 
 
-def _subnet(scope: Scope, vpc: ec2.Vpc, thing: str, network: IPv4Network, zone: str | None) -> ec2.Subnet:
+def _subnet(
+    scope: Scope,
+    vpc: ec2.Vpc,
+    thing: str,
+    network: IPv4Network,
+    *,
+    zone: str | None,
+    probe_host: IPv4Address | None,
+) -> ec2.Subnet:
     # A subnet in another zone is another subnet, and a range of a VPC has one subnet at a time.
     one_holder = pulumi.ResourceOptions(delete_before_replace=True)
+    look = look_at_taken_ranges(scope, thing, probe_host)
     return ec2.Subnet(
         scope.name(thing),
         vpc_id=vpc.id,
@@ -92,7 +109,7 @@ def _subnet(scope: Scope, vpc: ec2.Vpc, thing: str, network: IPv4Network, zone: 
         availability_zone=zone,
         map_public_ip_on_launch=False,
         tags=scope.tags(thing),
-        opts=pulumi.ResourceOptions.merge(scope.options(), one_holder),
+        opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions.merge(scope.options(), one_holder), look),
     )
 
 

@@ -220,6 +220,11 @@ def _get_subnet(call: Call, arguments: Properties) -> Properties:
     }
 
 
+def _get_subnets(call: Call, arguments: Properties) -> Properties:
+    subnets = ec2(call, arguments).describe_subnets(Filters=_filters(arguments))["Subnets"]
+    return _ids(call, arguments, sorted(each["SubnetId"] for each in subnets))
+
+
 def _get_route_table(call: Call, arguments: Properties) -> Properties:
     wanted = _filters(
         arguments,
@@ -263,6 +268,47 @@ def _get_interfaces(call: Call, arguments: Properties) -> Properties:
     return _ids(call, arguments, sorted(each["NetworkInterfaceId"] for each in interfaces))
 
 
+def _get_interface(call: Call, arguments: Properties) -> Properties:
+    found = ec2(call, arguments).describe_network_interfaces(
+        Filters=_filters(arguments, network_interface_id=arguments.get("id"))
+    )["NetworkInterfaces"]
+    interface = _only("EC2 Network Interface", found)
+    interface_id, region = interface["NetworkInterfaceId"], region_of(call, arguments)
+    attachment = interface.get("Attachment")
+    return {
+        **arguments,
+        "id": interface_id,
+        "arn": session_of(call).arn("ec2", f"network-interface/{interface_id}", region=region),
+        "associations": [],
+        "attachments": [
+            {
+                "attachmentId": attachment.get("AttachmentId", ""),
+                "deviceIndex": attachment.get("DeviceIndex", 0),
+                "instanceId": attachment.get("InstanceId", ""),
+                "instanceOwnerId": attachment.get("InstanceOwnerId", ""),
+                "networkCardIndex": 0,
+            }
+        ]
+        if attachment
+        else [],
+        "availabilityZone": interface["AvailabilityZone"],
+        "description": interface.get("Description", ""),
+        "interfaceType": interface.get("InterfaceType", "interface"),
+        "ipv6Addresses": [],
+        "macAddress": interface["MacAddress"],
+        "ownerId": interface["OwnerId"],
+        "privateDnsName": interface.get("PrivateDnsName", ""),
+        "privateIp": interface["PrivateIpAddress"],
+        "privateIps": [each["PrivateIpAddress"] for each in interface["PrivateIpAddresses"]],
+        "region": region,
+        "requesterId": interface.get("RequesterId", ""),
+        "securityGroups": [each["GroupId"] for each in interface["Groups"]],
+        "subnetId": interface["SubnetId"],
+        "tags": tags_read(call, interface.get("TagSet"))["tags"],
+        "vpcId": interface["VpcId"],
+    }
+
+
 def _ids(call: Call, arguments: Properties, ids: list[str]) -> Properties:
     region = region_of(call, arguments)
     return {**arguments, "id": region, "ids": ids, "region": region}
@@ -270,10 +316,12 @@ def _ids(call: Call, arguments: Properties, ids: list[str]) -> Properties:
 
 FUNCTIONS = (
     Function("aws:ec2/getAmi:getAmi", _get_image),
+    Function("aws:ec2/getNetworkInterface:getNetworkInterface", _get_interface),
     Function("aws:ec2/getNetworkInterfaces:getNetworkInterfaces", _get_interfaces),
     Function("aws:ec2/getRouteTable:getRouteTable", _get_route_table),
     Function("aws:ec2/getRouteTables:getRouteTables", _get_route_tables),
     Function("aws:ec2/getSubnet:getSubnet", _get_subnet),
+    Function("aws:ec2/getSubnets:getSubnets", _get_subnets),
     Function("aws:ec2/getVpc:getVpc", _get_vpc),
     Function("aws:index/getAvailabilityZones:getAvailabilityZones", _get_zones),
     Function("aws:index/getCallerIdentity:getCallerIdentity", _get_caller),

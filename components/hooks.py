@@ -1,0 +1,42 @@
+"""Functions of ours that the engine calls when it comes to a resource, at preview too."""
+
+from typing import Any
+
+import pulumi
+from pulumi.resource_hooks import ResourceHookFunction
+from pulumi.runtime._callbacks import _CallbackServicer
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.settings import get_monitor
+
+from .scope import Scope
+
+
+def hook(
+    scope: Scope, thing: str, callback: ResourceHookFunction, *, ignore_errors: bool
+) -> list[pulumi.ResourceHook | ResourceHookFunction]:
+    """Return the hook, registered; none under the SDK's mocks, which have none and would fail at one.
+
+    With `ignore_errors`, an exception of `callback` is a warning; else it ends the preview or the update.
+    """
+    if isinstance(get_monitor(), MockMonitor):
+        return []
+    _forget_dead_servers()
+    options = pulumi.ResourceHookOptions(on_dry_run=True, ignore_errors=ignore_errors)
+    return [pulumi.ResourceHook(scope.name(thing), callback, options)]
+
+
+def _forget_dead_servers() -> None:
+    """Let one process run several operations, as the Automation API does, also after one that failed.
+
+    The SDK serves hooks by a server for each operation, and at the end of each stops the servers of all operations.
+    After a red operation a server may be left on an event loop that runs no more; stopping it fails every later
+    operation ("attached to a different loop"). Seen with SDK 3.250.
+    """
+    servers = getattr(_CallbackServicer, "_servicers", [])
+    servers[:] = [each for each in servers if each._server._loop.is_running()]
+
+
+async def known(value: Any) -> Any:
+    """Return a value of the hook's arguments without its secretness; None when it is not known yet."""
+    output = pulumi.Output.from_input(value)
+    return await output.future() if await output.is_known() else None
