@@ -65,7 +65,8 @@ times: setup ## how long the commands take that people wait for; writes the tabl
 generated: setup ## make anew what is generated: schema, reference, the deployer's IAM policy, tables in docs/
 	@.venv/bin/python -m docs.generate
 	@.venv/bin/lab prepare
-	@WRITE_DOCUMENTS=1 .venv/bin/pytest tests/engine/test_iam.py tests/engine/test_changes.py tests/unit/test_tiers.py
+	@WRITE_DOCUMENTS=1 .venv/bin/pytest tests/engine/test_iam.py tests/unit/test_tiers.py
+	@WRITE_DOCUMENTS=1 .venv/bin/pytest --numprocesses=auto --dist=worksteal tests/engine/test_changes.py
 
 state: setup ## keep the state that this version leaves, at its release: tests/engine/states
 	@.venv/bin/lab prepare

@@ -21,9 +21,19 @@ def require_document(path: str, text: str) -> None:
 
 def require_section(path: str, name: str, text: str) -> None:
     """As `require_document`, for what is between the lines `<!-- NAME -->` and `<!-- /NAME -->` of a document."""
+    before, _, after = _parts(path, name)
+    require_document(path, f"{before}\n{text}\n{after}")
+
+
+def section(path: str, name: str) -> str:
+    """Return what is between the lines `<!-- NAME -->` and `<!-- /NAME -->` of a document."""
+    return _parts(path, name)[1]
+
+
+def _parts(path: str, name: str) -> tuple[str, str, str]:
     opening, closing = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
     before, opened, rest = (ROOT / path).read_text().partition(opening)
-    _, closed, after = rest.partition(closing)
+    text, closed, after = rest.partition(closing)
     assert opened, f"{path} has no line {opening.strip()}"
     assert closed, f"{path} has no line {closing.strip()}"
-    require_document(path, f"{before}{opening}\n{text}\n{closing}{after}")
+    return before + opening, text, closing + after

@@ -1,4 +1,4 @@
-"""What may be changed, one argument at a time, and how what a preview says of it is put into words."""
+"""What may be changed, one argument at a time, and how what the engine does then is put into words."""
 
 import copy
 from collections import Counter
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from components.arguments import SiteArgs, VpnGatewayPairArgs
+from lab.api.images import BUILDS, image_id
 from tests.unit.argument_sets import MISSING
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 from tests.unit.recording import article_arguments
@@ -22,6 +23,9 @@ IDENTITY: Final = {
 
 THEIRS: Final = object()
 """In place of a value: the network that is there already, whose ids are not known beforehand."""
+
+OWN_IMAGE: Final = image_id("eu-west-2", 12, BUILDS[12][0])
+"""Of the lab's API, which has no images of customers: an older one of Debian, named by its id."""
 
 KMS_KEY: Final = "arn:aws:kms:eu-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 PSK: Final = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"
@@ -45,52 +49,94 @@ class Change:
     what: str
     """The change in words."""
     also: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments that have to change with it."""
+    """Arguments that change with it."""
+    before: Mapping[str, Any] = field(default_factory=dict)
+    """Where the pair comes from, if that is not `BASE`: arguments that differ from it."""
+    refused: str = ""
+    """How its refusal begins; empty when it is not refused."""
+    in_make_test: bool = False
+    """Applied by `make test`: what once was red, and what is refused."""
 
     def __hash__(self) -> int:
         return id(self)
 
+    @property
+    def key(self) -> str:
+        """Return how the change's row in docs/changes.md begins."""
+        return f"| `{self.argument}` | {self.what} |"
+
+    def start(self) -> Any:
+        """Return the arguments before the change."""
+        return _with(BASE, self.before, {})
+
     def arguments(self, theirs: Mapping[str, Any]) -> Any:
         """Return the changed arguments; `theirs` is the network that is there already, of `BASE`'s left range."""
-        args = copy.deepcopy(dict(BASE))
-        for path, value in {self.argument: self.value, **self.also}.items():
-            *parents, key = path.split(".")
-            target = args[parents[0]] if parents else args
-            target.pop(key, None)
-            if value is not MISSING:
-                target[key] = theirs if value is THEIRS else value
-        return args
+        return _with(self.start(), {self.argument: self.value, **self.also}, theirs)
 
 
-_LEFT: Final = BASE["left"]
+def _with(base: Mapping[str, Any], changed: Mapping[str, Any], theirs: Mapping[str, Any]) -> Any:
+    args = copy.deepcopy(dict(base))
+    for path, value in changed.items():
+        *parents, key = path.split(".")
+        target = args[parents[0]] if parents else args
+        target.pop(key, None)
+        if value is not MISSING:
+            target[key] = theirs if value is THEIRS else value
+    return args
+
+
+_NETWORK: Final = {
+    f"left.{key}": MISSING
+    for key in ("public_subnet_cidr_block", "private_subnet_cidr_blocks", "gateway_private_ip", "probe_host_private_ip")
+}
+"""What a range of another VPC is not for."""
 
 CHANGES: Final = (
-    Change(argument="left.name", value="gb", what="another name"),
+    Change(argument="left.name", value="gb", what="another name", in_make_test=True),
     Change(
         argument="left.region",
         value="eu-west-1",
         what="another region",
         also={"left.availability_zones": MISSING},
+        in_make_test=True,
     ),
     Change(
+        argument="left.region",
+        value="eu-west-1",
+        what="another region, and another name",
+        also={"left.availability_zones": MISSING, "left.name": "ie"},
+    ),
+    Change(argument="left.cidr_block", value="10.2.0.0/16", what="another range", also=_NETWORK, in_make_test=True),
+    Change(
         argument="left.cidr_block",
-        value="10.2.0.0/16",
-        what="another range",
-        also={
-            f"left.{key}": MISSING
-            for key in (
-                "public_subnet_cidr_block",
-                "private_subnet_cidr_blocks",
-                "gateway_private_ip",
-                "probe_host_private_ip",
-            )
-        },
+        value="172.31.0.0/16",
+        what="that of the other side, which takes this one",
+        also={**_NETWORK, "right.cidr_block": "10.1.0.0/16"},
     ),
     Change(
         argument="left.public_subnet_cidr_block",
         value="10.1.2.0/24",
         what="another range",
         also={"left.gateway_private_ip": "10.1.2.254"},
+    ),
+    Change(argument="left.public_subnet_cidr_block", value="10.1.0.0/23", what="a wider one, around it"),
+    Change(
+        argument="left.public_subnet_cidr_block",
+        value="10.1.10.0/24",
+        what="that of the private subnet, which takes this one",
+        also={
+            "left.private_subnet_cidr_blocks": ["10.1.1.0/24"],
+            "left.gateway_private_ip": "10.1.10.254",
+            "left.probe_host_private_ip": "10.1.1.41",
+        },
+        refused="uk: subnet 10.1.",
+        in_make_test=True,
+    ),
+    Change(
+        argument="left.public_subnet_cidr_block",
+        value=MISSING,
+        what="left out",
+        also={"left.gateway_private_ip": MISSING},
     ),
     Change(
         argument="left.private_subnet_cidr_blocks", value=["10.1.10.0/24", "10.1.11.0/24"], what="one more at the end"
@@ -99,6 +145,13 @@ CHANGES: Final = (
         argument="left.private_subnet_cidr_blocks",
         value=["10.1.11.0/24", "10.1.10.0/24"],
         what="one more at the front",
+        in_make_test=True,
+    ),
+    Change(
+        argument="left.private_subnet_cidr_blocks",
+        value=["10.1.11.0/24", "10.1.10.0/24"],
+        what="the same in another order",
+        before={"left.private_subnet_cidr_blocks": ["10.1.10.0/24", "10.1.11.0/24"]},
     ),
     Change(
         argument="left.private_subnet_cidr_blocks",
@@ -106,7 +159,26 @@ CHANGES: Final = (
         what="another range",
         also={"left.probe_host_private_ip": "10.1.11.41"},
     ),
-    Change(argument="left.availability_zones", value=["eu-west-2c"], what="another zone"),
+    Change(
+        argument="left.private_subnet_cidr_blocks",
+        value=["10.1.10.0/23"],
+        what="a wider one, around it",
+        refused="uk: subnet 10.1.10.0/23 cannot be created: vpc-",
+        in_make_test=True,
+    ),
+    Change(
+        argument="left.private_subnet_cidr_blocks",
+        value=MISSING,
+        what="left out",
+        also={"left.probe_host_private_ip": MISSING},
+    ),
+    Change(argument="left.availability_zones", value=["eu-west-2c"], what="another zone", in_make_test=True),
+    Change(
+        argument="left.availability_zones",
+        value=["eu-west-2b", "eu-west-2a"],
+        what="the same in another order",
+        before={"left.availability_zones": ["eu-west-2a", "eu-west-2b"]},
+    ),
     Change(
         argument="left.existing_network",
         value=THEIRS,
@@ -119,22 +191,26 @@ CHANGES: Final = (
         },
     ),
     Change(argument="left.additional_cidr_blocks", value=["10.5.0.0/16"], what="one more"),
+    Change(
+        argument="left.additional_cidr_blocks",
+        value=["10.6.0.0/16", "10.5.0.0/16"],
+        what="the same in another order",
+        before={"left.additional_cidr_blocks": ["10.5.0.0/16", "10.6.0.0/16"]},
+    ),
     Change(argument="left.excluded_cidr_blocks", value=["10.1.128.0/17"], what="one more"),
     Change(
         argument="left.permissions_boundary_arn",
         value="arn:aws:iam::123456789012:policy/boundary",
         what="yours",
     ),
-    Change(
-        argument="left.kms_key_arn",
-        value=KMS_KEY,
-        what="yours",
-    ),
+    Change(argument="left.kms_key_arn", value=KMS_KEY, what="yours", in_make_test=True),
     Change(argument="left.gateway_private_ip", value="10.1.1.253", what="another address"),
+    Change(argument="left.gateway_private_ip", value=MISSING, what="left out"),
     Change(argument="left.probe_host_private_ip", value="10.1.10.42", what="another address"),
     Change(argument="left.probe_host_private_ip", value=MISSING, what="left out"),
     Change(argument="left.instance_type", value="t3.micro", what="another of the same processor"),
     Change(argument="left.image", value="debian-12", what="another release"),
+    Change(argument="left.image", value=OWN_IMAGE, what="the id of one"),
     Change(argument="left.aws_profile", value="deployer", what="another profile, the same account"),
     Change(
         argument="left.assume_role_arn",
@@ -143,18 +219,31 @@ CHANGES: Final = (
     ),
     Change(argument="left.host_private_key", value=HOST_KEY, what="yours", also={"left.host_public_key": PUBLIC_KEY}),
     Change(argument="profile", value="article-2014", what="another profile"),
+    Change(argument="profile", value="article-2014", what="another profile, and another key", also={"psk": PSK}),
     Change(argument="psk", value=PSK, what="another key"),
     Change(argument="secret_delivery", value="user-data", what="the other way"),
     Change(
         argument="administrator_cidr_blocks", value=["198.18.0.10/32", "198.18.0.11/32"], what="one more at the end"
     ),
+    Change(
+        argument="administrator_cidr_blocks",
+        value=["198.18.0.11/32", "198.18.0.10/32"],
+        what="the same in another order",
+        before={"administrator_cidr_blocks": ["198.18.0.10/32", "198.18.0.11/32"]},
+    ),
     Change(argument="administrator_cidr_blocks", value=["198.18.0.11/32"], what="another range"),
+    Change(argument="administrator_cidr_blocks", value=MISSING, what="left out"),
     Change(argument="ssh_private_key", value=HOST_KEY, what="yours", also={"ssh_public_key": PUBLIC_KEY}),
     Change(argument="ssh_public_key", value=PUBLIC_KEY, what="yours, alone"),
     Change(argument="verify", value=True, what="on"),
     Change(argument="verify_timeout_seconds", value=900, what="longer"),
     Change(argument="tags", value={"team": "network"}, what="one more"),
-    Change(argument="right.cidr_block", value="10.1.128.0/17", what="a range that overlaps the other side's"),
+    Change(
+        argument="right.cidr_block",
+        value="10.1.128.0/17",
+        what="a range that overlaps the other side's",
+        refused="right.cidr_block '10.1.128.0/17': overlaps",
+    ),
 )
 """Of the two sides, which are equals, the left one."""
 
@@ -173,7 +262,7 @@ def rows_missing() -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a preview says of one change."""
+    """What a preview says, or an update does, of one change."""
 
     operations: Mapping[tuple[str, str], str]
     """Type and name of a resource -> create, update, replace or delete."""
@@ -195,7 +284,7 @@ class Plan:
 
 
 def does(plan: Plan) -> str:
-    """Return in words what a preview does."""
+    """Return a plan in words."""
     if plan.refused:
         return "**refused**"
     if plan.lost(*IDENTITY):
@@ -231,7 +320,17 @@ def loses(plan: Plan) -> str:
     return next((words for is_so, words in known if is_so), "none")
 
 
-def table(plans: Mapping[Change, Plan]) -> str:
-    """Return the table of docs/changes.md."""
-    rows = [f"| `{change.argument}` | {change.what} | {does(plan)} | {loses(plan)} |" for change, plan in plans.items()]
-    return "\n".join(["| argument | change | `preview` says | traffic lost |", "|---|---|---|---|", *rows, ""])
+def row(change: Change, plan: Plan, back: Plan | None) -> str:
+    """Return a change's row of docs/changes.md; `back` is what taking it back did, None where that was not tried."""
+    taken_back = "not tried" if back is None else does(back)
+    return f"{change.key} {does(plan)} | {loses(plan)} | {'' if plan.refused else taken_back} |"
+
+
+HEAD: Final = "| argument | change | what it does | traffic lost | taking it back |\n|---|---|---|---|---|\n"
+
+
+def table(known: str, change: Change, written: str) -> str:
+    """Return the table `known` with this change's row in its place, and without rows of changes that are no more."""
+    rows = {each.key: line for line in known.splitlines() for each in CHANGES if line.startswith(each.key)}
+    rows[change.key] = written
+    return HEAD + "".join(f"{rows[each.key]}\n" for each in CHANGES if each.key in rows)

@@ -21,7 +21,7 @@ from tests.engine.api_process import ApiProcess, running_api
 from tests.engine.diagnostics import causes_last
 
 _LONGEST_FIRST = (
-    "test_changes_applied",
+    "test_changes",
     "test_networks_of_others",
     "test_program",
     "test_iam",

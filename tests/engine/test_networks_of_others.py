@@ -156,6 +156,7 @@ def test_a_network_of_the_same_program_is_made_used_and_destroyed(stack: InlineS
     assert [*api.left_over(LEFT), *api.left_over(RIGHT)] == []
 
 
+@pytest.mark.whole
 def test_three_pairs_with_a_hub_and_both_directions_do_not_disturb_each_other(
     stack: InlineStack, api: ApiProcess
 ) -> None:
