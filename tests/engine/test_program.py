@@ -150,6 +150,27 @@ def test_a_new_psk_replaces_the_two_gateways_and_no_address_and_no_route(pair: P
     assert psk not in (pair.stack.folder / "state/.pulumi/stacks/vpn-gateway-pair/lab.json").read_text()
 
 
+def test_a_ctrl_c_in_the_middle_of_a_rotation_loses_nothing(pair: Pair) -> None:
+    before = pair.stack.ids()
+    after = pair.api.calls()[-1]["sequence"]
+
+    def under_way() -> bool:
+        return any(call["action"] == "TerminateInstances" for call in pair.api.calls(after))
+
+    pair.stack.cli("config", "set", "--secret", "psk", secrets.token_urlsafe(32))
+    pair.stack.interrupted("up", under_way)
+    pair.stack.up()
+    kept = pair.stack.ids()
+    assert {name for name in before if before[name] != kept.get(name)} <= {
+        "vpn-psk",
+        "vpn-uk-gateway",
+        "vpn-au-gateway",
+    }
+    assert living_instances(pair.api) == instances_of(kept)
+    assert len(instances_of(kept)) == 4
+    assert pair.stack.run("preview", "--expect-no-changes").operations == {}
+
+
 def test_what_somebody_else_deleted_is_noticed_and_made_again(pair: Pair) -> None:
     before = pair.stack.ids()
     uk, au = (pair.api.client("ec2", region) for region in REGIONS.values())
