@@ -181,8 +181,8 @@ class VpnGatewayPairArgs(TypedDict):
     """Whether to log in to both gateways (and probe hosts) and prove that packets cross the tunnel. Default: true."""
 
     verify_timeout_seconds: NotRequired[int]
-    """How long the verification waits for SSH to answer, and then as long again for the tunnel, in seconds. Default:
-    600.
+    """How long the verification waits for SSH to answer, then for the tunnel, then for the SSH of a probe host, in
+    seconds each; where nothing answers at all, up to half as long again and 20 s. Default: 600.
     """
 
     tags: NotRequired[dict[str, str]]

@@ -14,7 +14,16 @@ PINGS = 5
 EXPECTED_TTL = 62
 """Of a reply that two gateways have forwarded: a host's 64 less one each."""
 
-DIAL_SECONDS = 15
+DIAL_SECONDS = 2
+"""For TCP, in one dial. Short: an address that says nothing is then given up soon after one that refuses. A lost first
+packet is sent again after one second (RFC 6298, 2.1).
+"""
+
+_FIRST_DELAY, _BACK_OFF, _LONGEST_DELAY = 0.1, 1.5, 5.0
+"""Between the plugin's dials, in seconds (pulumi/sdk, go/common/util/retry/until.go)."""
+
+_LAST_LOOK = 120
+"""Seconds that `vpn-verify` may take beyond what it waits: its last look begins before the time is up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +47,7 @@ class Proof:
     triggers: Sequence[pulumi.Output[str]]
     """Ids of all that packets cross: when one is new, everything is proved anew."""
     timeout: int
-    """Seconds that SSH may take to answer, and then again that the tunnel may take."""
+    """Seconds that SSH may take to answer, then the tunnel, then a probe host's SSH."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +62,49 @@ class Route:
     """The peer's probe host."""
 
 
-def verify_gateway(proof: Proof, gateway: Host) -> remote.Command:
-    """Run `vpn-verify` on a gateway; red unless every layer of its tunnels holds."""
+def dials(timeout: int) -> int:
+    """Return after how many failed dials `timeout` seconds are over: the plugin's `dialErrorLimit`.
+
+    A limit in place of a time: when its time is up the plugin says `context deadline exceeded`, and after the last of a
+    number of dials why it failed. A dial that is refused takes no time, so it is never less than `timeout`; one that
+    nothing answers takes `DIAL_SECONDS`, so it may be up to half as long again and 20 s.
+    """
+    count, waited, delay = 0, 0.0, _FIRST_DELAY
+    while waited < timeout:
+        count, waited, delay = count + 1, waited + delay, min(_BACK_OFF * delay, _LONGEST_DELAY)
+    return count
+
+
+def verify_gateway(proof: Proof, gateway: Host, *, probe_host: str | None) -> remote.Command:
+    """Run `vpn-verify` on a gateway; red unless every layer of its tunnels holds.
+
+    Then it waits for the SSH server at the address `probe_host`, if there is one, so that the ping is dialled once.
+    """
+    script = verify_script(probe_host, wait=proof.timeout)
+    return _command(proof, f"verify-{gateway.site}", _connection(proof, gateway), gateway, script)
+
+
+def verify_script(probe_host: str | None, *, wait: int) -> str:
+    """Return a POSIX shell script: `vpn-verify`, which waits up to `wait` seconds, then as long for a probe host.
+
+    Nothing ends a script that the plugin has started, so all that it runs is limited by timeout(1).
+    """
+    most = wait + _LAST_LOOK
     # Red, the engine shows everything printed: then not the JSON, only the lines for people that went to stderr.
-    script = f"report=$(sudo vpn-verify --json --wait {proof.timeout}) && printf '%s\\n' \"$report\""
-    return _command(proof, f"verify-{gateway.site}", gateway, script)
+    verify = f"""\
+report=$(sudo timeout --kill-after=10 {most} vpn-verify --json --wait {wait}) || {{
+  code=$?
+  case $code in 124 | 137) echo "vpn-verify has not ended within {most} s: see the machine's system log" >&2 ;; esac
+  exit "$code"
+}}
+"""
+    arrival = f"""\
+deadline=$(($(date +%s) + {wait}))
+until timeout 10 ssh-keyscan -T 5 {probe_host} 2>/dev/null | grep -q . || [ "$(date +%s)" -ge "$deadline" ]; do
+  sleep 1
+done
+"""
+    return verify + (arrival if probe_host else "") + "printf '%s\\n' \"$report\"\n"
 
 
 def ping_from(
@@ -65,7 +112,8 @@ def ping_from(
 ) -> remote.Command:
     """Run the article's ping on a probe host, reached through its gateway; red unless 0 % loss and ttl 62."""
     script = ping_script(route, wait=proof.timeout)
-    return _command(proof, f"ping-{probe_host.site}", probe_host, script, gateway=gateway, depends_on=depends_on)
+    connection = _connection(proof, probe_host, gateway=gateway)
+    return _command(proof, f"ping-{probe_host.site}", connection, probe_host, script, depends_on=depends_on)
 
 
 def ping_script(route: Route, *, wait: int) -> str:
@@ -77,14 +125,14 @@ def ping_script(route: Route, *, wait: int) -> str:
     here, there, target = route.site, route.peer_site, route.target
     return f"""\
 answers() {{
-  if ping -c 3 -W 2 "$1" >/dev/null 2>&1; then echo "$1 ($2) answers"; else
+  if timeout 30 ping -c 3 -W 2 "$1" >/dev/null 2>&1; then echo "$1 ($2) answers"; else
     echo "$1 ($2) is silent"
     return 1
   fi
 }}
 deadline=$(($(date +%s) + {wait}))
-until ping -c 1 -W 1 {target} >/dev/null 2>&1 || [ "$(date +%s)" -ge "$deadline" ]; do sleep 1; done
-report=$(ping -c {PINGS} {target})
+until timeout 10 ping -c 1 -W 1 {target} >/dev/null 2>&1 || [ "$(date +%s)" -ge "$deadline" ]; do sleep 1; done
+report=$(timeout 60 ping -c {PINGS} {target})
 printf '%s\\n' "$report"
 answered=$(printf '%s\\n' "$report" | grep -c ' ttl=')
 replies=$(printf '%s\\n' "$report" | grep -c ' ttl={EXPECTED_TTL} ')
@@ -110,14 +158,15 @@ exit 1
 """
 
 
-def _connection(proof: Proof, host: Host, gateway: Host | None) -> remote.ConnectionArgs:
+def _connection(proof: Proof, host: Host, *, gateway: Host | None = None) -> remote.ConnectionArgs:
     return remote.ConnectionArgs(
         host=host.address,
         user=HOST_USER,
         private_key=proof.private_key,
         host_key=host.host_public_key,
-        # The instance boots while we dial: how long that may take is for the timeout to say, not for a count.
-        dial_error_limit=-1,
+        # Behind a gateway the plugin tries each login on the channel of the first, which that has closed: the reason
+        # would be lost, and no login would come off. The gateway has waited for this host.
+        dial_error_limit=dials(proof.timeout) if gateway is None else 0,
         per_dial_timeout=DIAL_SECONDS,
         proxy=None if gateway is None else _proxy(proof, gateway),
     )
@@ -129,7 +178,7 @@ def _proxy(proof: Proof, gateway: Host) -> remote.ProxyConnectionArgs:
         user=HOST_USER,
         private_key=proof.private_key,
         host_key=gateway.host_public_key,
-        dial_error_limit=-1,
+        dial_error_limit=dials(proof.timeout),
         per_dial_timeout=DIAL_SECONDS,
     )
 
@@ -137,25 +186,22 @@ def _proxy(proof: Proof, gateway: Host) -> remote.ProxyConnectionArgs:
 def _command(
     proof: Proof,
     thing: str,
+    connection: remote.ConnectionArgs,
     host: Host,
     script: str,
     *,
-    gateway: Host | None = None,
     depends_on: Sequence[pulumi.Resource] = (),
 ) -> remote.Command:
-    whole = f"{2 * proof.timeout + 60}s"
     return remote.Command(
         f"{proof.resource_name}-{thing}",
-        connection=_connection(proof, host, gateway),
+        connection=connection,
         create=script,
         triggers=list(proof.triggers),
         # A success is the stack's output and needs no log; a failure is printed whole in any case.
         logging=remote.Logging.NONE,
         add_previous_output_in_env=False,
+        # No custom timeouts: they would end the dialling without a word of why, and a running script not at all.
         opts=pulumi.ResourceOptions(
-            parent=proof.parent,
-            depends_on=list(depends_on) or None,
-            deleted_with=host.instance,
-            custom_timeouts=pulumi.CustomTimeouts(create=whole, update=whole),
+            parent=proof.parent, depends_on=list(depends_on) or None, deleted_with=host.instance
         ),
     )

@@ -224,20 +224,20 @@ def _verification(
         triggers=[each.id for each in (*machines, *path)],
         timeout=settings.verify_timeout,
     )
-    hosts = {
-        settings.left.name: _gateway_host(settings.left, left),
-        settings.right.name: _gateway_host(settings.right, right),
+    sites = ((settings.left, left), (settings.right, right))
+    hosts = {site.name: _gateway_host(site, gateway) for site, gateway in sites}
+    pinged = {site.name: str(site.probe_host_address) for site, _ in sites if site.probe_host_address is not None}
+    if len(pinged) < len(sites):
+        pinged = {}
+    commands = {
+        f"verify-{name}": verify_gateway(proof, host, probe_host=pinged.get(name)) for name, host in hosts.items()
     }
-    commands = {f"verify-{site}": verify_gateway(proof, host) for site, host in hosts.items()}
     both = list(commands.values())
-    for gateway, here, there in ((left, settings.left, settings.right), (right, settings.right, settings.left)):
-        if gateway.probe_host is None or there.probe_host_address is None:
+    for (here, gateway), (there, _) in (sites, sites[::-1]):
+        if here.name not in pinged or gateway.probe_host is None:
             continue
         probe_host = Host(
-            site=here.name,
-            address=str(here.probe_host_address),
-            instance=gateway.probe_host,
-            host_public_key=None,
+            site=here.name, address=pinged[here.name], instance=gateway.probe_host, host_public_key=None
         )
         # After the gateways' own proof, so that a red ping means: the tunnel is good, something behind it is not.
         route = Route(
@@ -245,7 +245,7 @@ def _verification(
             gateway=str(here.gateway_address),
             peer_site=there.name,
             peer_gateway=str(there.gateway_address),
-            target=str(there.probe_host_address),
+            target=pinged[there.name],
         )
         commands[f"ping-{here.name}"] = ping_from(proof, probe_host, route, gateway=hosts[here.name], depends_on=both)
     return pulumi.Output.all(**{thing: command.stdout for thing, command in commands.items()})

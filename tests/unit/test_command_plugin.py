@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 import subprocess
 import sys
 import threading
@@ -78,8 +79,9 @@ async def _listen(host_key: asyncssh.SSHKey, key: asyncssh.SSHKey, seen: list[di
         process.stderr.write("complaint\n")
         if command == "die":
             process.exit_with_signal("KILL")
-        elif command == "hang":
-            await asyncio.sleep(60)
+        elif command == "dawdle":
+            await asyncio.sleep(1)
+            process.exit(0)
         else:
             process.exit(int(command.removeprefix("exit ")) if command.startswith("exit ") else 0)
 
@@ -191,18 +193,24 @@ def test_a_password_logs_in_too(server: Server) -> None:
 
 def test_a_refused_login_names_the_methods_that_were_tried(server: Server) -> None:
     stranger = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
-    with pytest.raises(dialling.DialError, match=r"after 0 failed attempts: .*attempted methods \[none publickey\]"):
+    with pytest.raises(dialling.DialError) as caught:
         remote.COMMAND.create(call(), {"connection": server.connection(privateKey=stranger), "create": "greet"})
+    assert str(caught.value) == (
+        "after 0 failed attempts: ssh: handshake failed: ssh: unable to authenticate, attempted methods "
+        "[none publickey], no supported methods remain"
+    )
 
 
-def test_a_wrong_host_key_is_a_dial_error_that_names_both_keys(server: Server) -> None:
-    other = asyncssh.generate_private_key("ssh-ed25519")
+def another_key() -> str:
+    return asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+
+
+def test_a_wrong_host_key_is_an_error_after_the_last_dial(server: Server) -> None:
     log = Log()
-    connection = server.connection(hostKey=other.export_public_key().decode(), dialErrorLimit=2)
-    with pytest.raises(dialling.DialError, match=r"^after 2 failed attempts: .*ssh: host key mismatch") as caught:
+    connection = server.connection(hostKey=another_key(), dialErrorLimit=2)
+    with pytest.raises(dialling.DialError) as caught:
         remote.COMMAND.create(call(log), {"connection": connection, "create": "greet"})
-    assert other.get_fingerprint() in str(caught.value)
-    assert asyncssh.import_public_key(server.host_key).get_fingerprint() in str(caught.value)
+    assert str(caught.value) == "after 2 failed attempts: ssh: handshake failed: ssh: host key mismatch"
     assert [line for _, line in log.lines] == ["Dial 1/2 failed: retrying", "Dial 2/2 failed: retrying"]
 
 
@@ -215,32 +223,41 @@ def test_an_encrypted_private_key_is_opened_by_its_passphrase(server: Server) ->
     connection = server.connection(privateKey=key, privateKeyPassword="hush")
     remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
     wrong = {**connection, "privateKeyPassword": "loud"}
-    with pytest.raises(ConnectionInputError, match=r"connection\.privateKeyPassword does not decrypt"):
+    with pytest.raises(ConnectionInputError, match=r"^x509: decryption password incorrect$"):
         remote.COMMAND.create(call(), {"connection": wrong, "create": "greet"})
+    without = {**connection, "privateKeyPassword": None}
+    with pytest.raises(ConnectionInputError, match=r"^ssh: this private key is passphrase protected$"):
+        remote.COMMAND.create(call(), {"connection": without, "create": "greet"})
 
 
 def test_a_command_goes_through_a_proxy_with_its_own_host_key(server: Server) -> None:
     remote.COMMAND.create(call(), {"connection": server.connection(proxy=server.connection()), "create": "greet"})
-    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
-    wrong = server.connection(proxy=server.connection(hostKey=other))
-    with pytest.raises(dialling.DialError, match=r"^proxy: after 0 failed attempts: .*host key mismatch"):
+    wrong = server.connection(proxy=server.connection(hostKey=another_key()))
+    with pytest.raises(dialling.DialError) as caught:
         remote.COMMAND.create(call(), {"connection": wrong, "create": "greet"})
+    assert str(caught.value) == "proxy: after 0 failed attempts: ssh: handshake failed: ssh: host key mismatch"
+    silent = server.connection(port=1, proxy=server.connection())
+    with pytest.raises(dialling.DialError, match=r"^proxy: after 0 failed attempts: ssh: rejected: connect failed \("):
+        remote.COMMAND.create(call(), {"connection": silent, "create": "greet"})
 
 
-def test_a_login_that_fails_behind_a_proxy_is_final(server: Server) -> None:
-    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
-    connection = server.connection(hostKey=other, dialErrorLimit=-1, proxy=server.connection())
-    with pytest.raises(dialling.DialError, match=r"^proxy: ssh: handshake failed: ssh: host key mismatch"):
-        remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
+@pytest.mark.parametrize(("limit", "reason"), [(0, "ssh: host key mismatch"), (2, "EOF")])
+def test_behind_a_proxy_only_the_first_login_says_why_it_failed(server: Server, limit: int, reason: str) -> None:
+    connection = server.connection(hostKey=another_key(), dialErrorLimit=limit, proxy=server.connection())
+    log = Log()
+    with pytest.raises(dialling.DialError) as caught:
+        remote.COMMAND.create(call(log), {"connection": connection, "create": "greet"})
+    assert str(caught.value) == f"proxy: after {limit} failed attempts: ssh: handshake failed: {reason}"
+    assert [line for _, line in log.lines] == [f"Dial {n}/{limit} failed: retrying" for n in range(1, limit + 1)]
 
 
 def test_dials_back_off_from_a_tenth_of_a_second_by_half_up_to_five(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 
-    async def sleep(seconds: float) -> None:
+    async def pause(_: Call, seconds: float) -> None:
         slept.append(round(seconds, 3))
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(dialling, "_pause", pause)
     connection = with_defaults({"host": "127.0.0.1", "port": 1, "dialErrorLimit": 12})
     with pytest.raises(
         dialling.DialError, match=r"^after 12 failed attempts: dial tcp 127\.0\.0\.1:1: connect: connection"
@@ -251,18 +268,48 @@ def test_dials_back_off_from_a_tenth_of_a_second_by_half_up_to_five(monkeypatch:
 
 def test_an_unlimited_dial_ends_with_the_operations_time() -> None:
     connection = with_defaults({"host": "127.0.0.1", "port": 1, "dialErrorLimit": -1})
-    with pytest.raises(TimedOutError, match=r"^context deadline exceeded: .*last error: dial tcp 127\.0\.0\.1:1"):
+    with pytest.raises(TimedOutError, match=r"^context deadline exceeded$"):
         remote.COMMAND.create(call(timeout=0.3), {"connection": connection, "create": "greet"})
 
 
-@pytest.mark.parametrize("hanging", [False, True], ids=["while dialling", "while the command runs"])
 @pytest.mark.timeout(60)  # without the cancellation it would never end
-def test_a_cancellation_ends_the_operation(server: Server, hanging: bool) -> None:
-    connection = server.connection() if hanging else server.connection(port=1, dialErrorLimit=-1)
+def test_a_cancellation_ends_the_dialling(server: Server) -> None:
     running = call()
     threading.Timer(0.5, running.cancelled.set).start()
-    with pytest.raises(CancelledError):
-        remote.COMMAND.create(running, {"connection": connection, "create": "hang"})
+    connection = server.connection(port=1, dialErrorLimit=-1)
+    with pytest.raises(CancelledError, match=r"^context canceled$"):
+        remote.COMMAND.create(running, {"connection": connection, "create": "greet"})
+
+
+def test_neither_a_cancellation_nor_the_time_ends_a_command_that_runs(server: Server) -> None:
+    running = call(timeout=0.1)
+    running.cancelled.set()
+    _, outputs = remote.COMMAND.create(running, {"connection": server.connection(), "create": "dawdle"})
+    assert outputs["stdout"] == "first\nsecond"
+
+
+@pytest.mark.timeout(60)
+def test_a_server_that_says_nothing_is_waited_for_beyond_all_limits() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connection = with_defaults({"host": "127.0.0.1", "port": silent.getsockname()[1], "perDialTimeout": 1})
+        running = call(timeout=0.1)
+        errors: list[Exception] = []
+
+        def create() -> None:
+            try:
+                remote.COMMAND.create(running, {"connection": connection, "create": "greet"})
+            except dialling.DialError as error:
+                errors.append(error)
+
+        connection["dialErrorLimit"] = 0
+        waiting = threading.Thread(target=create)
+        waiting.start()
+        running.cancelled.set()
+        waiting.join(timeout=2)
+        assert waiting.is_alive()
+        silent.accept()[0].close()
+        waiting.join(timeout=10)
+    assert [str(error) for error in errors] == ["after 0 failed attempts: ssh: handshake failed: EOF"]
 
 
 def test_check_fills_in_the_connections_defaults() -> None:
@@ -293,18 +340,22 @@ def test_check_says_what_is_wrong(inputs: dict[str, Any], where: str, what: str)
 
 
 @pytest.mark.parametrize(
-    ("field_name", "value"), [("hostKey", "gateway.example"), ("privateKey", "-----BEGIN NOTHING-----")]
+    ("field_name", "value", "words"),
+    [
+        ("hostKey", "gateway.example", "failed to parse host key: ssh: no key found"),
+        ("privateKey", "-----BEGIN NOTHING-----", "ssh: no key found"),
+        ("agentSocketPath", "/nowhere/agent", "dial unix /nowhere/agent: connect: no such file or directory"),
+    ],
 )
-def test_an_unusable_key_fails_at_once_and_names_its_input(server: Server, field_name: str, value: str) -> None:
-    connection = server.connection(**{field_name: value, "dialErrorLimit": -1})
-    with pytest.raises(ConnectionInputError, match=rf"connection\.{field_name}"):
-        remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
-
-
-def test_an_agent_that_is_not_there_fails_at_once(server: Server) -> None:
-    connection = server.connection(agentSocketPath="/nowhere/agent", dialErrorLimit=-1)
-    with pytest.raises(ConnectionInputError, match=r"^dial unix /nowhere/agent: No such file"):
-        remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
+def test_a_key_or_an_agent_of_no_use_fails_at_once(server: Server, field_name: str, value: str, words: str) -> None:
+    field = {field_name: value, "dialErrorLimit": -1}
+    for connection, prefix in (
+        (server.connection(**field), ""),
+        (server.connection(proxy=server.connection(**field)), "proxy: "),
+    ):
+        with pytest.raises(ConnectionInputError) as caught:
+            remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
+        assert str(caught.value) == prefix + words
 
 
 def test_the_engines_cancellation_reaches_a_running_command() -> None:

@@ -14,7 +14,13 @@ from userdata.gateway import vpn_verify
 
 DOCUMENTS = ("README.md", "docs/article.md", "docs/leaving.md", "docs/troubleshooting.md")
 TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
-OF_THE_PROVIDER = {"i/o timeout", "connection refused", "host key mismatch", "unable to authenticate"}
+OF_THE_PROVIDER = {
+    "i/o timeout",
+    "connection refused",
+    "host key mismatch",
+    "unable to authenticate",
+    "dial unix …: connect: no such file or directory",
+}
 """Messages of Go and of golang.org/x/crypto/ssh, which the `command` provider hands on: nothing here prints them."""
 FILLED_IN = "\0"
 

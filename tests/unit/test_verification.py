@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from components import VpnGatewayPair
-from components.verification import Route, ping_script
+from components import VpnGatewayPair, verification
+from components.verification import DIAL_SECONDS, Route, dials, ping_script
 from tests.unit.recording import Deployment, Recorder
 
 COMMAND = "command:remote:Command"
@@ -21,11 +21,11 @@ def test_each_gateway_is_asked_on_its_elastic_ip_with_its_pinned_key(article_pai
     assert connection["host"] == "eip-of-vpn-uk-gateway-address"
     assert connection["user"] == "admin"
     assert connection["hostKey"] == "ssh-ed25519 AAAA-vpn-uk-host-key"
-    assert connection["dialErrorLimit"] == -1
-    assert "$(sudo vpn-verify --json --wait 600)" in command.inputs["create"]
+    assert (connection["dialErrorLimit"], connection["perDialTimeout"]) == (128, 2)
+    assert "$(sudo timeout --kill-after=10 720 vpn-verify --json --wait 600)" in command.inputs["create"]
     assert command.inputs["addPreviousOutputInEnv"] is False
     assert command.secrets == {"connection"}
-    assert command.request.customTimeouts.create == "1260s"
+    assert not command.request.HasField("customTimeouts")
     assert command.request.deletedWith.endswith("::vpn-uk-gateway")
 
 
@@ -55,6 +55,9 @@ def test_a_probe_host_is_reached_through_its_own_gateway(article_pair: Recorder)
     assert connection["host"] == "172.31.200.200"
     assert connection["proxy"]["host"] == "eip-of-vpn-au-gateway-address"
     assert connection["proxy"]["hostKey"] == "ssh-ed25519 AAAA-vpn-au-host-key"
+    # Behind a proxy, a second login has no chance: the gateway's own command waits until the host answers.
+    assert (connection["dialErrorLimit"], connection["proxy"]["dialErrorLimit"]) == (0, 128)
+    assert "until timeout 10 ssh-keyscan -T 5 172.31.200.200 " in article_pair.named("vpn-verify-au").inputs["create"]
     assert "ping -c 5 10.1.10.41" in article_pair.named("vpn-ping-au").inputs["create"]
 
 
@@ -68,6 +71,16 @@ def test_without_probe_hosts_the_gateways_alone_are_asked(deployment: Deployment
     del article["left"]["probe_host_private_ip"]
     recorder = deployment.run(lambda: VpnGatewayPair("vpn", article))  # type: ignore[arg-type]
     assert {each.name for each in recorder.of_type(COMMAND)} == {"vpn-verify-uk", "vpn-verify-au"}
+    assert not any("ssh-keyscan" in each.inputs["create"] for each in recorder.of_type(COMMAND))
+
+
+@pytest.mark.parametrize("timeout", [30, 31, 600, 3600])
+def test_as_many_dials_as_the_timeout_has_room_for_and_never_fewer(timeout: int) -> None:
+    number = dials(timeout)
+    delays = [min(0.1 * 1.5**n, 5.0) for n in range(number)]
+    assert sum(delays[:-1]) < timeout <= sum(delays)
+    silent = sum(delays) + (number + 1) * DIAL_SECONDS
+    assert silent <= 1.5 * timeout + 20
 
 
 @pytest.mark.parametrize("code", [0, 1])
@@ -79,10 +92,27 @@ def test_green_the_output_is_the_document_and_red_it_is_the_lines_for_people(
     sudo.write_text(f"#!/bin/sh\ncat <<'END'\n{document}\nEND\necho uk-gateway: NOT ok >&2\nexit {code}\n")
     sudo.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    keyscan = tmp_path / "ssh-keyscan"
+    keyscan.write_text("#!/bin/sh\necho \"$@\" >>$0.asked\n[ -e $0.second ] && echo key; : >$0.second\n")
+    keyscan.chmod(0o755)
     script = article_pair.named("vpn-verify-uk").inputs["create"]
     done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (code, "" if code else f"{document}\n")
     assert done.stderr == "uk-gateway: NOT ok\n"
+    asked = tmp_path / "ssh-keyscan.asked"
+    assert (asked.read_text() if asked.exists() else "") == ("" if code else "-T 5 10.1.10.41\n" * 2)
+
+
+def test_a_vpn_verify_that_hangs_is_ended_and_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(verification, "_LAST_LOOK", 1)
+    for name, text in (("sudo", 'exec "$@"'), ("vpn-verify", "echo half; exec sleep 60")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    script = verification.verify_script(None, wait=0)
+    done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (124, "")
+    assert done.stderr == "vpn-verify has not ended within 1 s: see the machine's system log\n"
 
 
 ROUTE = Route(site="uk", gateway="10.1.1.254", peer_site="au", peer_gateway="172.31.12.198", target="172.31.200.200")

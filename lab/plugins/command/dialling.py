@@ -1,28 +1,42 @@
-"""Gets an SSH connection to a server that may not be up yet, trying again as the real plugin does.
+"""Gets an SSH connection to a server that may not be up yet, trying again as the real plugin does, word for word.
 
-One wait between dials: 0.1 s, then 1.5 times the last, at most 5 s. Whatever goes wrong in a dial counts, a wrong host
-key and a refused login included: a machine that is being set up may show both for a while.
+Its source is the specification: pulumi-command 1.2.1, provider/pkg/provider/remote/connection.go, and what that uses.
+Whatever goes wrong in a dial counts, a wrong host key and a refused login included. The operation's time and the
+engine's cancellation are looked at between dials and nowhere else: a server that takes the connection and then says
+nothing is waited for without an end.
 """
 
 import asyncio
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 import asyncssh
 
-from lab.plugins.command.connection import ConnectionInputError
 from lab.plugins.command.target import UNLIMITED, Target
-from lab.plugins.command.waiting import seconds_left
-from lab.plugins.provider import Call, TimedOutError
+from lab.plugins.provider import Call, CancelledError, TimedOutError
 
 T = TypeVar("T")
 
 _FIRST_DELAY = 0.1
 _BACK_OFF = 1.5
 _LONGEST_DELAY = 5.0
+_GLANCE = 0.1
+"""Seconds until a cancellation is noticed."""
+
+_KEEP_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 9),
+)
+"""Go's defaults (net.KeepAliveConfig): a machine that is gone is noticed within two and a half minutes."""
+
+_REJECTIONS = {1: "administratively prohibited", 2: "connect failed", 3: "unknown channel type", 4: "resource shortage"}
+"""Reasons of RFC 4254, section 5.1, as golang.org/x/crypto/ssh spells them."""
 
 
 class DialError(Exception):
@@ -33,69 +47,52 @@ class DialError(Exception):
 async def dialled(call: Call, target: Target) -> AsyncIterator[asyncssh.SSHClientConnection]:
     """Give a connection to `target`, through its proxy if it has one, and close all of it afterwards.
 
-    Raises DialError after `dial_error_limit` failed dials, TimedOutError when the operation's time is up before there
-    is a connection, ConnectionInputError at once for an agent that is not there.
+    Raises DialError after `dial_error_limit` failed dials, TimedOutError or CancelledError when the operation's time is
+    up or the engine cancels between two of them.
     """
-    _check_agent(target, "connection")
-    progress = _Progress()
     async with AsyncExitStack() as opened:
-        try:
-            async with asyncio.timeout(seconds_left(call)):
-                if target.proxy is None:
-                    connection = await _persist(
-                        call, progress, "Dial", target.dial_error_limit, lambda: _connect(target, opened)
-                    )
-                else:
-                    connection = await _dial_through(call, progress, target, target.proxy, opened)
-        except TimeoutError as error:
-            raise TimedOutError(
-                f"context deadline exceeded: no SSH connection to {target.address} within {call.timeout:.0f} s; "
-                f"last error: {progress.last_error or 'none, the first dial has not ended'}"
-            ) from error
-        yield connection
+        if target.proxy is None:
+            yield await _persist(call, "Dial", target.dial_error_limit, lambda: _connect(target, opened))
+        else:
+            yield await _dial_through(call, target, target.proxy, opened)
 
 
-class _Progress:
-    """Remembers why the last dial failed."""
-
-    last_error: DialError | None = None
-
-
-async def _persist(call: Call, progress: _Progress, what: str, limit: int, attempt: Callable[[], Awaitable[T]]) -> T:
+async def _persist(call: Call, what: str, limit: int, attempt: Callable[[], Awaitable[T]]) -> T:
     delay = _FIRST_DELAY
     failed = 0
     while True:
         try:
             return await attempt()
         except DialError as error:
-            progress.last_error = error
             failed += 1
             if limit > UNLIMITED and failed > limit:
                 raise DialError(f"after {failed - 1} failed attempts: {error}") from error
             call.log("info", f"{what} {failed}/{'inf' if limit == UNLIMITED else limit} failed: retrying")
-        await asyncio.sleep(delay)
+        await _pause(call, delay)
         delay = min(delay * _BACK_OFF, _LONGEST_DELAY)
 
 
+async def _pause(call: Call, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if call.cancelled.is_set():
+            raise CancelledError("context canceled")
+        if time.monotonic() >= call.started + call.timeout:
+            raise TimedOutError("context deadline exceeded")
+        await asyncio.sleep(min(left, _GLANCE))
+
+
 async def _dial_through(
-    call: Call, progress: _Progress, target: Target, proxy: Target, opened: AsyncExitStack
+    call: Call, target: Target, proxy: Target, opened: AsyncExitStack
 ) -> asyncssh.SSHClientConnection:
-    """Log in to the proxy, and through it to the target.
-
-    A login that fails behind a proxy is not tried again: the real plugin would try on the same, by then dead channel.
-    """
-    _check_agent(proxy, "connection.proxy")
+    """Log in to the proxy, and through it to the target: by one channel, which the first login that fails closes."""
     try:
-        bridge = await _persist(call, progress, "Dial proxy", proxy.dial_error_limit, lambda: _connect(proxy, opened))
-        return await _persist(
-            call, progress, "Dial from proxy", target.dial_error_limit, lambda: _connect_behind(bridge, target, opened)
-        )
-    except (DialError, _LoginBehindProxyError) as error:
-        raise DialError(f"proxy: {error}") from error
-
-
-class _LoginBehindProxyError(Exception):
-    """The proxy reached the target, the login there failed."""
+        bridge = await _persist(call, "Dial proxy", proxy.dial_error_limit, lambda: _connect(proxy, opened))
+        limit = target.dial_error_limit
+        channel = await _persist(call, "Dial from proxy", limit, lambda: _open_channel(bridge, target, opened))
+        return await _persist(call, "Dial", limit, channel.log_in)
+    except (DialError, TimedOutError, CancelledError) as error:
+        raise type(error)(f"proxy: {error}") from error
 
 
 async def _connect(target: Target, opened: AsyncExitStack) -> asyncssh.SSHClientConnection:
@@ -112,18 +109,30 @@ async def _connect(target: Target, opened: AsyncExitStack) -> asyncssh.SSHClient
     return await opened.enter_async_context(connection)
 
 
-async def _connect_behind(
-    bridge: asyncssh.SSHClientConnection, target: Target, opened: AsyncExitStack
-) -> asyncssh.SSHClientConnection:
+class _Channel:
+    """A way from the proxy to the target, and what the first login on it came to."""
+
+    def __init__(self, first: asyncssh.SSHClientConnection | DialError) -> None:
+        self._first: asyncssh.SSHClientConnection | DialError | None = first
+
+    async def log_in(self) -> asyncssh.SSHClientConnection:
+        """Return the connection. A login that fails closes the channel, and the next ones find nothing else."""
+        first, self._first = self._first, None
+        if isinstance(first, asyncssh.SSHClientConnection):
+            return first
+        raise first or DialError("ssh: handshake failed: EOF")
+
+
+async def _open_channel(bridge: asyncssh.SSHClientConnection, target: Target, opened: AsyncExitStack) -> _Channel:
     login = _Login(target)
     try:
         connection = await asyncssh.connect(target.host, target.port, tunnel=bridge, options=login.options())
     except asyncssh.ChannelOpenError as error:
-        proxy = bridge.get_extra_info("host")
-        raise DialError(f"ssh: rejected: {error.reason} ({target.address} from {proxy})") from error
+        rejection = _REJECTIONS.get(error.code, f"unknown reason {error.code}")
+        raise DialError(f"ssh: rejected: {rejection} ({error.reason})") from error
     except (OSError, asyncssh.Error) as error:
-        raise _LoginBehindProxyError(login.explain(error)) from error
-    return await opened.enter_async_context(connection)
+        return _Channel(DialError(login.explain(error)))
+    return _Channel(await opened.enter_async_context(connection))
 
 
 async def _tcp(target: Target) -> socket.socket:
@@ -137,6 +146,8 @@ async def _tcp(target: Target) -> socket.socket:
             ):
                 link = socket.socket(family, kind, protocol)
                 link.setblocking(False)
+                for level, option, value in _KEEP_ALIVE:
+                    link.setsockopt(level, option, value)
                 try:
                     await loop.sock_connect(link, address)
                 except OSError as error:
@@ -148,7 +159,7 @@ async def _tcp(target: Target) -> socket.socket:
                 else:
                     return link
     except socket.gaierror as error:
-        reason = f"lookup {target.host}: {(error.strerror or str(error)).lower()}"
+        raise DialError(f"dial tcp: lookup {target.host}: no such host") from error
     except TimeoutError:
         reason = "i/o timeout"
     raise DialError(f"dial tcp {target.address}: {reason}")
@@ -159,7 +170,6 @@ class _Login:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._presented: asyncssh.SSHKey | None = None
 
     def options(self) -> asyncssh.SSHClientConnectionOptions:
         """Return the options; nothing comes from this machine's own SSH configuration."""
@@ -180,25 +190,19 @@ class _Login:
 
     def accepts(self, key: asyncssh.SSHKey) -> bool:
         """Tell whether the server's key is the pinned one."""
-        self._presented = key
         return key == self._target.host_key
 
     def explain(self, error: Exception) -> str:
-        """Return why the login failed, as the real plugin says it, with what one needs to put it right."""
-        if isinstance(error, asyncssh.HostKeyNotVerifiable) and self._presented and self._target.host_key:
-            detail = (
-                f"ssh: host key mismatch: {self._target.address} presented {self._presented.get_fingerprint()}, "
-                f"hostKey pins {self._target.host_key.get_fingerprint()}"
-            )
+        """Return why the login failed, as the real plugin says it; in asyncssh's words what has no others here."""
+        reason = str(error)
+        if isinstance(error, asyncssh.HostKeyNotVerifiable):
+            reason = "ssh: host key mismatch"
         elif isinstance(error, asyncssh.PermissionDenied):
             methods = " ".join(["none", *self._methods()])
-            detail = (
-                f"ssh: unable to authenticate, attempted methods [{methods}], no supported methods remain "
-                f"(user {self._target.user!r} at {self._target.address})"
-            )
-        else:
-            detail = f"{error} ({self._target.address})"
-        return f"ssh: handshake failed: {detail}"
+            reason = f"ssh: unable to authenticate, attempted methods [{methods}], no supported methods remain"
+        elif isinstance(error, asyncssh.ConnectionLost):
+            reason = "EOF"
+        return f"ssh: handshake failed: {reason}"
 
     def _methods(self) -> list[str]:
         has_key = self._target.private_key is not None or self._target.agent_path is not None
@@ -211,16 +215,3 @@ class _PinnedClient(asyncssh.SSHClient):
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
         return self._login.accepts(key)
-
-
-def _check_agent(target: Target, name: str) -> None:
-    if target.agent_path is None:
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(target.agent_path)
-        except OSError as error:
-            raise ConnectionInputError(
-                f"dial unix {target.agent_path}: {error.strerror}; start the SSH agent, or unset SSH_AUTH_SOCK "
-                f"and {name}.agentSocketPath"
-            ) from error

@@ -1,13 +1,13 @@
 """`command:remote:Command`: a command on another machine, by SSH, for each of create, update and delete.
 
-As in the real plugin, `custom_timeouts` limit the dialling; a command that runs is waited for. The stand-in ends both
-when the engine cancels.
+As in the real plugin, `custom_timeouts` and the engine's cancellation end the dialling alone; a command that runs is
+waited for.
 """
 
+import asyncio
 import math
 from typing import Any
 
-from lab.plugins.command import waiting
 from lab.plugins.command.connection import complaints, with_defaults
 from lab.plugins.command.lifecycle import INPUTS, OUTPUTS, Lifecycle, unknown_logging
 from lab.plugins.command.transcript import Transcript, previous_outputs
@@ -22,7 +22,7 @@ def check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]
 
 
 def _run(call: Call, command: str, properties: Properties, former: Properties) -> Properties:
-    return waiting.run(call, _run_there(call, command, properties, former))
+    return asyncio.run(_run_there(call, command, properties, former))
 
 
 async def _run_there(call: Call, command: str, properties: Properties, former: Properties) -> dict[str, Any]:

@@ -109,8 +109,6 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         if msg:
             self._reason += f". Reason was: {msg}"
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if exc is not None and self._reason is not None:
-            self._reason += f" ({exc})"
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         if not self.ended.done():
             self.ended.set_result(self._reason)

@@ -4,6 +4,7 @@ Importing this takes asyncssh, which takes half a second: previews, which never 
 """
 
 import os
+import socket
 from dataclasses import dataclass
 
 import asyncssh
@@ -39,41 +40,47 @@ class Target:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def target_of(connection: Properties, path: str = "connection") -> Target:
-    """Return the server that `connection` (with its defaults) names. Raises ConnectionInputError for unusable keys."""
-    proxy = connection.get("proxy")
+def target_of(connection: Properties) -> Target:
+    """Return the server that `connection` (with its defaults) names.
+
+    Raises ConnectionInputError for keys and an agent that are of no use, in the real plugin's words.
+    """
     return Target(
         host=connection["host"],
         port=int(connection["port"]),
         user=connection["user"],
         password=connection.get("password"),
-        private_key=_private_key(connection, path),
-        host_key=_host_key(connection.get("hostKey"), path),
-        agent_path=connection.get("agentSocketPath") or os.environ.get("SSH_AUTH_SOCK") or None,
+        host_key=_host_key(connection.get("hostKey")),
+        private_key=_private_key(connection.get("privateKey"), connection.get("privateKeyPassword")),
+        agent_path=_agent(connection.get("agentSocketPath") or os.environ.get("SSH_AUTH_SOCK") or None),
         dial_error_limit=int(connection["dialErrorLimit"]),
         per_dial_timeout=connection["perDialTimeout"] or None,
-        proxy=target_of(proxy, "connection.proxy") if proxy else None,
+        proxy=_proxy(connection.get("proxy")),
     )
 
 
-def _private_key(connection: Properties, path: str) -> asyncssh.SSHKey | None:
-    text = connection.get("privateKey")
+def _proxy(connection: Properties | None) -> Target | None:
+    try:
+        return target_of(connection) if connection else None
+    except ConnectionInputError as error:
+        raise ConnectionInputError(f"proxy: {error}") from error
+
+
+def _private_key(text: str | None, passphrase: str | None) -> asyncssh.SSHKey | None:
     if text is None:
         return None
     try:
-        return asyncssh.import_private_key(text, connection.get("privateKeyPassword"))
+        return asyncssh.import_private_key(text, passphrase)
     except asyncssh.KeyEncryptionError as error:
-        raise ConnectionInputError(
-            f"{path}.privateKeyPassword does not decrypt {path}.privateKey ({error}); give the key's own passphrase"
-        ) from error
+        raise ConnectionInputError("x509: decryption password incorrect") from error
     except asyncssh.KeyImportError as error:
+        encrypted = "assphrase" in str(error)
         raise ConnectionInputError(
-            f"{path}.privateKey is no private key that can be used ({error}); give it whole, in OpenSSH or PEM form, "
-            f"and {path}.privateKeyPassword if it is encrypted"
+            "ssh: this private key is passphrase protected" if encrypted else "ssh: no key found"
         ) from error
 
 
-def _host_key(text: str | None, path: str) -> asyncssh.SSHKey | None:
+def _host_key(text: str | None) -> asyncssh.SSHKey | None:
     if text is None:
         return None
     for line in text.splitlines():
@@ -81,7 +88,16 @@ def _host_key(text: str | None, path: str) -> asyncssh.SSHKey | None:
             return asyncssh.import_public_key(line)
         except asyncssh.KeyImportError:
             continue
-    raise ConnectionInputError(
-        f"failed to parse host key: {path}.hostKey {text!r} is no public key; give one line as in authorized_keys, "
-        "e.g. 'ssh-ed25519 AAAA…'"
-    )
+    raise ConnectionInputError("failed to parse host key: ssh: no key found")
+
+
+def _agent(path: str | None) -> str | None:
+    """Return the path, once something listens there: the real plugin asks the agent also when a key is given."""
+    if path is None:
+        return None
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError as error:
+            raise ConnectionInputError(f"dial unix {path}: connect: {os.strerror(error.errno or 0).lower()}") from error
+    return path
