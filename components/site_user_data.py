@@ -5,14 +5,16 @@ from typing import Final
 
 from .gateway_user_data import GivenSecrets, StoredSecrets, gateway_user_data
 from .peer_settings import PeerSettings
+from .psk import GENERATED_PSK_CHARACTERS
 from .site_settings import SiteSettings
-from .tunnel import GENERATED_PSK_CHARACTERS, End, TunnelProfile, connect
+from .tunnel import End, TunnelProfile, connect
 
 _LONGEST_ADDRESS: Final = "255.255.255.255"
 _LONG_REGION: Final = "ap-southeast-10"
 _LONG_LINE: Final = "ssh-ed25519 " + "A" * 68
 _HOST_KEY_CHARACTERS: Final = 420
 """Of an ed25519 key in OpenSSH's format, with a short comment."""
+TOO_MANY_RANGES: Final = "use fewer or larger ranges, or fewer peers, or secret_delivery ssm"
 _MARGIN: Final = "-" * 24
 """How much the pack varies with the addresses in it, in bytes."""
 
@@ -54,12 +56,21 @@ def site_user_data(
 
 
 def overflow(
-    resource_name: str, site: SiteSettings, peers: Sequence[PeerSettings], profile: TunnelProfile, *, inline: bool
+    resource_name: str,
+    site: SiteSettings,
+    peers: Sequence[PeerSettings],
+    profile: TunnelProfile,
+    *,
+    psk: str,
+    inline: bool,
 ) -> str | None:
-    """Return what is wrong with the size of a gateway's user data, judged by the longest values; None when it fits."""
+    """Return what is wrong with the size of a gateway's user data, judged by the longest values; None when it fits.
+
+    `psk` is empty when it is not known yet: then it is taken to be as long as a generated one.
+    """
     secrets: StoredSecrets | GivenSecrets
     if inline:
-        secrets = GivenSecrets(psk="x" * GENERATED_PSK_CHARACTERS, host_private_key="x" * _HOST_KEY_CHARACTERS)
+        secrets = GivenSecrets(psk=psk or "x" * GENERATED_PSK_CHARACTERS, host_private_key="x" * _HOST_KEY_CHARACTERS)
     else:
         secrets = StoredSecrets(
             endpoint=f"ssm.{_LONG_REGION}.amazonaws.com.cn",

@@ -1,4 +1,4 @@
-"""Pure decisions about the IPsec tunnel: profiles as data, the connection of each side, what the secret must be.
+"""Pure decisions about the IPsec tunnel: profiles as data, and the connection of each side.
 
 Keywords are those of ipsec.conf(5) that Libreswan 4.10 (Debian 12) and 5.2 (Debian 13) both accept.
 """
@@ -7,17 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
-from math import log2
-from string import ascii_letters, digits, hexdigits
 from types import MappingProxyType
 from typing import Final
-
-MINIMUM_PSK_BITS: Final = 128
-MINIMUM_DISTINCT_CHARACTERS: Final = 8
-GENERATED_PSK_CHARACTERS: Final = 43
-"""Letters and digits worth 32 random bytes (43 x log2 62 = 256 bits), and more than 32 bytes long: half of SHA2-512's
-output is the FIPS floor for its PRF; Libreswan refuses less in FIPS mode.
-"""
 
 TUNNEL_MTU: Final = 1400
 """Route MTU inside the tunnel, bytes: every profile's ESP in UDP then fits into a 1500-byte path."""
@@ -197,30 +188,3 @@ def largest_inner_packet(overhead: EspOverhead, *, path_mtu: int = 1500) -> int:
     """
     encrypted = path_mtu - 20 - 8 - 8 - overhead.initialization_vector - overhead.integrity_check
     return encrypted // overhead.block * overhead.block - 2
-
-
-def psk_weakness(psk: str) -> tuple[str, str] | None:
-    """Return what is wrong with a pre-shared key as (rule, remedy), without saying any of it; None when it serves.
-
-    The secrets file carries it as quoted text (ipsec.secrets(5)): printable ASCII without the quote itself. A key has
-    as many bits as its length times what one character of its alphabet is worth; a leading `0x` is worth nothing.
-    """
-    remedy = "leave it out to have 256 random bits generated, or use the output of `openssl rand -base64 32`"
-    if any(not 0x20 < ord(character) < 0x7F or character in '"\\' for character in psk):
-        return 'has characters that ipsec.secrets cannot carry (only printable ASCII without blank, " and \\)', remedy
-    if "{{" in psk:
-        return "has `{{`, which SSM Parameter Store takes for a reference to another parameter", remedy
-    text = psk.removeprefix("0x")
-    bits = len(text) * log2(_alphabet_size(text))
-    if bits < MINIMUM_PSK_BITS:
-        return f"is worth {int(bits)} bits at most, fewer than {MINIMUM_PSK_BITS}", remedy
-    if len(set(text)) < MINIMUM_DISTINCT_CHARACTERS:
-        return f"repeats itself: fewer than {MINIMUM_DISTINCT_CHARACTERS} different characters", remedy
-    return None
-
-
-def _alphabet_size(text: str) -> int:
-    alphabets = (digits, digits + "abcdef", digits + "ABCDEF", hexdigits, ascii_letters + digits + "+/=-_")
-    # Mixed case in hex digits is not one more bit each: it spells the same number.
-    sizes = (10, 16, 16, 16, 64)
-    return next((size for alphabet, size in zip(alphabets, sizes, strict=True) if set(text) <= set(alphabet)), 92)

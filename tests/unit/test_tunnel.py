@@ -1,7 +1,4 @@
-"""Proves what both ends of a tunnel are told, and which secrets pass. Does not prove that Libreswan agrees."""
-
-import base64
-import secrets
+"""Proves what both ends of a tunnel are told. Does not prove that Libreswan agrees."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +13,6 @@ from components.tunnel import (
     TunnelProfile,
     connect,
     largest_inner_packet,
-    psk_weakness,
 )
 
 addresses = st.ip_addresses(v=4).map(str)
@@ -113,37 +109,3 @@ def test_the_largest_inner_packet_is_what_was_measured(overhead: EspOverhead, in
 def test_the_tunnels_mtu_and_mss_fit_every_profile(profile: TunnelProfile) -> None:
     assert largest_inner_packet(PROFILES[profile].esp_overhead) >= TUNNEL_MTU
     assert TCP_MSS == 1360
-
-
-@pytest.mark.parametrize(
-    "psk",
-    ["0xaec8d3991aaff8bc8e2e3f731a8f6882", "aec8d3991aaff8bc8e2e3f731a8f6882", "Tr0ub4dor&3-correct-horse-battery"],
-)
-def test_a_psk_of_128_bits_passes(psk: str) -> None:
-    assert psk_weakness(psk) is None
-
-
-def test_a_generated_psk_passes() -> None:
-    for _ in range(200):
-        assert psk_weakness(base64.b64encode(secrets.token_bytes(32)).decode()) is None
-
-
-@pytest.mark.parametrize(
-    ("psk", "rule"),
-    [
-        ("", "0 bits"),
-        ("0xaec8d3991aaff8bc8e2e3f731a8f688", "124 bits"),
-        ("correct-horse", "bits"),
-        ("12345678901234567890123456789012345678", "126 bits"),
-        ("abababababababababababababababababababab", "repeats itself"),
-        ('fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8I"', "characters"),
-        ("fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8I\n", "characters"),
-        ("fQ0yS7nXw2 LrGzV9bTqHkM4cJ1uEa8I", "characters"),
-        ("fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8é", "characters"),
-    ],
-)
-def test_a_weak_psk_is_refused_without_being_said(psk: str, rule: str) -> None:
-    weakness = psk_weakness(psk)
-    assert weakness is not None
-    assert rule in weakness[0]
-    assert not psk or psk not in "".join(weakness)
