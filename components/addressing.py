@@ -26,6 +26,9 @@ UNUSABLE_NETWORKS: Final = {
     IPv4Network("224.0.0.0/3"): "multicast and reserved addresses",
 }
 
+PRIVATE_NETWORKS: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
+"""RFC 1918, and RFC 6598 for carriers: no address on the Internet."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -70,6 +73,25 @@ def parse_address(setting: str, value: str) -> IPv4Address | Problem:
     except AddressValueError:
         rule = "is IPv6, and only IPv4 is used here" if ":" in value else "is not a valid IPv4 address"
         return Problem(setting=setting, value=value, rule=rule, remedy="use e.g. 10.10.1.254")
+
+
+def parse_public_address(setting: str, value: str) -> IPv4Address | Problem:
+    """Return the IPv4 address of a host on the Internet that `value` spells, or what is wrong with it."""
+
+    def problem(rule: str) -> Problem:
+        remedy = "give the other gateway's Elastic IP, as 203.0.113.7"
+        return Problem(setting=setting, value=value, rule=rule, remedy=remedy)
+
+    address = parse_address(setting, value)
+    if isinstance(address, Problem):
+        return problem(address.rule)
+    for network, what in UNUSABLE_NETWORKS.items():
+        if address in network:
+            return problem(f"is one of the {what} ({network})")
+    for network in PRIVATE_NETWORKS:
+        if address in network:
+            return problem(f"is a private address (of {network}), and the tunnel goes over the Internet")
+    return address
 
 
 def check_vpc(setting: str, network: IPv4Network) -> list[Problem]:

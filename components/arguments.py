@@ -128,8 +128,8 @@ class SiteArgs(TypedDict):
     """ARN of an IAM role to assume for this side, e.g. in another account. Default: none."""
 
     permissions_boundary_arn: NotRequired[pulumi.Input[str]]
-    """ARN of the IAM policy that bounds the role of the gateway's instance (with `secret_delivery: ssm`). Default:
-    none.
+    """ARN of the IAM policy that bounds the role of the gateway's instance; with `secret_delivery: user-data` there is
+    none to bound. Default: none.
     """
 
     kms_key_arn: NotRequired[pulumi.Input[str]]
@@ -138,10 +138,12 @@ class SiteArgs(TypedDict):
     """
 
     host_private_key: NotRequired[pulumi.Input[str]]
-    """The gateway's SSH host key, OpenSSH format, ed25519; secret. Needs `host_public_key`. Default: generated."""
+    """The gateway's SSH host key, OpenSSH format, ed25519, without a passphrase; secret. Needs `host_public_key`.
+    Default: generated.
+    """
 
     host_public_key: NotRequired[pulumi.Input[str]]
-    """Public part of `host_private_key`: one line, `ssh-ed25519 AAAA…`."""
+    """Public part of `host_private_key`: one line, `ssh-ed25519 AAAA…`; its comment is dropped."""
 
 
 class VpnGatewayPairArgs(TypedDict):
@@ -157,8 +159,8 @@ class VpnGatewayPairArgs(TypedDict):
     """How the tunnel is negotiated and encrypted: `modern` or `article-2014`. Default: `modern`."""
 
     psk: NotRequired[pulumi.Input[str]]
-    """Pre-shared key, at least 128 bits, printable ASCII without blank, quote and backslash; secret. Default: 256
-    random bits.
+    """Pre-shared key: random text that is worth 128 bits or more, printable ASCII without blank, quote and backslash,
+    at most 512 characters; what people make up is refused; secret. Default: 256 random bits.
     """
 
     secret_delivery: NotRequired[SecretDelivery]
@@ -170,8 +172,8 @@ class VpnGatewayPairArgs(TypedDict):
     """
 
     ssh_private_key: NotRequired[pulumi.Input[str]]
-    """SSH key that the verification logs in with, OpenSSH or PEM format; secret. Needs `ssh_public_key`. Default:
-    generated, ed25519.
+    """SSH key that the verification logs in with, OpenSSH or PEM format, without a passphrase; secret. Needs
+    `ssh_public_key`. Default: generated, ed25519.
     """
 
     ssh_public_key: NotRequired[pulumi.Input[str]]
@@ -196,7 +198,7 @@ class PeerArgs(TypedDict):
     """Short name of the other side, e.g. `au`."""
 
     public_ip: pulumi.Input[str]
-    """Elastic IP of the other gateway; its IKE identity."""
+    """Elastic IP of the other gateway, which is no other peer's and in no range of a tunnel; its IKE identity."""
 
     private_ip: str
     """Private IPv4 address of the other gateway; answers the verification's pings through the tunnel."""
@@ -222,7 +224,9 @@ class VpnGatewayArgs(TypedDict):
     """The gateways at the other ends, at least one; all share `psk`."""
 
     psk: pulumi.Input[str]
-    """Pre-shared key, at least 128 bits, printable ASCII without blank, quote and backslash; secret."""
+    """Pre-shared key: random text that is worth 128 bits or more, printable ASCII without blank, quote and backslash,
+    at most 512 characters; what people make up is refused; secret.
+    """
 
     ssh_public_key: pulumi.Input[str]
     """SSH public key that may log in as `admin`: one line."""
@@ -278,8 +282,8 @@ class VpnGatewayArgs(TypedDict):
     """
 
     permissions_boundary_arn: NotRequired[pulumi.Input[str]]
-    """ARN of the IAM policy that bounds the role of the gateway's instance (with `secret_delivery: ssm`). Default:
-    none.
+    """ARN of the IAM policy that bounds the role of the gateway's instance; with `secret_delivery: user-data` there is
+    none to bound. Default: none.
     """
 
     kms_key_arn: NotRequired[pulumi.Input[str]]
@@ -288,10 +292,12 @@ class VpnGatewayArgs(TypedDict):
     """
 
     host_private_key: NotRequired[pulumi.Input[str]]
-    """The gateway's SSH host key, OpenSSH format, ed25519; secret. Needs `host_public_key`. Default: generated."""
+    """The gateway's SSH host key, OpenSSH format, ed25519, without a passphrase; secret. Needs `host_public_key`.
+    Default: generated.
+    """
 
     host_public_key: NotRequired[pulumi.Input[str]]
-    """Public part of `host_private_key`: one line, `ssh-ed25519 AAAA…`."""
+    """Public part of `host_private_key`: one line, `ssh-ed25519 AAAA…`; its comment is dropped."""
 
     profile: NotRequired[TunnelProfile]
     """How the tunnels are negotiated and encrypted: `modern` or `article-2014`. Default: `modern`."""

@@ -10,9 +10,10 @@ from pulumi_aws import iam, ssm
 
 from .addressing import Problem
 from .gateway_user_data import GivenSecrets, StoredSecrets
+from .psk import psk_weakness
 from .reader import SECRET, SettingsError
 from .scope import Scope
-from .tunnel import psk_weakness
+from .ssh_keys import HOST_KEYS, LOGIN_KEYS, key_problems, public_key
 
 DNS_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
 """Of the partitions whose services are not under amazonaws.com."""
@@ -40,21 +41,40 @@ class Delivery:
     needed_at_boot: tuple[pulumi.Resource, ...]
 
 
-def given_ssh_key(private: pulumi.Input[str], public: pulumi.Input[str]) -> SshKey:
-    """Return a key that the caller has."""
-    return SshKey(private=pulumi.Output.secret(private), public=public_key_line(public))
+def given_ssh_key(what: str, private: pulumi.Input[str], public: pulumi.Input[str]) -> SshKey:
+    """Return the key `host` or `ssh` that the caller has; it fails with what is wrong with it, once it is known."""
+
+    def check(halves: list[str]) -> str:
+        problems = key_problems(f"{what}_private_key", halves[0], f"{what}_public_key", halves[1], host=what == "host")
+        if problems:
+            raise SettingsError("VPN gateway", problems)
+        return halves[0]
+
+    both = pulumi.Output.all(pulumi.Output.secret(private), public)
+    return SshKey(private=both.apply(check), public=public_key_line(what, public))
 
 
 def generated_ssh_key(name: str, options: pulumi.ResourceOptions) -> SshKey:
     """Generate an ed25519 key, which is kept, encrypted, in the stack's state."""
     secret_outputs = pulumi.ResourceOptions(additional_secret_outputs=PRIVATE_KEY_OUTPUTS)
     key = tls.PrivateKey(name, algorithm="ED25519", opts=pulumi.ResourceOptions.merge(options, secret_outputs))
-    return given_ssh_key(key.private_key_openssh, key.public_key_openssh)
+    return SshKey(private=pulumi.Output.secret(key.private_key_openssh), public=key.public_key_openssh.apply(str.strip))
 
 
-def public_key_line(public: pulumi.Input[str]) -> pulumi.Output[str]:
-    """Return a public key without the end of its line."""
-    return pulumi.Output.from_input(public).apply(str.strip)
+def public_key_line(what: str, public: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Return the public half of the key `host` or `ssh` as a line without comment, which might not be ASCII.
+
+    It fails with what is wrong with it, once it is known.
+    """
+
+    def check(text: str) -> str:
+        key = public_key(text, HOST_KEYS if what == "host" else LOGIN_KEYS)
+        if key is None:
+            problems = key_problems("", None, f"{what}_public_key", text, host=what == "host")
+            raise SettingsError("VPN gateway", problems)
+        return key.line()
+
+    return pulumi.Output.from_input(public).apply(check)
 
 
 def checked_psk(psk: pulumi.Input[str]) -> pulumi.Output[str]:

@@ -16,6 +16,9 @@ IKE_PORTS = {"ike": 500, "ike-nat": 4500}
 
 ALL_PROTOCOLS = "-1"
 
+MOST_INBOUND_RULES = 60
+"""Of a group, unless the quota was raised (Amazon VPC user guide, "Amazon VPC quotas")."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
@@ -23,6 +26,16 @@ class Admission:
 
     group: ec2.SecurityGroup
     rules: tuple[pulumi.CustomResource, ...]
+
+
+def inbound_rules(settings: GatewaySettings) -> dict[str, int]:
+    """Return how many inbound rules each group has, by its name's end."""
+    site = settings.site
+    own, admitted = 1 + len(site.additional), sum(len(peer.networks) for peer in settings.peers)
+    return {
+        "gateway-security-group": own + len(IKE_PORTS) * len(settings.peers) + len(settings.administrators),
+        "private-hosts-security-group": own + admitted,
+    }
 
 
 def create_gateway_group(

@@ -10,17 +10,18 @@ from typing import Final, TypedDict
 from .addressing import Problem, check_apart
 from .arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
 from .peer_settings import PeerSettings, check_peers, check_range_pairs, peer_of, read_peer
+from .psk import psk_weakness
 from .reader import SECRET, Reader, SettingsError
 from .site_settings import (
     Draft,
     Placement,
     SiteSettings,
-    check_public_key,
+    check_ssh_key,
     read_placement,
     read_site,
 )
-from .site_user_data import overflow
-from .tunnel import TunnelProfile, psk_weakness
+from .site_user_data import TOO_MANY_RANGES, overflow
+from .tunnel import TunnelProfile
 
 DEFAULT_VERIFY_TIMEOUT: Final = 600
 LONGEST_RESOURCE_NAME: Final = 40
@@ -28,9 +29,6 @@ LONGEST_RESOURCE_NAME: Final = 40
 
 _RESOURCE_NAME: Final = r"(?!aws|ssm|sg-)[a-z0-9_.-]+"
 """Names of IAM roles, SSM parameters and security groups are made of it: what AWS takes in all three, in any case."""
-
-_PUBLIC_KEY: Final = r"ssh-(ed25519|rsa) AAAA[0-9A-Za-z+/]*=*( .*)?"
-"""What EC2 imports (Amazon EC2 user guide, "Create a key pair"), as one line of authorized_keys."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +81,10 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     _check_secrets(reader)
     _require(reader, "psk", "ssh_public_key")
     common = _common(reader)
+    _check_boundary(reader, common)
     if draft.site and not problems:
-        _check_size(reader, resource_name, draft.site, peers, common)
+        setting = "additional_cidr_blocks, excluded_cidr_blocks, peers"
+        _check_size(reader, draft.site, peers, common, setting=setting, resource_name=resource_name)
     if problems or draft.site is None:
         raise SettingsError(f"VpnGateway {resource_name!r}", problems)
     return GatewaySettings(site=draft.site, peers=peers, **common)
@@ -104,10 +104,16 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
     verify = reader.flag("verify", default=True)
     timeout = reader.seconds("verify_timeout_seconds", default=DEFAULT_VERIFY_TIMEOUT, smallest=30, largest=3600)
     common = _common(reader)
+    for side in (left_reader, right_reader):
+        _check_boundary(side, common)
     _check_verify(reader, verify=verify)
     if left.site and right.site and not problems:
-        _check_size(reader, f"{resource_name}-{left.name}", left.site, [peer_of(right.site)], common)
-        _check_size(reader, f"{resource_name}-{right.name}", right.site, [peer_of(left.site)], common)
+        setting = ", ".join(
+            f"{side}.{key}" for side in ("left", "right") for key in ("additional_cidr_blocks", "excluded_cidr_blocks")
+        )
+        for here, there in ((left.site, right.site), (right.site, left.site)):
+            name = f"{resource_name}-{here.name}"
+            _check_size(reader, here, [peer_of(there)], common, setting=setting, resource_name=name)
     if problems or left.site is None or right.site is None:
         raise SettingsError(f"VpnGatewayPair {resource_name!r}", problems)
     return PairSettings(
@@ -139,6 +145,13 @@ def _administrators(reader: Reader) -> tuple[IPv4Network, ...]:
     return tuple(networks)
 
 
+def _check_boundary(reader: Reader, common: _Common) -> None:
+    boundary = reader.given("permissions_boundary_arn")
+    if boundary is not None and common["secret_delivery"] is SecretDelivery.USER_DATA:
+        rule, remedy = "bounds the role of secret_delivery ssm, and with user-data there is none", "leave it out"
+        reader.report(reader.setting("permissions_boundary_arn"), boundary, rule, remedy)
+
+
 def _check_sides(reader: Reader, left: Draft, right: Draft) -> None:
     if left.name is not None and left.name == right.name:
         reader.report("right.name", right.name, "is the name of the left side too", "name the sides differently")
@@ -149,13 +162,21 @@ def _check_sides(reader: Reader, left: Draft, right: Draft) -> None:
 
 
 def _check_size(
-    reader: Reader, resource_name: str, site: SiteSettings, peers: Sequence[PeerSettings], common: _Common
+    reader: Reader,
+    site: SiteSettings,
+    peers: Sequence[PeerSettings],
+    common: _Common,
+    *,
+    setting: str,
+    resource_name: str,
 ) -> None:
+    psk = given if isinstance(given := reader.given("psk"), str) else ""
     inline = common["secret_delivery"] is SecretDelivery.USER_DATA
-    rule = overflow(resource_name, site, peers, common["profile"], inline=inline)
+    rule = overflow(resource_name, site, peers, common["profile"], psk=psk, inline=inline)
     if rule is not None:
-        remedy = "use fewer additional_cidr_blocks and excluded_cidr_blocks, or fewer peers"
-        reader.report("user data", site.name, rule, remedy)
+        there = sum(len(peer.networks) for peer in peers)
+        value = f"{len(site.tunnelled)} ranges at {site.name}, {there} at {', '.join(peer.name for peer in peers)}"
+        reader.report(setting, value, rule, TOO_MANY_RANGES)
 
 
 def _check_secrets(reader: Reader) -> None:
@@ -164,7 +185,7 @@ def _check_secrets(reader: Reader) -> None:
     weakness = psk_weakness(psk) if isinstance(psk, str) else None
     if weakness is not None:
         reader.report("psk", SECRET, *weakness)
-    check_public_key(reader, "ssh_public_key", _PUBLIC_KEY, "ssh-ed25519 AAAA… or ssh-rsa AAAA…")
+    check_ssh_key(reader, "ssh")
 
 
 def _check_verify(reader: Reader, *, verify: bool) -> None:

@@ -19,13 +19,13 @@ from .addressing import (
 )
 from .arguments import ExistingNetworkArgs
 from .reader import SECRET, Reader
+from .ssh_keys import key_problems
 
 DEFAULT_INSTANCE_TYPE: Final = "t3.nano"
 DEFAULT_IMAGE: Final = "debian-13"
 
 NAME: Final = r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"
 NAME_REMEDY: Final = "use lower-case letters, digits and hyphens, at most 20, e.g. uk"
-_HOST_PUBLIC_KEY: Final = r"ssh-ed25519 AAAA[0-9A-Za-z+/]*=*( .*)?"
 _IMAGE: Final = r"debian-1[23]|ami-([0-9a-f]{8}|[0-9a-f]{17})"
 _INSTANCE_TYPE: Final = r"[a-z][a-z0-9-]*\.[a-z0-9-]+"
 _REGION: Final = r"[a-z]{2,}(-[a-z]+)+-[0-9]+"
@@ -169,12 +169,12 @@ def read_placement(reader: Reader, draft: Draft) -> Placement:
     )
 
 
-def check_public_key(reader: Reader, key: str, pattern: str, example: str) -> None:
-    """Check that a public key, where it is text, is one line of one."""
-    value = reader.given(key)
-    if isinstance(value, str) and not re.fullmatch(pattern, value.strip()):
-        # Not the value: one who takes the wrong file gives a private key here.
-        reader.report(reader.setting(key), "…", "is not one line of an SSH public key", f"use the .pub file: {example}")
+def check_ssh_key(reader: Reader, what: str) -> None:
+    """Check both halves of the key `host` or `ssh`, where they are text."""
+    settings = [f"{what}_private_key", f"{what}_public_key"]
+    private, public = (value if isinstance(value := reader.given(key), str) else None for key in settings)
+    names = [reader.setting(key) for key in settings]
+    reader.problems += key_problems(names[0], private, names[1], public, host=what == "host")
 
 
 def _existing(reader: Reader) -> ExistingNetwork | None:
@@ -252,6 +252,9 @@ def _hosts(
         reader.problems += check_host(reader.setting("gateway_private_ip"), gateway, [subnets.public or vpc])
     if probe_host is not None:
         reader.problems += check_host(reader.setting("probe_host_private_ip"), probe_host, subnets.private or [vpc])
+    if gateway is not None and gateway == probe_host:
+        remedy = "give each an address of its own"
+        reader.report(reader.setting("probe_host_private_ip"), probe_host, "is the gateway's address too", remedy)
     if gateway is None and subnets.public is not None:
         gateway = default_gateway_address(subnets.public)
     return gateway, probe_host
@@ -293,7 +296,7 @@ def _check_keys(reader: Reader) -> None:
     if (reader.given(private) is None) != (reader.given(public) is None):
         rule, remedy = f"{private} and {public} belong together", "give both, or none to have both generated"
         reader.report(reader.setting(private), SECRET, rule, remedy)
-    check_public_key(reader, public, _HOST_PUBLIC_KEY, "ssh-ed25519 AAAA…")
+    check_ssh_key(reader, "host")
     reader.text_or_output(
         "permissions_boundary_arn", pattern=_BOUNDARY, remedy="use e.g. arn:aws:iam::123456789012:policy/boundary"
     )

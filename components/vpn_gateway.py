@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 from pulumi_aws import ec2
 
+from .addressing import Problem
 from .announcement import announce_replacement
 from .arguments import SecretDelivery, VpnGatewayArgs
 from .existing_network import use_network
@@ -23,11 +24,13 @@ from .gateway_user_data import encoded_user_data, programs_in_user_data
 from .identity import create_identity
 from .images import image_id
 from .machines import create_gateway, create_probe_host
+from .peer_addresses import check_public_ips, checked_public_ips
+from .reader import SECRET, SettingsError
 from .scope import HOST_USER, Scope
-from .security_groups import create_gateway_group, create_private_hosts_group
+from .security_groups import MOST_INBOUND_RULES, create_gateway_group, create_private_hosts_group, inbound_rules
 from .settings import GatewaySettings, gateway_settings
 from .site_network import SiteNetwork, create_network
-from .site_user_data import site_user_data
+from .site_user_data import TOO_MANY_RANGES, site_user_data
 from .tunnel import PROFILES, connection_name
 
 
@@ -157,7 +160,8 @@ class VpnGateway(pulumi.ComponentResource):
         scope = Scope(parent=self, resource_name=name, site=settings.site.name, common_tags=settings.tags)
         _warn(self, settings)
         network = _network(scope, settings)
-        peer_public_ips = [peer["public_ip"] for peer in args["peers"]]
+        login_key = public_key_line("ssh", args["ssh_public_key"])
+        peer_public_ips = checked_public_ips(args["peers"])
         gateway = create_gateway_group(scope, network, settings, peer_public_ips)
         private = create_private_hosts_group(scope, network, settings)
         identity = create_identity(scope, settings, network, gateway.group)
@@ -166,8 +170,8 @@ class VpnGateway(pulumi.ComponentResource):
         host_key = _host_key(scope, args)
         delivery = _delivery(scope, settings, args, host_key)
         image = image_id(scope, settings.site)
-        key_pair = _key_pair(scope, args)
-        announce_replacement(scope, _replacement_reasons(settings, args, host_key))
+        key_pair = _key_pair(scope, login_key)
+        announce_replacement(scope, _replacement_reasons(settings, args, host_key, login_key))
         user_data = _user_data(settings, identity.elastic_ip.public_ip, peer_public_ips, delivery, host_key)
         self._instance = create_gateway(
             scope,
@@ -239,6 +243,18 @@ def _warn(component: VpnGateway, settings: GatewaySettings) -> None:
     if settings.secret_delivery is SecretDelivery.USER_DATA:
         cost = "whoever may call ec2:DescribeInstanceAttribute, and every process on the gateway, can read its secrets"
         pulumi.log.warn(f"secret_delivery user-data: {cost}. Use ssm.", component)
+    for network in (each for each in settings.administrators if each.prefixlen <= 1):
+        pulumi.log.warn(
+            f"administrator_cidr_blocks {network}: the whole Internet may try to log in. Give your own ranges.",
+            component,
+        )
+    for group, number in inbound_rules(settings).items():
+        if number > MOST_INBOUND_RULES:
+            pulumi.log.warn(
+                f"{settings.site.name}-{group} has {number} inbound rules, AWS takes {MOST_INBOUND_RULES} unless your "
+                'quota is higher: raise "Inbound or outbound rules per security group", or use fewer ranges.',
+                component,
+            )
 
 
 def _network(scope: Scope, settings: GatewaySettings) -> SiteNetwork:
@@ -252,7 +268,7 @@ def _network(scope: Scope, settings: GatewaySettings) -> SiteNetwork:
 def _host_key(scope: Scope, args: VpnGatewayArgs) -> SshKey:
     private, public = args.get("host_private_key"), args.get("host_public_key")
     if private is not None and public is not None:
-        return given_ssh_key(private, public)
+        return given_ssh_key("host", private, public)
     return generated_ssh_key(scope.name("host-key"), scope.options())
 
 
@@ -270,7 +286,7 @@ def _delivery(scope: Scope, settings: GatewaySettings, args: VpnGatewayArgs, hos
 
 
 def _replacement_reasons(
-    settings: GatewaySettings, args: VpnGatewayArgs, host_key: SshKey
+    settings: GatewaySettings, args: VpnGatewayArgs, host_key: SshKey, login_key: pulumi.Output[str]
 ) -> dict[str, pulumi.Input[str]]:
     """Return what replaces the instance and is no setting of the instance: reason -> value."""
     peers = {
@@ -283,7 +299,7 @@ def _replacement_reasons(
         # A digest of it would be good for guessing.
         "psk": pulumi.Output.secret(args["psk"]),
         "SSH host key": host_key.public,
-        "ssh_public_key": public_key_line(args["ssh_public_key"]),
+        "ssh_public_key": login_key,
         "cidr_block": str(settings.site.vpc),
         "additional_cidr_blocks": str(settings.site.additional),
         "excluded_cidr_blocks": str(settings.site.excluded),
@@ -292,10 +308,8 @@ def _replacement_reasons(
     }
 
 
-def _key_pair(scope: Scope, args: VpnGatewayArgs) -> ec2.KeyPair:
-    return ec2.KeyPair(
-        scope.name("key-pair"), public_key=args["ssh_public_key"], tags=scope.tags("key-pair"), opts=scope.options()
-    )
+def _key_pair(scope: Scope, login_key: pulumi.Output[str]) -> ec2.KeyPair:
+    return ec2.KeyPair(scope.name("key-pair"), public_key=login_key, tags=scope.tags("key-pair"), opts=scope.options())
 
 
 def _user_data(
@@ -306,15 +320,21 @@ def _user_data(
     host_key: SshKey,
 ) -> pulumi.Output[str]:
     def render(known: dict[str, Any]) -> str:
-        return site_user_data(
-            settings.site,
-            settings.peers,
-            settings.profile,
-            public_ip=known["public_ip"],
-            peer_public_ips=known["peer_public_ips"],
-            secrets=known["secrets"],
-            host_public_key=known["host_public_key"],
-        )
+        check_public_ips(settings, known["public_ip"], known["peer_public_ips"])
+        try:
+            return site_user_data(
+                settings.site,
+                settings.peers,
+                settings.profile,
+                public_ip=known["public_ip"],
+                peer_public_ips=known["peer_public_ips"],
+                secrets=known["secrets"],
+                host_public_key=known["host_public_key"],
+            )
+        except ValueError as error:
+            # Judged with the settings already, but for secrets that were not known then.
+            problem = Problem(setting="psk, peers", value=SECRET, rule=str(error), remedy=TOO_MANY_RANGES)
+            raise SettingsError("VPN gateway", [problem]) from error
 
     return pulumi.Output.all(
         public_ip=public_ip,

@@ -11,9 +11,9 @@ import pulumi_random as random
 from .arguments import PeerArgs, SiteArgs, VpnGatewayPairArgs
 from .gateway_secrets import generated_ssh_key, given_ssh_key, public_key_line
 from .peer_settings import PeerSettings, peer_of
+from .psk import GENERATED_PSK_CHARACTERS
 from .settings import PairSettings, pair_settings
 from .site_settings import Placement, SiteSettings
-from .tunnel import GENERATED_PSK_CHARACTERS
 from .verification import Host, Proof, Route, ping_from, verify_gateway
 from .vpn_gateway import SiteOutputs, VpnGateway
 
@@ -131,9 +131,9 @@ def _ssh_key(
     """Return the key to log in with, as private and public part, given or generated."""
     private, public = args.get("ssh_private_key"), args.get("ssh_public_key")
     if public is not None and private is None:
-        return None, public_key_line(public)
+        return None, public_key_line("ssh", public)
     if public is not None and private is not None:
-        key = given_ssh_key(private, public)
+        key = given_ssh_key("ssh", private, public)
     else:
         key = generated_ssh_key(f"{name}-ssh-key", pulumi.ResourceOptions(parent=parent))
     return key.private, key.public
@@ -236,9 +236,7 @@ def _verification(
     for (here, gateway), (there, _) in (sites, sites[::-1]):
         if here.name not in pinged or gateway.probe_host is None:
             continue
-        probe_host = Host(
-            site=here.name, address=pinged[here.name], instance=gateway.probe_host, host_public_key=None
-        )
+        probe_host = Host(site=here.name, address=pinged[here.name], instance=gateway.probe_host, host_public_key=None)
         # After the gateways' own proof, so that a red ping means: the tunnel is good, something behind it is not.
         route = Route(
             site=here.name,

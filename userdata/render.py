@@ -33,10 +33,7 @@ def render_user_data(document: GatewayDocument) -> str:
     )
     size = len(gzipped(text))
     if size > USER_DATA_LIMIT:
-        raise ValueError(
-            f"user data of {document.hostname} is {size} bytes of gzip, EC2 takes {USER_DATA_LIMIT}; "
-            "use fewer CIDR blocks, or secrets in SSM instead of inline"
-        )
+        raise ValueError(f"user data of {document.hostname} is {size} bytes of gzip, EC2 takes {USER_DATA_LIMIT}")
     return text
 
 

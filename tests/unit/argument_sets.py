@@ -34,6 +34,7 @@ NO_PUBLIC_KEY: Final = (
     HOST_KEY,
     "ssh-ed25519",
     "ssh-dss AAAAB3NzaC1kc3M=",
+    "ssh-rsa AAAA",
     "",
     PUBLIC_KEY * 2,
     7,
@@ -125,6 +126,10 @@ def _part(draw: st.DrawFn, network: IPv4Network, longest: int = 28) -> IPv4Netwo
     return IPv4Network((draw(st.integers(int(network[0]), int(network[-1]))), length), strict=False)
 
 
+def _half(network: IPv4Network, number: int) -> IPv4Network:
+    return list(network.subnets())[number]
+
+
 def _optional(strategy: Strategy) -> Strategy:
     return st.just(MISSING) | strategy
 
@@ -172,9 +177,11 @@ SOUND_SITE: Final[Mapping[str, Callable[[Frame], Strategy]]] = {
     "existing_network": lambda frame: _existing_network(frame) if frame.existing else st.just(MISSING),
     "additional_cidr_blocks": lambda frame: st.just(_texts(frame.additional) or MISSING),
     "excluded_cidr_blocks": lambda frame: st.just(_texts(frame.excluded) or MISSING),
-    "gateway_private_ip": lambda frame: hosts(frame.vpc) if frame.existing else _optional(hosts(frame.subnets[0])),
+    "gateway_private_ip": lambda frame: (
+        hosts(_half(frame.vpc, 0)) if frame.existing else _optional(hosts(frame.subnets[0]))
+    ),
     "probe_host_private_ip": lambda frame: (
-        st.sampled_from((frame.vpc,) if frame.existing else frame.subnets[1]).flatmap(hosts)
+        st.sampled_from((_half(frame.vpc, 1),) if frame.existing else frame.subnets[1]).flatmap(hosts)
         if frame.probed
         else st.just(MISSING)
     ),
@@ -232,11 +239,11 @@ SPOILT_PAIR: Final[Mapping[str, Strategy]] = {
     "left": st.sampled_from([MISSING, None, "uk", ["uk"], 7]),
     "right": st.sampled_from([MISSING, None, "au", ["au"], 7]),
     "profile": st.sampled_from(["best", "MODERN", 2, [], {}]),
-    "psk": st.sampled_from(["short", "a" * 64, "hunter2 hunter2 hunter2 hunter2", "{{" + "x1Y" * 20, 7, [], {}]),
+    "psk": st.sampled_from(["short", "a" * 64, "MySuperSecretVpnKey2024", "{{" + "x1Y" * 20, 7, [], {}]),
     "secret_delivery": st.sampled_from(["mail", "SSM", 1, [], {}]),
     "administrator_cidr_blocks": st.sampled_from(NO_NETWORK).map(lambda network: [network])
     | st.sampled_from(["192.0.2.0/24", ["192.0.2.1/32", "192.0.2.1/32"], {"a": "192.0.2.1/32"}]),
-    "ssh_private_key": st.just(HOST_KEY) | st.sampled_from([7, []]),  # without the public one
+    "ssh_private_key": st.sampled_from([HOST_KEY, "", "key", 7, []]),  # without the public one
     "ssh_public_key": st.sampled_from(NO_PUBLIC_KEY),
     "verify": st.sampled_from(["yes", "true", 1, 0, []]),
     "verify_timeout_seconds": st.sampled_from([29, 3601, -1, "600", True, float("nan"), float("inf"), []]),
@@ -284,6 +291,8 @@ def _sound(draw: st.DrawFn, *, may_exist: bool = False) -> tuple[dict[str, Any],
         args["ssh_private_key"] = args["ssh_public_key"] = MISSING
     for side, frame in frames.items():
         args[side] = _given({field: draw(row(frame)) for field, row in SOUND_SITE.items()})
+        if args["secret_delivery"] in (SecretDelivery.USER_DATA, SecretDelivery.USER_DATA.value):
+            args[side].pop("permissions_boundary_arn", None)  # there is no role to bound
     return _given(args), frames
 
 

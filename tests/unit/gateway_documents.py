@@ -22,8 +22,17 @@ IN_SSM = SecretsInSsm(
     host_key_parameter_name="/vpn/uk/host-key",
     revision="0123456789abcdef",
 )
-HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nbm90IGEga2V5\n-----END OPENSSH PRIVATE KEY-----\n"
-PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJoRWJ5CkV7Nn0oX8q0hJc8Dk9yLZ6ZC0g2m9Zx7yW5K"
+HOST_KEY = """\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
+QyNTUxOQAAACAdpMlvKRZSV44rLGDF+8dxJhQTFn1HxIj9TnIAHjHkawAAAIi2si72trIu
+9gAAAAtzc2gtZWQyNTUxOQAAACAdpMlvKRZSV44rLGDF+8dxJhQTFn1HxIj9TnIAHjHkaw
+AAAEDiymGIGgHA45Bo4VgonfAf8OVOAxyxMD1cGqcCARjguh2kyW8pFlJXjissYMX7x3Em
+FBMWfUfEiP1OcgAeMeRrAAAAAAECAwQF
+-----END OPENSSH PRIVATE KEY-----
+"""
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB2kyW8pFlJXjissYMX7x3EmFBMWfUfEiP1OcgAeMeRr"
+"""One key of this file alone, made by ssh-keygen: nothing takes it."""
 
 
 def gateway_document(

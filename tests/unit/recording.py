@@ -3,8 +3,10 @@
 Proves what the program asks for. Does not prove what a provider or AWS makes of it. Nothing to clean up.
 """
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import pulumi
@@ -51,6 +53,17 @@ def _name(urn: str) -> str:
     return urn.rpartition("::")[2]
 
 
+def address_of(name: str) -> str:
+    """Return the address that an Elastic IP of this name has."""
+    return f"198.51.100.{1 + sha256(name.encode()).digest()[0] % 254}"
+
+
+def public_key_of(name: str) -> str:
+    """Return the public half, as one line, of the key that is generated under this name."""
+    blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + sha256(name.encode()).digest()
+    return f"ssh-ed25519 {b64encode(blob).decode()}"
+
+
 class _Cloud(mocks.Mocks):
     """Computed outputs, as a provider would give them."""
 
@@ -72,7 +85,7 @@ class _Cloud(mocks.Mocks):
         """Answer a registration."""
         name = args.name
         computed: dict[str, dict[str, Any]] = {
-            "aws:ec2/eip:Eip": {"publicIp": f"eip-of-{name}", "allocationId": f"{name}-allocation"},
+            "aws:ec2/eip:Eip": {"publicIp": address_of(name), "allocationId": f"{name}-allocation"},
             "aws:ec2/keyPair:KeyPair": {"keyName": f"{name}-1234567"},
             "aws:ec2/networkInterface:NetworkInterface": {"privateIp": (args.inputs.get("privateIps") or [""])[0]},
             "aws:ssm/parameter:Parameter": {
@@ -85,7 +98,7 @@ class _Cloud(mocks.Mocks):
             "random:index/randomPassword:RandomPassword": {"result": PSK},
             "tls:index/privateKey:PrivateKey": {
                 "privateKeyOpenssh": HOST_KEY,
-                "publicKeyOpenssh": f"ssh-ed25519 AAAA-{name}\n",
+                "publicKeyOpenssh": f"{public_key_of(name)}\n",
             },
             "command:remote:Command": {"stdout": f"stdout of {name}"},
             "pulumi:index:Stash": {"output": args.inputs.get("input")},

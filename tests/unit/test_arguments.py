@@ -13,12 +13,14 @@ from components.reader import SettingsError
 from components.settings import gateway_settings, pair_settings
 from components.tunnel import TunnelProfile
 from components.vpn_gateway import SiteOutputs, VpnGateway
+from tests.unit.existing_cloud import PUBLIC, TABLE_A, VPC
+from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 
 GATEWAY = {
     "name": "uk",
     "cidr_block": "10.1.0.0/16",
     "psk": "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip",
-    "ssh_public_key": "ssh-ed25519 AAAA",
+    "ssh_public_key": PUBLIC_KEY,
     "peers": [
         {"name": "au", "public_ip": "192.0.2.1", "private_ip": "172.31.12.198", "cidr_blocks": ["172.31.0.0/16"]}
     ],
@@ -86,18 +88,19 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
         ({"left.region": "London"}, "left.region 'London': does not match"),
         ({"left.availability_zones": ["eu-west-1a"]}, "left.availability_zones 'eu-west-1a': is not in region"),
         ({"left.image": "debian-11"}, "left.image 'debian-11': is no image that"),
-        ({"left.host_private_key": "x"}, "left.host_private_key '(secret)': host_private_key and host_public_key"),
+        ({"left.host_private_key": HOST_KEY}, "left.host_private_key '(secret)': host_private_key and host_public_key"),
         ({"left.assume_role_arn": "deployer"}, "left.assume_role_arn 'deployer': does not match"),
         ({"left.cidr": "10.1.0.0/16"}, "left.cidr '…': is not a known setting"),
         ({"psk": 12345678}, "psk 'int': is not text; write it as text, in quotes"),
+        ({"psk": "MySuperSecretVpnKey2024"}, "psk '(secret)': is made of words, years"),
         ({"psk": "0xaec8d3991aaff8bc"}, "psk '(secret)': is worth 64 bits at most"),
         ({"psk": 'fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8I"'}, "psk '(secret)': has characters"),
         ({"profile": "best"}, "profile 'best': is unknown (known: modern, article-2014)"),
         ({"secret_delivery": "mail"}, "secret_delivery 'mail': is unknown"),
         ({"administrator_cidr_blocks": None}, "verify 'true': needs SSH"),
         ({"administrator_cidr_blocks": "192.0.2.1/32"}, "administrator_cidr_blocks '192.0.2.1/32': is not a list"),
-        ({"ssh_public_key": "ssh-ed25519 AAAA"}, "verify 'true': cannot log in"),
-        ({"ssh_private_key": "x"}, "ssh_private_key '(secret)': needs ssh_public_key"),
+        ({"ssh_public_key": PUBLIC_KEY}, "verify 'true': cannot log in"),
+        ({"ssh_private_key": HOST_KEY}, "ssh_private_key '(secret)': needs ssh_public_key"),
         ({"verify_timeout_seconds": 5}, "verify_timeout_seconds '5': is not a number of seconds in range"),
         ({"verify": "yes"}, "verify 'yes': is not a boolean"),
         ({"tags": {"Name": "x"}}, "tags.Name 'x': is set by the component"),
@@ -118,6 +121,16 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
             "left.private_subnet_cidr_blocks[1] '10.1.10.0/24'",
         ),
         ({"left": None}, "left 'None': is not a mapping of settings"),
+        (
+            {"secret_delivery": "user-data", "left.permissions_boundary_arn": "arn:aws:iam::123456789012:policy/b"},
+            "left.permissions_boundary_arn 'arn:aws:iam::123456789012:policy/b': bounds the role of secret_delivery",
+        ),
+        ({"left.host_private_key": "", "left.host_public_key": PUBLIC_KEY}, "left.host_private_key '(secret)': is not"),
+        (
+            {"left.host_private_key": HOST_KEY, "left.host_public_key": "ssh-ed25519 AAAA"},
+            "left.host_public_key '…': is not one line of an SSH public key; use the .pub file: ssh-ed25519 AAAA…",
+        ),
+        ({"ssh_private_key": "x", "ssh_public_key": PUBLIC_KEY}, "ssh_private_key '(secret)': is not a private key in"),
     ],
 )
 def test_bad_input_is_named_with_value_rule_and_remedy(
@@ -222,12 +235,55 @@ def test_a_gateway_needs_peers_psk_and_key() -> None:
         ({"public_ip": None}, "is required"),
         ({"public_ip": 7}, "public_ip 'int': is not text"),
         ({"cidr_blocks": []}, "is required"),
+        *(
+            ({"public_ip": text}, r"1 setting is wrong:\n  - peers\[0\].public_ip .*: is not a valid IPv4 address")
+            for text in ("hello world", "vpn.example.com", "1.2.3.4/32", "1.2.3.4\n  leftid=9.9.9.9", " 192.0.2.1")
+        ),
+        ({"public_ip": "2001:db8::1"}, r"public_ip '2001:db8::1': is IPv6"),
+        ({"public_ip": "0.0.0.0"}, r"public_ip '0.0.0.0': is one of the addresses of 'this network'"),  # noqa: S104
+        (
+            {"public_ip": "10.1.1.254"},
+            r"public_ip '10.1.1.254': is a private address \(of 10.0.0.0/8\), and the",
+        ),
+        ({"public_ip": "100.64.0.9"}, "is a private address"),
+        ({"public_ip": "172.31.0.9"}, "is a private address"),
+        *(
+            ({"cidr_blocks": ["172.31.0.0/16", block]}, rf"peers\[0\].cidr_blocks\[1\] '{block}': contains ")
+            for block in ("169.254.0.0/16", "127.0.0.0/8", "224.0.0.0/4", "128.0.0.0/1")
+        ),
+        ({"cidr_blocks": ["172.31.0.0/16", "192.0.2.0/24"]}, "public_ip of peer au '192.0.2.1': is in cidr_blocks of"),
     ],
 )
 def test_a_peer_that_cannot_be_is_refused(peer: dict[str, Any], rule: str) -> None:
     args: Any = {**GATEWAY, "peers": [{**GATEWAY["peers"][0], **peer}]}  # type: ignore[dict-item]
     with pytest.raises(SettingsError, match=rule):
         gateway_settings("vpn", args)
+
+
+def test_two_peers_share_neither_a_public_address_nor_a_range() -> None:
+    other = {"name": "us", "public_ip": "192.0.2.1", "private_ip": "172.31.12.9", "cidr_blocks": ["172.31.12.0/24"]}
+    with pytest.raises(SettingsError) as caught:
+        gateway_settings("vpn", {**GATEWAY, "peers": [*GATEWAY["peers"], other]})  # type: ignore[typeddict-item]
+    said = [str(problem) for problem in caught.value.problems]
+    assert len(said) == 2
+    assert said[0].startswith("cidr_blocks of peer us '172.31.12.0/24': overlaps cidr_blocks of peer au")
+    assert said[1].startswith("public_ip of peer us '192.0.2.1': is that of public_ip of peer au too")
+
+
+def test_in_a_network_that_is_there_gateway_and_probe_host_have_an_address_each(article: dict[str, Any]) -> None:
+    ids = {"vpc_id": VPC, "public_subnet_id": PUBLIC, "private_route_table_ids": [TABLE_A], "private_subnet_id": PUBLIC}
+    side = {"name": "uk", "region": "eu-west-2", "cidr_block": "10.1.0.0/16", "existing_network": ids}
+    addresses = dict.fromkeys(("gateway_private_ip", "probe_host_private_ip"), "10.1.1.9")
+    (problem,) = _problems({**article, "left": {**side, **addresses}})
+    assert problem.startswith("left.probe_host_private_ip '10.1.1.9': is the gateway's address too; ")
+
+
+def test_more_ranges_than_user_data_has_room_for_are_named_by_their_settings(article: dict[str, Any]) -> None:
+    blocks = [f"10.{second}.{third}.0/24" for second in range(2, 100, 7) for third in range(3, 250, 59)][:63]
+    (problem, *_) = _problems(_changed(article, {"left.additional_cidr_blocks": blocks}))
+    assert problem.startswith("left.additional_cidr_blocks, left.excluded_cidr_blocks, right.additional_cidr_blocks, ")
+    assert "'64 ranges at uk, 1 at au': user data of uk-gateway is " in problem
+    assert problem.endswith("; use fewer or larger ranges, or fewer peers, or secret_delivery ssm")
 
 
 def test_what_both_components_take_and_give_is_described_in_the_same_words() -> None:

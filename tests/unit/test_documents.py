@@ -20,6 +20,8 @@ OF_THE_PROVIDER = {
     "host key mismatch",
     "unable to authenticate",
     "dial unix …: connect: no such file or directory",
+    "ssh: rejected: connect failed",
+    "proxy: after 0 failed attempts: ssh: handshake failed: ssh: unable to authenticate",
 }
 """Messages of Go and of golang.org/x/crypto/ssh, which the `command` provider hands on: nothing here prints them."""
 FILLED_IN = "\0"

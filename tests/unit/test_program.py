@@ -15,6 +15,7 @@ from components.configuration import config_key, pair_arguments
 from components.reader import SettingsError
 from components.settings import pair_settings
 from lab import settings as lab_settings
+from tests.unit.gateway_documents import PUBLIC_KEY
 from tests.unit.recording import Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +101,7 @@ def test_the_defaults_alone_lack_only_an_administrator(deployment: Deployment) -
 
 def test_every_problem_is_told_at_once_by_the_names_of_the_stack_file(deployment: Deployment) -> None:
     values = {
-        "leftHostPublicKey": "ssh-ed25519 AAAA",
+        "leftHostPublicKey": PUBLIC_KEY,
         "rightCidrBlok": "10.2.0.0/16",
         "rightRegion": "name of a region",
         "psk": "left.name left.name",

@@ -29,7 +29,7 @@ from tests.unit.existing_cloud import PRIVATE, PUBLIC, ExistingCloud
 from tests.unit.gateway_documents import files_of, user_data_of
 from tests.unit.recording import HOST_KEY as GENERATED_HOST_KEY
 from tests.unit.recording import PSK as GENERATED_PSK
-from tests.unit.recording import Deployment, Recorder
+from tests.unit.recording import Deployment, Recorder, address_of
 from tests.unit.test_properties import USER_DATA_BYTES, check_error, outcome
 
 PAIRS = 15 * settings().max_examples // 100
@@ -62,7 +62,7 @@ def check_admissions(recorder: Recorder, site: SiteSettings, peer: SiteSettings,
     """Check that both groups of a site have exactly these rules, and there is no other group."""
     side = f"vpn-{site.name}"
     gateway, private = (f"{side}-{group}-security-group-id" for group in ("gateway", "private-hosts"))
-    eip = f"eip-of-vpn-{peer.name}-gateway-address/32"
+    eip = f"{address_of(f'vpn-{peer.name}-gateway-address')}/32"
     expected: list[Rule] = [
         *((gateway, "ingress", "udp", port, port, eip) for port in (500, 4500)),
         *((gateway, "ingress", "-1", None, None, str(network)) for network in (site.vpc, *site.additional)),
@@ -108,7 +108,7 @@ def check_mirror(recorder: Recorder, pair: PairSettings) -> None:
             assert own.get(here + word) == others.get(there + word)
     assert _ranges(own, "left") == sorted(map(str, pair.left.tunnelled))
     assert _ranges(own, "right") == sorted(map(str, pair.right.tunnelled))
-    assert own["right"] == own["rightid"] == f"eip-of-vpn-{pair.right.name}-gateway-address"
+    assert own["right"] == own["rightid"] == address_of(f"vpn-{pair.right.name}-gateway-address")
     common = [{key: value for key, value in each.items() if not re.match("left|right", key)} for each in (own, others)]
     assert common[0] == common[1]
     assert len(common[0]) > 5

@@ -123,7 +123,7 @@ def test_more_pairs_of_ranges_than_sensible_are_refused_with_their_number(articl
     right = {**article["right"], "excluded_cidr_blocks": more}
     (problem,) = _problems({**article, "left": left, "right": right})
     assert problem.startswith("left.excluded_cidr_blocks and right.excluded_cidr_blocks '…': would make")
-    assert f"pairs of ranges in the tunnel, more than {MOST_RANGE_PAIRS}" in problem
+    assert f" Child SAs in the tunnel, one for each pair of ranges, more than {MOST_RANGE_PAIRS}; " in problem
 
 
 def test_user_data_that_ec2_would_not_take_is_refused_before_any_address_is_known(
@@ -132,8 +132,12 @@ def test_user_data_that_ec2_would_not_take_is_refused_before_any_address_is_know
     pair_settings("vpn", article)  # type: ignore[arg-type]
     monkeypatch.setattr("userdata.render.USER_DATA_LIMIT", 12_000)
     told = _problems(article)
-    assert [problem.split(":")[0] for problem in told] == ["user data 'uk'", "user data 'au'"]
-    assert "EC2 takes 12000" in told[0]
+    ranges = ", ".join(f"{side}.{key}_cidr_blocks" for side in ("left", "right") for key in ("additional", "excluded"))
+    assert [problem.partition(": ")[0] for problem in told] == [
+        f"{ranges} '1 ranges at uk, 1 at au'",
+        f"{ranges} '1 ranges at au, 1 at uk'",
+    ]
+    assert "EC2 takes 12000; use fewer or larger ranges, or fewer peers, or secret_delivery ssm" in told[0]
 
 
 def test_as_many_ranges_as_are_allowed_fit_into_the_user_data(deployment: Deployment, article: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from components import VpnGatewayPair, verification
 from components.verification import DIAL_SECONDS, Route, dials, ping_script
-from tests.unit.recording import Deployment, Recorder
+from tests.unit.recording import Deployment, Recorder, address_of, public_key_of
 
 COMMAND = "command:remote:Command"
 
@@ -18,9 +18,9 @@ COMMAND = "command:remote:Command"
 def test_each_gateway_is_asked_on_its_elastic_ip_with_its_pinned_key(article_pair: Recorder) -> None:
     command = article_pair.named("vpn-verify-uk")
     connection = command.inputs["connection"]
-    assert connection["host"] == "eip-of-vpn-uk-gateway-address"
+    assert connection["host"] == address_of("vpn-uk-gateway-address")
     assert connection["user"] == "admin"
-    assert connection["hostKey"] == "ssh-ed25519 AAAA-vpn-uk-host-key"
+    assert connection["hostKey"] == public_key_of("vpn-uk-host-key")
     assert (connection["dialErrorLimit"], connection["perDialTimeout"]) == (128, 2)
     assert "$(sudo timeout --kill-after=10 720 vpn-verify --json --wait 600)" in command.inputs["create"]
     assert command.inputs["addPreviousOutputInEnv"] is False
@@ -53,8 +53,8 @@ def test_both_gateways_are_asked_at_once_and_the_pings_come_after(article_pair: 
 def test_a_probe_host_is_reached_through_its_own_gateway(article_pair: Recorder) -> None:
     connection = article_pair.named("vpn-ping-au").inputs["connection"]
     assert connection["host"] == "172.31.200.200"
-    assert connection["proxy"]["host"] == "eip-of-vpn-au-gateway-address"
-    assert connection["proxy"]["hostKey"] == "ssh-ed25519 AAAA-vpn-au-host-key"
+    assert connection["proxy"]["host"] == address_of("vpn-au-gateway-address")
+    assert connection["proxy"]["hostKey"] == public_key_of("vpn-au-host-key")
     # Behind a proxy, a second login has no chance: the gateway's own command waits until the host answers.
     assert (connection["dialErrorLimit"], connection["proxy"]["dialErrorLimit"]) == (0, 128)
     assert "until timeout 10 ssh-keyscan -T 5 172.31.200.200 " in article_pair.named("vpn-verify-au").inputs["create"]
@@ -93,7 +93,7 @@ def test_green_the_output_is_the_document_and_red_it_is_the_lines_for_people(
     sudo.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     keyscan = tmp_path / "ssh-keyscan"
-    keyscan.write_text("#!/bin/sh\necho \"$@\" >>$0.asked\n[ -e $0.second ] && echo key; : >$0.second\n")
+    keyscan.write_text('#!/bin/sh\necho "$@" >>$0.asked\n[ -e $0.second ] && echo key; : >$0.second\n')
     keyscan.chmod(0o755)
     script = article_pair.named("vpn-verify-uk").inputs["create"]
     done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)

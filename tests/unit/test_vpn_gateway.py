@@ -1,6 +1,7 @@
 """Proves that a gateway stands alone, with one peer or several, and that the plugin's schema describes everything."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pulumi
@@ -10,23 +11,30 @@ from pulumi.provider.experimental.component import ComponentProvider
 
 from components import VpnGateway, VpnGatewayPair
 from components.images import architecture
-from tests.unit.gateway_documents import files_of, user_data_of
-from tests.unit.recording import Deployment, Recorder
+from components.reader import SettingsError
+from components.security_groups import inbound_rules
+from components.settings import gateway_settings
+from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY, files_of, user_data_of
+from tests.unit.recording import Deployment, Recorder, address_of, public_key_of
 
 PSK = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"
 
 
-def _gateway(deployment: Deployment, **changes: Any) -> Recorder:
-    args: Any = {
+def _arguments(**changes: Any) -> Any:
+    return {
         "name": "uk",
         "cidr_block": "10.1.0.0/16",
         "psk": pulumi.Output.secret(PSK),
-        "ssh_public_key": "ssh-ed25519 AAAA",
+        "ssh_public_key": PUBLIC_KEY,
         "peers": [
             {"name": "au", "public_ip": "192.0.2.1", "private_ip": "172.31.12.198", "cidr_blocks": ["172.31.0.0/16"]}
         ],
         **changes,
     }
+
+
+def _gateway(deployment: Deployment, **changes: Any) -> Recorder:
+    args = _arguments(**changes)
     return deployment.run(lambda: VpnGateway("site", args))
 
 
@@ -66,12 +74,104 @@ def test_the_rules_of_a_renamed_peer_stay(deployment: Deployment) -> None:
 
 
 def test_a_given_host_key_is_used_and_none_generated(deployment: Deployment) -> None:
-    recorder = _gateway(deployment, host_private_key="private", host_public_key="ssh-ed25519 AAAABBBB\n")
+    recorder = _gateway(deployment, host_private_key=HOST_KEY, host_public_key=f"{PUBLIC_KEY} büro\n")
     assert not recorder.of_type("tls:index/privateKey:PrivateKey")
     parameter = recorder.named("site-host-key-parameter")
-    assert parameter.inputs["value"] == "private"
+    assert parameter.inputs["value"] == HOST_KEY
     assert parameter.secrets == {"value"}
-    assert recorder.outputs["site"]["ssh_host_public_key"] == "ssh-ed25519 AAAABBBB"
+    assert recorder.outputs["site"]["ssh_host_public_key"] == PUBLIC_KEY
+
+
+AU: dict[str, Any] = {
+    "name": "au",
+    "public_ip": "192.0.2.1",
+    "private_ip": "172.31.1.9",
+    "cidr_blocks": ["172.31.0.0/16"],
+}
+US: dict[str, Any] = {
+    "name": "us",
+    "public_ip": "192.0.2.2",
+    "private_ip": "172.30.1.9",
+    "cidr_blocks": ["172.30.0.0/16"],
+}
+
+
+def promised(value: str) -> pulumi.Output[str]:
+    return pulumi.Output.from_input(value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"psk": promised("MySuperSecretVpnKey2024")}, "psk '(secret)': is made of words"),
+        (
+            {"peers": [AU, {**US, "public_ip": promised("1.2.3.4\n  leftid=9.9.9.9")}]},
+            r"peers[1].public_ip '1.2.3.4\n  leftid=9.9.9.9': is not a valid IPv4 address; give the other",
+        ),
+        (
+            {"peers": [{**AU, "public_ip": promised("10.1.1.254")}]},
+            "peers[0].public_ip '10.1.1.254': is a private address",
+        ),
+        (
+            {"peers": [AU, {**US, "public_ip": promised("192.0.2.1")}]},
+            "public_ip of peer us '192.0.2.1': is that of public_ip of peer au too, and a peer is known by it",
+        ),
+        (
+            {"peers": [{**AU, "public_ip": promised("172.15.0.1"), "cidr_blocks": ["172.15.0.0/16", "172.31.0.0/16"]}]},
+            "public_ip of peer au '172.15.0.1': is in cidr_blocks of peer au '172.15.0.0/16', so the tunnel would",
+        ),
+        (
+            {"peers": [{**AU, "public_ip": promised(address_of("site-gateway-address"))}]},
+            "is that of the gateway's Elastic IP too",
+        ),
+        ({"ssh_public_key": promised("ssh-rsa AAAA")}, "ssh_public_key '…': is not one line of an SSH public key"),
+        (
+            {"host_private_key": promised("key"), "host_public_key": promised(PUBLIC_KEY)},
+            "host_private_key '(secret)': is not a private key in OpenSSH or PEM format",
+        ),
+        (
+            {"host_private_key": promised(HOST_KEY), "host_public_key": promised(public_key_of("another"))},
+            "host_private_key '(secret)': is not the private half of the public key that is given with it",
+        ),
+    ],
+)
+def test_an_output_is_checked_once_it_is_known_and_nothing_is_made_of_it(
+    deployment: Deployment, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        _gateway(deployment, **changes)
+    assert said in str(caught.value)
+    assert HOST_KEY not in str(caught.value)
+    made = deployment.recorder.of_type("aws:ec2/instance:Instance")
+    assert not made
+
+
+def _warnings(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> list[str]:
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: warnings.append(text))
+    _gateway(deployment, **changes)
+    return warnings
+
+
+def test_administrators_anywhere_are_warned_about(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranges = ["0.0.0.0/0", "192.0.2.0/24"]
+    (warning,) = _warnings(deployment, monkeypatch, administrator_cidr_blocks=ranges)
+    assert warning.startswith("administrator_cidr_blocks 0.0.0.0/0: the whole Internet may try to log in. ")
+
+
+@pytest.mark.parametrize(("administrators", "number"), [(57, 60), (58, 61)])
+def test_more_inbound_rules_than_a_group_takes_are_warned_about(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, administrators: int, number: int
+) -> None:
+    ranges = [f"192.0.2.{n}/32" for n in range(administrators)]
+    warnings = _warnings(deployment, monkeypatch, administrator_cidr_blocks=ranges)
+    made = deployment.recorder.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    groups = [each.inputs["securityGroupId"] for each in made]
+    counted = inbound_rules(gateway_settings("site", _arguments(administrator_cidr_blocks=ranges)))
+    assert Counter(groups) == {f"site-{group}-id": count for group, count in counted.items()}
+    assert counted["gateway-security-group"] == number
+    said = "uk-gateway-security-group has 61 inbound rules, AWS takes 60 unless your quota is higher: raise "
+    assert [text.startswith(said) for text in warnings] == [True] * (number > 60)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import yaml
 
 from components import SecretDelivery, SettingsError, TunnelProfile, VpnGatewayPair, vpn_gateway
 from tests.unit.gateway_documents import files_of, user_data_of
-from tests.unit.recording import HOST_KEY, PSK, Deployment, Recorder, Registration
+from tests.unit.recording import HOST_KEY, PSK, Deployment, Recorder, Registration, address_of
 
 GATEWAY_INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 INSTANCE = "aws:ec2/instance:Instance"
@@ -125,8 +125,8 @@ def test_security_groups_admit_exactly_what_a_gateway_needs(article_pair: Record
     assert _rules(article_pair, "vpn-uk-gateway-security-group-id") == [
         ("-1", None, None, "10.1.0.0/16"),
         ("tcp", 22, 22, "192.0.2.10/32"),
-        ("udp", 4500, 4500, "eip-of-vpn-au-gateway-address/32"),
-        ("udp", 500, 500, "eip-of-vpn-au-gateway-address/32"),
+        ("udp", 4500, 4500, f"{address_of('vpn-au-gateway-address')}/32"),
+        ("udp", 500, 500, f"{address_of('vpn-au-gateway-address')}/32"),
     ]
     assert _rules(article_pair, "vpn-uk-private-hosts-security-group-id") == [
         ("-1", None, None, "10.1.0.0/16"),
@@ -259,15 +259,15 @@ def test_a_given_psk_is_a_secret_even_when_given_in_the_clear(deployment: Deploy
 
 
 def test_a_weak_psk_from_an_output_is_refused_when_it_is_known(deployment: Deployment, article: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match="worth 30 bits"):
+    with pytest.raises(SettingsError, match="worth 25 bits"):
         _pair(deployment, article, psk=pulumi.Output.secret("short"))
 
 
 def test_each_gateway_is_told_the_others_elastic_ip(article_pair: Recorder) -> None:
     connection = files_of(yaml.safe_load(_user_data(article_pair, "uk")))["/etc/ipsec.d/vpn.conf"]
     assert "conn uk-to-au" in connection
-    assert "leftid=eip-of-vpn-uk-gateway-address" in connection.replace(" ", "")
-    assert "right=eip-of-vpn-au-gateway-address" in connection.replace(" ", "")
+    assert f"leftid={address_of('vpn-uk-gateway-address')}" in connection.replace(" ", "")
+    assert f"right={address_of('vpn-au-gateway-address')}" in connection.replace(" ", "")
 
 
 def test_nothing_is_created_when_a_setting_is_wrong(deployment: Deployment, article: dict[str, Any]) -> None:
