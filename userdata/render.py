@@ -56,6 +56,8 @@ def _filter_rules(document: GatewayDocument) -> str:
         site_cidr_blocks=document.site_cidr_blocks,
         remote_cidr_blocks=_remote(document),
         tcp_mss=document.tcp_mss,
+        peer_addresses=tuple(peer.public_ip for peer in document.peers),
+        gateway_address=document.private_ip,
     )
 
 

@@ -24,6 +24,7 @@ _PRIVATE_DESTINATION = "a private destination on the Internet"
 
 _WITHOUT_OURS = """
 for chain in INPUT FORWARD OUTPUT; do iptables -w -D $chain -j VPN-$chain; done
+for chain in PREROUTING OUTPUT; do iptables -w -t raw -D $chain -j VPN-$chain; done
 iptables -w -t nat -D POSTROUTING -j VPN-POSTROUTING
 """
 _ONE_RULE_LESS = "iptables -w -D VPN-FORWARD -d {remote} -m policy --dir out --pol none -j DROP"

@@ -68,6 +68,8 @@ class Gateway:
         self.files |= {f"/proc/sys/net/ipv4/{key}": "0" for key in keys} | {"/proc/sys/net/ipv4/ip_forward": "1"}
         self.files |= {
             "/proc/net/route": ROUTES,
+            f"{vpn_verify.CONNTRACK}_count": "12\n",
+            f"{vpn_verify.CONNTRACK}_max": "60160\n",
             "/var/lib/vpn-gateway/boot": "done",
             "/run/cloud-init/result.json": '{"v1": {"datasource": "DataSourceEc2Local", "errors": []}}',
             "/etc/ipsec.d/uk-to-au.secrets": f'203.0.113.10 198.51.100.20 : PSK "{PSK}"',
@@ -147,6 +149,7 @@ def test_every_layer_holds_on_a_gateway_on_which_all_is_well(gateway: Gateway) -
     assert found["ike"][1] == "IKEv2 AES_GCM_16_256-HMAC_SHA2_512-DH20 with 198.51.100.20"
     assert found["counters"][1] == "bytes in, out: [84, 84]"
     assert found["sysctl"][1] == "13 keys, ens5"
+    assert found["conntrack"][1] == "12 of 60160 connections"
 
 
 def without(text: str) -> Callable[[Gateway], Any]:
@@ -165,8 +168,20 @@ def exempt_last(g: Gateway) -> None:
 
 EXEMPTION = "-A VPN-POSTROUTING -s 10.1.0.0/16 -d 172.31.0.0/16 -j ACCEPT\n"
 MASQUERADE = "-A VPN-POSTROUTING -s 10.1.0.0/16 -j MASQUERADE\n"
-BOOT = {"boot", "clock", "address", "peer", "internet"}
+BOOT = {"boot", "clock", "conntrack", "address", "peer", "internet"}
 """What does not need the boot to be over."""
+
+
+def full(g: Gateway, count: int, **more: str) -> None:
+    """Have so many connections of 60160."""
+    g.files |= {f"{vpn_verify.CONNTRACK}_count": str(count), **more}
+
+
+TRACKED = """\
+ipv4     2 tcp      6 7439 ESTABLISHED src=10.1.10.41 dst=192.0.2.80 sport=1024 dport=80 src=192.0.2.80 dst=10.1.1.254
+ipv4     2 udp      17 119 src=10.1.10.7 dst=192.0.2.53 sport=5353 dport=53 [UNREPLIED] src=192.0.2.53 dst=10.1.1.254
+ipv4     2 tcp      6 7439 ESTABLISHED src=10.1.10.41 dst=192.0.2.80 sport=1025 dport=80 src=192.0.2.80 dst=10.1.1.254
+"""
 
 
 def no_sa(g: Gateway, journal: str = JOURNAL) -> None:
@@ -248,6 +263,24 @@ BREAKS: dict[str, tuple[Callable[[Gateway], Any], str, str, set[str]]] = {
         "packet_filter",
         "filter FORWARD: no '-j VPN-FORWARD'",
         {"ping", "mtu", "counters"},
+    ),
+    "tunnel tracked": (
+        without("-A VPN-PREROUTING -s 172.31.0.0/16 -j CT --notrack\n"),
+        "packet_filter",
+        "raw PREROUTING: no '-s 172.31.0.0/16 -j CT --notrack'",
+        {"ping", "mtu", "counters"},
+    ),
+    "no room for another connection": (
+        lambda g: full(g, 60160, **{"/proc/net/nf_conntrack": TRACKED}),
+        "conntrack",
+        "the table is full: 60160 of 60160 connections, 2 of them from 10.1.10.41",
+        {"internet"},
+    ),
+    "hardly room for another connection": (
+        lambda g: full(g, 57152),
+        "conntrack",
+        "the table is full: 57152 of 60160 connections",
+        {"internet"},
     ),
     "secret of nobody": (
         lambda g: g.files.update({"/etc/ipsec.d/uk-to-au.secrets": f'203.0.113.10 : PSK "{PSK}"'}),

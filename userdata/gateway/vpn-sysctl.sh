@@ -1,6 +1,7 @@
 #!/bin/sh
-# Writes the 13 keys for the interface that carries the default route now, applies them and reads them back; then routes
-# the other sides' networks by that interface too, but with the tunnel's MTU.
+# Writes the 13 keys for the interface that carries the default route now, and the size and timeouts of the table of
+# connections, applies them and reads them back; then routes the other sides' networks by that interface too, but with
+# the tunnel's MTU.
 set -eu
 file=/etc/sysctl.d/90-vpn-gateway.conf
 for _ in $(seq 60); do
@@ -10,6 +11,8 @@ for _ in $(seq 60); do
 done
 [ "$way" ] || { echo "no default route after 60 s"; exit 1; }
 interface=${way##* }
+# MemTotal, in KiB.
+read -r _ memory _ </proc/meminfo
 {
   # First: switching it resets some of the others.
   echo net.ipv4.ip_forward=1
@@ -20,6 +23,12 @@ interface=${way##* }
   for scope in all default "$interface"; do echo "net.ipv4.conf.$scope.rp_filter=2"; done
   # The packet filter speaks IPv4 only: no IPv6 passes. The dash is for kernels without it.
   echo -net.ipv6.conf.all.forwarding=0
+  # One connection for each 8 KiB of memory, which is some 5 % of it. The kernel counts buckets in pages of 512.
+  size=$((memory / 8 - memory / 8 % 512))
+  # RFC 5382, REQ-5: two hours and four minutes. RFC 4787, REQ-5: two minutes at least. RFC 5508, REQ-1: a minute.
+  for key in max=$size buckets=$size tcp_timeout_established=7440 udp_timeout=120 udp_timeout_stream=300 icmp_timeout=60; do
+    echo "net.netfilter.nf_conntrack_$key"
+  done
 } >$file
 /usr/lib/systemd/systemd-sysctl $file
 # In one process: each costs a booting machine a twentieth of a second and more.

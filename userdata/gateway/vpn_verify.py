@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,6 +29,10 @@ FINISHED = "/run/cloud-init/result.json"
 
 MAXIMUM_SKEW = 300
 """Seconds. AWS refuses a request whose signature is older, or younger (AWS General Reference, Signature Version 4)."""
+
+CONNTRACK = "/proc/sys/net/netfilter/nf_conntrack"
+FULL = 0.95
+"""Of the table of connections, from which on it counts as full."""
 
 begin = ThreadPoolExecutor(16).submit
 """For what takes a while: it is waited for where it is needed."""
@@ -245,13 +250,25 @@ def tables(x: Any, *names: str) -> str:
 
 
 def packet_filter(x: Any) -> str:
-    """See whether nothing passes in the clear, and segments are clamped."""
-    return tables(x, "filter", "mangle")
+    """See whether nothing passes in the clear, segments are clamped, and the tunnel needs no connection tracking."""
+    return tables(x, "filter", "mangle", "raw")
 
 
 def nat(x: Any) -> str:
     """See whether what goes into the tunnel is exempt from NAT before the rest is masqueraded."""
     return tables(x, "nat")
+
+
+def conntrack(x: Any) -> str:
+    """See whether the kernel's table of connections has room: when it is full, every new one is dropped."""
+    count, most = int(x["connections"].result() or 0), int(read(f"{CONNTRACK}_max") or 0)
+    said = f"{count} of {most} connections"
+    if count >= FULL * most:
+        hosts = re.findall(r"^.*?src=(\S+)", read("/proc/net/nf_conntrack"), re.M)
+        for host, number in Counter(hosts).most_common(1):
+            said += f", {number} of them from {host}"
+        raise LayerError(f"the table is full: {said}")
+    return said
 
 
 def secrets(x: Any) -> str:
@@ -392,6 +409,7 @@ LAYERS: list[tuple[Any, str, str]] = [
     (sysctl, "boot", "sudo systemctl restart vpn-sysctl"),
     (packet_filter, "boot", "sudo systemctl reload-or-restart vpn-filter"),
     (nat, "boot", "the exemption must come before MASQUERADE: sudo systemctl reload-or-restart vpn-filter"),
+    (conntrack, "", "what opens so many connections? Stop it, or take an instance_type with more memory"),
     (secrets, "boot", "sudo systemctl restart vpn-secrets"),
     (daemon, "secrets", "journalctl -u ipsec; sudo systemctl restart ipsec"),
     (connection, "daemon", "journalctl -u ipsec; sudo systemctl restart ipsec"),
@@ -402,7 +420,11 @@ LAYERS: list[tuple[Any, str, str]] = [
     (ping, "policy packet_filter", "run vpn-verify on the peer; is UDP 4500 open both ways?"),
     (mtu, "ping", "what on the path between the gateways drops packets of 1500 bytes: a filter, another tunnel?"),
     (counters, "ping", "does another path lead to the peer? ip route"),
-    (internet, "address", "look at the public route table, the Internet gateway, the security group's egress and DNS"),
+    (
+        internet,
+        "address conntrack",
+        "look at the public route table, the Internet gateway, the security group's egress and DNS",
+    ),
 ]
 """Layer, those that it needs, remedy."""
 
@@ -413,6 +435,7 @@ def examine(expected: Any) -> tuple[dict[str, Any], bool]:
         "metadata": begin(metadata),
         "internet": begin(open_tcp, expected["internet_host"], expected["internet_port"]),
         "rules": begin(run, "iptables-save"),
+        "connections": begin(read, f"{CONNTRACK}_count"),
         "status": begin(run, f"{WHACK} --status"),
     }
     peers = [

@@ -95,6 +95,12 @@ def no_forwarding(pair: Pair) -> AbstractContextManager[None]:
     return doors.done_and_undone(pair.uk, do, undo, shows=KERNEL_KEYS)
 
 
+def full_table(pair: Pair) -> AbstractContextManager[None]:
+    """Let the table of connections hold one, which the gateway's own look is enough for."""
+    do, undo = "sysctl -qw net.netfilter.nf_conntrack_max=1", "systemctl restart vpn-sysctl"
+    return doors.done_and_undone(pair.uk, do, undo, shows=KERNEL_KEYS)
+
+
 def no_daemon(pair: Pair) -> AbstractContextManager[None]:
     """Stop the daemon by hand."""
     # Not what systemd says of it: pluto is `reloading` for a moment after its start. That there is none is no error.
@@ -166,6 +172,7 @@ CAUSES = (
         au=Symptom("policy|ike", "network"),
     ),
     Cause(name="forwarding off", broken=no_forwarding, uk=Symptom("sysctl", "ip_forward"), au=WELL),
+    Cause(name="table of connections full", broken=full_table, uk=Symptom("conntrack", "full: 1 of 1"), au=WELL),
     Cause(
         name="daemon stopped",
         broken=no_daemon,
