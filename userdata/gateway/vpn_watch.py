@@ -8,6 +8,8 @@ packet filter are never touched, so a tunnel that is taken down is a tunnel that
 Between several ranges there are Child SAs that no echo goes by: the gateway has no address there. What the peer sends
 by one that is not here, the kernel counts.
 
+Each tunnel has a thread, so that a peer that is silent, which costs seconds, delays no look at another one.
+
 `Tunnel` and `Strays` decide and do nothing; the rest does and decides nothing.
 """
 
@@ -20,6 +22,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -246,6 +249,14 @@ class Watch:
         self.tunnel = Tunnel(self.name, expected["local_id"] < self.address, time.monotonic(), peer["pair"])
         self.strays = Strays() if peer["pair"] else None
 
+    def run(self) -> None:
+        """Watch for ever."""
+        while True:
+            began = time.monotonic()
+            self.echo.send()
+            self.look()
+            time.sleep(max(0.0, began + 1 - time.monotonic()))
+
     def look(self) -> None:
         """See whether the last echo was answered, and what to do if not, or for what no echo goes by."""
         if self.echo.heard(0.5):
@@ -272,13 +283,13 @@ def main() -> None:
         watches = [Watch(expected, peer) for peer in expected["peers"]]
     except (ValueError, KeyError, TypeError) as error:
         sys.exit(f"{EXPECTATIONS} is not what the user data writes ({error!r}): write it anew, or replace the instance")
-    while True:
-        began = time.monotonic()
-        for watch in watches:
-            watch.echo.send()
-        for watch in watches:
-            watch.look()
-        time.sleep(max(0.0, began + 1 - time.monotonic()))
+    threads = [threading.Thread(target=watch.run, daemon=True) for watch in watches]
+    for thread in threads:
+        thread.start()
+    while all(thread.is_alive() for thread in threads):
+        time.sleep(1)
+    # systemd starts all of it again; what was wrong, the thread has said.
+    sys.exit(1)
 
 
 if __name__ == "__main__":
