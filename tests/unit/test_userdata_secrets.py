@@ -193,6 +193,27 @@ def test_a_second_run_leaves_sshd_alone_and_takes_a_rotated_secret(machine: Mach
     assert not any(command[0] == "systemctl" for command in machine.commands)
 
 
+def test_an_equal_secret_is_not_written_but_one_that_others_may_read_is(machine: Machine) -> None:
+    vpn_secrets.main()
+    before = machine.secret.stat().st_ino
+    vpn_secrets.main()
+    assert machine.secret.stat().st_ino == before
+    machine.secret.chmod(0o640)
+    vpn_secrets.main()
+    assert mode(machine.secret) == 0o600
+
+
+def test_a_secrets_file_that_lacks_its_secret_is_no_secret_of_an_earlier_boot(machine: Machine, cloud: Cloud) -> None:
+    vpn_secrets.main()
+    machine.secret.write_bytes(bytes(60))
+    cloud.denied.add("/vpn/uk/psk")
+    with pytest.raises(SystemExit, match="cannot read /vpn/uk/psk"):
+        vpn_secrets.main()
+    cloud.denied.clear()
+    vpn_secrets.main()
+    assert PSK in machine.secret.read_text()
+
+
 def test_a_refused_psk_is_named_after_the_host_key_is_in_place(
     machine: Machine, cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:

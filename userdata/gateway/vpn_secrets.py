@@ -2,10 +2,11 @@
 """Puts the SSH host key and the pre-shared key in place, from SSM or from user data; runs at every boot before ipsec.
 
 The host key comes first: once it is there, an administrator who pins it can ask why the rest failed. When SSM cannot
-be reached and the secret of an earlier boot is there, that one stays. Secrets, tokens and credentials go by pipes and
-files of mode 0600, never by argv, and are never printed.
+be reached, or nothing can be written, and the secret of an earlier boot is there, that one stays. Secrets, tokens and
+credentials go by pipes and files of mode 0600, never by argv, and are never printed.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -91,32 +92,54 @@ def install_host_key(key: str, public: str) -> None:
 
 
 def install_psk(psk: str, line: str, path: Path) -> None:
-    """Write the secrets file of a connection."""
+    """Write the secrets file of a connection, whole or not at all; leave it when it is as it should be."""
     if not psk.isprintable() or not psk.isascii() or '"' in psk:
         sys.exit("the pre-shared key has characters that ipsec.secrets cannot carry")
+    text = f'{line} : PSK "{psk}"\n'.encode()
+    if path.exists() and path.read_bytes() == text:
+        status = path.stat()
+        if status.st_uid == os.geteuid() and not status.st_mode & 0o77:
+            return
     draft = path.with_suffix(".new")
-    draft.write_text(f'{line} : PSK "{psk}"\n', encoding="ascii")
-    draft.replace(path)
+    try:
+        with draft.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
 
-def main() -> None:
-    """Put both in place."""
-    os.umask(0o077)
-    settings = json.loads(Path("/etc/vpn-secrets.json").read_text(encoding="utf-8"))
+def install(settings: Any, paths: Any, usable: bool) -> None:
+    """Put both in place; `usable` says that an earlier boot has left the PSK for each connection."""
     public, pinned = settings["host_public_key"], HOST_KEY.with_suffix(".pub")
     if not pinned.exists() or pinned.read_text(encoding="utf-8") != public:
         install_host_key(obtain(settings, "host_key", TRIES), public)
-    paths = {Path(f"/etc/ipsec.d/{name}.secrets"): line for name, line in settings["connections"].items()}
-    if all(path.exists() for path in paths):
-        try:
-            psk = obtain(settings, "psk", 2)
-        except SystemExit:
-            print("keeping the secret of an earlier boot")
-            return
-    else:
-        psk = obtain(settings, "psk", TRIES)
+    try:
+        psk = obtain(settings, "psk", 2 if usable else TRIES)
+    except SystemExit:
+        if not usable:
+            raise
+        print("keeping the secret of an earlier boot")
+        return
     for path, line in paths.items():
         install_psk(psk, line, path)
+
+
+def main() -> None:
+    """Put both in place, or end with what kept them from it."""
+    os.umask(0o077)
+    settings = json.loads(Path("/etc/vpn-secrets.json").read_text(encoding="utf-8"))
+    paths = {Path(f"/etc/ipsec.d/{name}.secrets"): line for name, line in settings["connections"].items()}
+    usable = all(path.exists() and path.read_bytes().startswith(line.encode()) for path, line in paths.items())
+    try:
+        install(settings, paths, usable)
+    except OSError as error:
+        if not usable:
+            sys.exit(f"cannot write the secrets: {error}")
+        print(f"keeping the secret of an earlier boot: {error}")
 
 
 if __name__ == "__main__":
