@@ -41,6 +41,15 @@ class Delivery:
     needed_at_boot: tuple[pulumi.Resource, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the gateway is: its role's credentials are of no use elsewhere."""
+
+    public_ip: pulumi.Output[str]
+    private_ip: str
+    vpc_id: pulumi.Output[str]
+
+
 def given_ssh_key(what: str, private: pulumi.Input[str], public: pulumi.Input[str]) -> SshKey:
     """Return the key `host` or `ssh` that the caller has; it fails with what is wrong with it, once it is known."""
 
@@ -103,10 +112,11 @@ def stored_secrets(
     psk: pulumi.Output[str],
     host_key: SshKey,
     *,
+    place: Place,
     kms_key_arn: pulumi.Input[str] | None,
     permissions_boundary_arn: pulumi.Input[str] | None,
 ) -> Delivery:
-    """Deliver the secrets by SSM Parameter Store."""
+    """Deliver the secrets by SSM Parameter Store, to a role that reads them at the gateway's place only."""
     psk_parameter = _parameter(scope, "psk", "Pre-shared key of the VPN", psk, kms_key_arn)
     host_key_parameter = _parameter(scope, "host-key", "SSH host key of the VPN gateway", host_key.private, kms_key_arn)
     role = iam.Role(
@@ -120,7 +130,13 @@ def stored_secrets(
     policy = iam.RolePolicy(
         scope.name("role-policy"),
         role=role.name,
-        policy=pulumi.Output.all(kms_key_arn, psk_parameter.arn, host_key_parameter.arn).apply(_read_policy),
+        policy=pulumi.Output.all(
+            public_ip=place.public_ip,
+            private_ip=place.private_ip,
+            vpc_id=place.vpc_id,
+            key=kms_key_arn,
+            parameters=pulumi.Output.all(psk_parameter.arn, host_key_parameter.arn),
+        ).apply(_read_policy),
         opts=scope.options(),
     )
     profile = iam.InstanceProfile(
@@ -170,12 +186,22 @@ def _assume_role_policy(arn: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def _read_policy(arns: list[str | None]) -> str:
-    key, *parameters = arns
-    statements: list[dict[str, Any]] = [{"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": parameters}]
+def _read_policy(known: dict[str, Any]) -> str:
+    parameters, key = known["parameters"], known["key"]
+    read = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": parameters}
+    # What a stolen credential says of itself (aws:EC2InstanceSourceVPC, ec2:SourceInstanceARN) it says everywhere; the
+    # network's own keys say where it is used. Over the Internet that is aws:SourceIp; by an endpoint in the VPC the
+    # other two (IAM user guide, "AWS global condition context keys").
+    internet = {"IpAddress": {"aws:SourceIp": f"{known['public_ip']}/32"}}
+    endpoint = {
+        "StringEquals": {"aws:SourceVpc": known["vpc_id"]},
+        "IpAddress": {"aws:VpcSourceIp": f"{known['private_ip']}/32"},
+    }
+    statements: list[dict[str, Any]] = [{**read, "Condition": internet}, {**read, "Condition": endpoint}]
     if key is not None:
         # Parameter Store tells KMS which parameter it is (Systems Manager user guide, "AWS KMS encryption for Parameter
-        # Store SecureString parameters"), so whatever else the key encrypts stays closed.
+        # Store SecureString parameters"), so whatever else the key encrypts stays closed. It calls KMS from an
+        # address of AWS's, so there is no condition on that.
         own = {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": parameters}}
         statements.append({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key, "Condition": own})
     return json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -12,6 +12,7 @@ from .arguments import SecretDelivery, VpnGatewayArgs
 from .existing_network import use_network
 from .gateway_secrets import (
     Delivery,
+    Place,
     SshKey,
     checked_psk,
     generated_ssh_key,
@@ -168,7 +169,12 @@ class VpnGateway(pulumi.ComponentResource):
         bound = (identity.association, *identity.routes)
         self._path = (*gateway.rules, *private.rules, *network.way_out, *network.private_associations, *bound)
         host_key = _host_key(scope, args)
-        delivery = _delivery(scope, settings, args, host_key)
+        place = Place(
+            public_ip=identity.elastic_ip.public_ip,
+            private_ip=str(settings.site.gateway_address),
+            vpc_id=network.vpc_id,
+        )
+        delivery = _delivery(scope, settings, args, host_key, place)
         image = image_id(scope, settings.site)
         key_pair = _key_pair(scope, login_key)
         announce_replacement(scope, _replacement_reasons(settings, args, host_key, login_key))
@@ -272,7 +278,9 @@ def _host_key(scope: Scope, args: VpnGatewayArgs) -> SshKey:
     return generated_ssh_key(scope.name("host-key"), scope.options())
 
 
-def _delivery(scope: Scope, settings: GatewaySettings, args: VpnGatewayArgs, host_key: SshKey) -> Delivery:
+def _delivery(
+    scope: Scope, settings: GatewaySettings, args: VpnGatewayArgs, host_key: SshKey, place: Place
+) -> Delivery:
     psk = checked_psk(args["psk"])
     if settings.secret_delivery is SecretDelivery.USER_DATA:
         return inline_secrets(psk, host_key)
@@ -280,6 +288,7 @@ def _delivery(scope: Scope, settings: GatewaySettings, args: VpnGatewayArgs, hos
         scope,
         psk,
         host_key,
+        place=place,
         kms_key_arn=args.get("kms_key_arn"),
         permissions_boundary_arn=args.get("permissions_boundary_arn"),
     )

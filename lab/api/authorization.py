@@ -82,10 +82,13 @@ def authorize(request: Request, scope: Scope, needs: Iterable[Need]) -> str:
     _require_signature(request, scope, session)
     documents, boundary = list(_role_policies(session)), list(_boundary(session))
     common = {"aws:requestedregion": scope.region, "aws:principalaccount": settings.ACCOUNT_ID}
+    caller = {"aws:sourceip": request.remote_addr} if request.remote_addr else {}
     for need in needs:
         if need.action == "sts:GetCallerIdentity":  # always allowed, AWS says
             continue
-        asked = (need.action, need.resource, {**common, **need.context})
+        # What Parameter Store asks KMS for in the caller's name comes from an address of AWS's.
+        place = {} if need.action == "kms:Decrypt" else caller
+        asked = (need.action, need.resource, {**common, **place, **need.context})
         # A boundary allows nothing by itself: both have to.
         if not is_allowed(documents, *asked) or (boundary and not is_allowed(boundary, *asked)):
             raise _denied(scope.service, session.arn, need.action, need.resource)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 Document = Mapping[str, Any]
@@ -14,7 +15,8 @@ Context = Mapping[str, str | None]
 """Condition keys of the request, in lower case, e.g. `aws:requestedregion`. None: the request has no such key."""
 
 _OPERATORS = frozenset(
-    f"{kind}{rule}" for kind in ("String", "Arn") for rule in ("Equals", "Like", "NotEquals", "NotLike")
+    {f"{kind}{rule}" for kind in ("String", "Arn") for rule in ("Equals", "Like", "NotEquals", "NotLike")}
+    | {"IpAddress", "NotIpAddress"}
 )
 
 
@@ -85,9 +87,13 @@ def _condition_holds(operator: str, actual: str | None, expected: list[str]) -> 
     if actual is None:
         # A key that a request does not have equals nothing, so a negative operator holds, and with IfExists any does.
         return negative or plain != operator
-    like = plain.endswith("Like")
-    matches = any(_pattern(each).fullmatch(actual) if like else actual == each for each in expected)
-    return matches != negative
+    return any(_matches(plain, each, actual) for each in expected) != negative
+
+
+def _matches(operator: str, expected: str, actual: str) -> bool:
+    if operator.endswith("IpAddress"):
+        return ip_address(actual) in ip_network(expected)
+    return _pattern(expected).fullmatch(actual) is not None if operator.endswith("Like") else actual == expected
 
 
 def _matches_any(patterns: Any, value: str, *, ignore_case: bool = False) -> bool:

@@ -7,6 +7,7 @@
   one (fields: `lab.api.faults.Fault`), DELETE forgets all.
 """
 
+import contextlib
 import json
 import socket
 import sys
@@ -45,6 +46,15 @@ class _Handler(WSGIRequestHandler):
 
     disable_nagle_algorithm = True
     wbufsize = 65536
+
+    def handle(self) -> None:
+        """Serve a connection; what ends TLS for others says first for whom it speaks (HAProxy's PROXY protocol, 1)."""
+        with contextlib.suppress(ConnectionError):
+            reader: Any = self.rfile
+            if reader.peek(6)[:6] == b"PROXY ":
+                _, _, source, _, port, _ = reader.readline(108).decode("ascii").split()
+                self.client_address = (source, int(port))
+        super().handle()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Write nothing."""

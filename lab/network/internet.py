@@ -100,7 +100,10 @@ def _static_files(environment: "WSGIEnvironment", start_response: "StartResponse
 
 
 class _AwsEndpoints:
-    """Ends TLS for any `*.amazonaws.com` and passes what is inside, byte for byte, to the API in the root namespace."""
+    """Ends TLS for any `*.amazonaws.com` and passes what is inside, byte for byte, to the API in the root namespace.
+
+    Before it stands a line that says from which address it comes (HAProxy's PROXY protocol, version 1).
+    """
 
     def __init__(self, api_port: int) -> None:
         self._api_port = api_port
@@ -144,6 +147,8 @@ class _AwsEndpoints:
             _log.warning("the API on port %d does not answer: %s", self._api_port, error)
             writer.close()
             return
+        (source, source_port), (here, port) = (writer.get_extra_info(name) for name in ("peername", "sockname"))
+        api_writer.write(f"PROXY TCP4 {source} {here} {source_port} {port}\r\n".encode())
         # One direction's end is the other's too: HTTP needs no half-open connections, and TLS has none.
         directions = {
             asyncio.create_task(_copy(reader, api_writer)),

@@ -43,7 +43,7 @@ def test_the_role_decrypts_with_exactly_that_key_exactly_its_two_parameters(
     deployment: Deployment, article: dict[str, Any]
 ) -> None:
     recorder = _pair(deployment, article, {"kms_key_arn": KEY})
-    read, decrypt = json.loads(recorder.named("vpn-uk-role-policy").inputs["policy"])["Statement"]
+    read, _, decrypt = json.loads(recorder.named("vpn-uk-role-policy").inputs["policy"])["Statement"]
     assert read["Action"] == "ssm:GetParameter"
     assert decrypt == {
         "Effect": "Allow",
@@ -52,7 +52,7 @@ def test_the_role_decrypts_with_exactly_that_key_exactly_its_two_parameters(
         "Condition": {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": read["Resource"]}},
     }
     assert len(read["Resource"]) == 2
-    assert len(json.loads(recorder.named("vpn-au-role-policy").inputs["policy"])["Statement"]) == 1
+    assert len(json.loads(recorder.named("vpn-au-role-policy").inputs["policy"])["Statement"]) == 2
 
 
 def test_a_boundary_bounds_the_role_of_its_side(deployment: Deployment, article: dict[str, Any]) -> None:

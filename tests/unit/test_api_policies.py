@@ -11,6 +11,7 @@ OWN = "arn:aws:ssm:eu-west-2:123456789012:parameter/vpn/uk/psk"
 OWN_PROFILE = "arn:aws:iam::*:instance-profile/vpn-*"
 CONTEXT = {
     "aws:requestedregion": "eu-west-2",
+    "aws:sourceip": "203.0.113.10",
     "ec2:instanceprofile": "arn:aws:iam::123456789012:instance-profile/vpn-uk",
     "iam:permissionsboundary": None,
 }
@@ -53,6 +54,12 @@ def test_nothing_is_allowed_by_nothing() -> None:
         (allow(Condition={"ArnLikeIfExists": {"iam:PermissionsBoundary": OWN_PROFILE}}), True),
         (allow(Condition={"ArnNotLike": {"iam:PermissionsBoundary": "*"}}), True),
         (allow(Condition={"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}), False),
+        (allow(Condition={"IpAddress": {"aws:SourceIp": "203.0.113.10/32"}}), True),
+        (allow(Condition={"IpAddress": {"aws:SourceIp": ["192.0.2.0/24", "203.0.113.0/24"]}}), True),
+        (allow(Condition={"IpAddress": {"aws:SourceIp": "203.0.113.11/32"}}), False),
+        (allow(Condition={"NotIpAddress": {"aws:SourceIp": "203.0.113.11/32"}}), True),
+        (allow(Condition={"NotIpAddress": {"aws:SourceIp": "203.0.113.10"}}), False),
+        (allow(Condition={"IpAddress": {"aws:VpcSourceIp": "10.1.1.254/32"}}), False),
     ],
 )
 def test_a_statement_allows_what_it_says(statement: dict[str, Any], expected: bool) -> None:

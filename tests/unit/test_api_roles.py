@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -152,6 +153,37 @@ def test_a_secret_under_a_key_of_the_account_needs_that_key_too(api: str, site: 
     get = as_role(api, _role_with(api, site, "keyed", [read, decrypt]), "ssm").get_parameter
     assert get(Name="/keyed/own", WithDecryption=True)["Parameter"]["Value"] == "x"
     assert error_code(get, Name="/keyed/other", WithDecryption=True) == "AccessDeniedException"
+
+
+def test_credentials_that_are_bound_to_an_address_are_refused_from_any_other(api: str, site: Site) -> None:
+    own = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": "*"}
+
+    def used_from(name: str, address: str) -> Any:
+        bound = {**own, "Condition": {"IpAddress": {"aws:SourceIp": f"{address}/32"}}}
+        return as_role(api, _role_with(api, site, name, [bound]), "ssm").get_parameter
+
+    assert used_from("at-home", "127.0.0.1")(Name="/vpn/uk/psk")["Parameter"]["Name"] == "/vpn/uk/psk"
+    assert error_code(used_from("stolen", "203.0.113.10"), Name="/vpn/uk/psk") == "AccessDeniedException"
+
+
+def test_what_ends_tls_for_a_caller_says_where_the_caller_is(api: str, site: Site) -> None:
+    read = {"Effect": "Allow", "Action": "ec2:DescribeVpcs", "Resource": "*"}
+    bound = {**read, "Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.10/32"}}}
+    ec2 = as_role(api, _role_with(api, site, "proxied", [bound]), "ec2")
+    signed: list[Any] = []
+    ec2.meta.events.register("before-send.ec2.DescribeVpcs", lambda request, **_: signed.append(request))
+    assert error_code(ec2.describe_vpcs) == "UnauthorizedOperation"
+    headers = "".join(f"{name}: {_text(value)}\r\n" for name, value in signed[0].headers.items())
+    host = api.removeprefix("http://")
+    text = f"POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n{_text(signed[0].body)}"
+    for source, status in (("203.0.113.10", b"200"), ("203.0.113.11", b"403")):
+        with socket.create_connection((host.split(":")[0], int(host.split(":")[1]))) as link:
+            link.sendall(f"PROXY TCP4 {source} 192.0.2.1 1234 443\r\n{text}".encode())
+            assert link.makefile("rb").read().split()[1] == status
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def test_a_boundary_bounds_what_the_roles_own_policies_allow(api: str, site: Site) -> None:

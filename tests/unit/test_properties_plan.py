@@ -148,12 +148,13 @@ def check_role(recorder: Recorder, made: ArgumentSet, site: SiteSettings, pair: 
         assert not [*parameters, *policies, *roles]
         return
     (policy,), (role,) = policies, roles
-    statement, *others = json.loads(policy.inputs["policy"])["Statement"]
+    statement, by_endpoint, *others = json.loads(policy.inputs["policy"])["Statement"]
+    assert {**by_endpoint, "Condition": statement["Condition"]} == statement
     own = {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": statement["Resource"]}}
     decrypt = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": args.get("kms_key_arn"), "Condition": own}
     assert others == ([decrypt] if "kms_key_arn" in args else [])
     assert role.inputs.get("permissionsBoundary") == args.get("permissions_boundary_arn")
-    assert (statement.keys(), statement["Effect"]) == ({"Effect", "Action", "Resource"}, "Allow")
+    assert (statement.keys(), statement["Effect"]) == ({"Effect", "Action", "Resource", "Condition"}, "Allow")
     assert statement["Action"] == "ssm:GetParameter"
     arn = "arn:aws:ssm:xx-test-1:123456789012:parameter"
     assert sorted(statement["Resource"]) == sorted(f"{arn}/{each.name}-1234567" for each in parameters)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from components import SecretDelivery, SettingsError, TunnelProfile, VpnGatewayPair, vpn_gateway
+from lab.api.policies import is_allowed
 from tests.unit.gateway_documents import files_of, user_data_of
 from tests.unit.recording import HOST_KEY, PSK, Deployment, Recorder, Registration, address_of
 
@@ -195,13 +196,40 @@ def test_addresses_wait_for_the_internet_gateway(article_pair: Recorder) -> None
 def test_the_role_reads_its_own_two_parameters_and_nothing_else(article_pair: Recorder) -> None:
     policy = json.loads(article_pair.named("vpn-uk-role-policy").inputs["policy"])
     arn = "arn:aws:ssm:xx-test-1:123456789012:parameter"
+    read = {
+        "Effect": "Allow",
+        "Action": "ssm:GetParameter",
+        "Resource": [f"{arn}/vpn-uk-psk-parameter-1234567", f"{arn}/vpn-uk-host-key-parameter-1234567"],
+    }
+    endpoint = {"StringEquals": {"aws:SourceVpc": "vpn-uk-vpc-id"}, "IpAddress": {"aws:VpcSourceIp": "10.1.1.254/32"}}
+    files = files_of(yaml.safe_load(_user_data(article_pair, "uk")))
+    public = json.loads(files["/etc/vpn-verify.json"])["local_id"]
     assert policy["Statement"] == [
-        {
-            "Effect": "Allow",
-            "Action": "ssm:GetParameter",
-            "Resource": [f"{arn}/vpn-uk-psk-parameter-1234567", f"{arn}/vpn-uk-host-key-parameter-1234567"],
-        }
+        {**read, "Condition": {"IpAddress": {"aws:SourceIp": f"{public}/32"}}},
+        {**read, "Condition": endpoint},
     ]
+
+
+@pytest.mark.parametrize(
+    ("place", "allowed"),
+    [
+        ({"aws:sourceip": "203.0.113.10"}, True),
+        ({"aws:sourceip": "192.0.2.1"}, False),
+        ({"aws:sourceip": "192.0.2.1", "aws:ec2instancesourcevpc": "vpn-uk-vpc-id"}, False),
+        ({"aws:sourcevpc": "vpn-uk-vpc-id", "aws:vpcsourceip": "10.1.1.254"}, True),
+        ({"aws:sourcevpc": "vpn-uk-vpc-id", "aws:vpcsourceip": "10.1.10.41"}, False),
+        ({"aws:sourcevpc": "vpc-of-a-thief", "aws:vpcsourceip": "10.1.1.254"}, False),
+        ({}, False),
+    ],
+)
+def test_the_roles_credentials_are_of_no_use_but_on_the_gateway(
+    article_pair: Recorder, place: dict[str, str], allowed: bool
+) -> None:
+    policy = article_pair.named("vpn-uk-role-policy").inputs["policy"]
+    read = json.loads(policy)["Statement"][0]
+    # The recorder's addresses are none.
+    policy = policy.replace(read["Condition"]["IpAddress"]["aws:SourceIp"], "203.0.113.10/32")
+    assert is_allowed([policy], "ssm:GetParameter", read["Resource"][0], place) is allowed
 
 
 def test_user_data_has_no_secret_with_ssm_delivery(article_pair: Recorder) -> None:
