@@ -4,6 +4,8 @@ Proves that cloud-init, Libreswan, iptables, sshd and systemd of the release acc
 filter does to packets in network namespaces. Does not prove ESP, which needs a guest's kernel (tests/lab).
 """
 
+from pathlib import Path
+
 import pytest
 
 from components.tunnel import TunnelProfile
@@ -181,11 +183,18 @@ def test_plain_text_that_says_it_comes_from_the_other_side_reaches_nobody(releas
 def test_the_kernel_gets_thirteen_keys_for_its_interface_and_the_tunnels_mtu(release: str) -> None:
     script = """
         mount -o remount,rw /proc/sys 2>/dev/null || true
+        # Only the first network namespace may size the table, and that is this machine's own.
+        mkdir /tmp/conntrack
+        for key in max buckets tcp_timeout_established udp_timeout udp_timeout_stream icmp_timeout; do
+            echo 1 >/tmp/conntrack/nf_conntrack_$key
+        done
+        mount --bind /tmp/conntrack /proc/sys/net/netfilter
         ip link add ens5 type veth peer name other; ip link set other up; ip link set ens5 up
         ip addr add 10.1.1.254/24 dev ens5
         ip route add default via 10.1.1.1
         vpn-sysctl
         vpn-sysctl
+        grep -H . /tmp/conntrack/* | sed 's/.*nf_conntrack_//' | xargs
         ip route show 172.31.0.0/16
         cat /etc/sysctl.d/90-vpn-gateway.conf
         python3 -c 'import runpy; print(runpy.run_path("/usr/local/bin/vpn-verify")["sysctl"](None))'
@@ -195,13 +204,23 @@ def test_the_kernel_gets_thirteen_keys_for_its_interface_and_the_tunnels_mtu(rel
     """
     done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))
     assert done.returncode == 0, done.stdout + done.stderr
-    route, *keys, found, broken, without = done.stdout.splitlines()
+    table, route, *keys, found, broken, without = done.stdout.splitlines()
+    size = memory_kib() // 8 // 512 * 512
+    assert table.split() == [
+        *(f"buckets:{size}", "icmp_timeout:60", f"max:{size}", "tcp_timeout_established:7440"),
+        *("udp_timeout:120", "udp_timeout_stream:300"),
+    ]
     assert route.strip() == "172.31.0.0/16 via 10.1.1.1 dev ens5 mtu 1400"
     assert sum("redirects=0" in key or key == "net.ipv4.ip_forward=1" for key in keys) == 13
     assert "net.ipv4.conf.ens5.send_redirects=0" in keys
     assert found == "13 keys, ens5"
     assert broken.endswith("net/ipv4/conf/ens5/send_redirects is 1, not 0")
     assert without.startswith("no routes: ")
+
+
+def memory_kib() -> int:
+    """Return how much memory this machine has."""
+    return int(Path("/proc/meminfo").read_text().split()[1])
 
 
 BOOT = """
@@ -278,6 +297,87 @@ def test_sshd_offers_the_pinned_key_and_no_other(release: str) -> None:
     script = 'ssh-keygen -A >/dev/null; sshd -t; sshd -T | grep "^hostkey "'
     done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))
     assert (done.returncode, done.stdout) == (0, "hostkey /etc/ssh/ssh_host_ed25519_key\n"), done.stderr
+
+
+def test_a_disk_on_which_nothing_can_be_written_keeps_no_secret_that_is_there_from_ipsec(release: str) -> None:
+    secret = Path("/etc/ipsec.d/uk-to-au.secrets")
+    script = f"""
+        printf %s "$(sed -n 's/.*"host_public_key": "\\([^"]*\\)".*/\\1/p' /etc/vpn-secrets.json)" \\
+            >/etc/ssh/ssh_host_ed25519_key.pub
+        mount -t tmpfs -o size=16k none {secret.parent}
+        vpn-secrets; echo first: $?
+        dd if=/dev/zero of={secret.parent}/full bs=4k 2>/dev/null
+        vpn-secrets; echo equal: $?
+        sed -i 's/{PSK}/rotated-{PSK}/' /etc/vpn-secrets.json
+        vpn-secrets; echo rotated: $?
+        mount -o remount,ro {secret.parent}
+        vpn-secrets; echo read-only: $?
+        mount -o remount,rw {secret.parent}
+        rm {secret}
+        dd if=/dev/zero of={secret.parent}/more bs=4k 2>/dev/null
+        vpn-secrets 2>&1; echo none: $?
+        ls {secret.parent}
+        rm {secret.parent}/more
+        vpn-secrets; echo room: $?
+        cat {secret}
+    """
+    document = gateway_document(secrets=SecretsInline(psk=PSK, host_key=HOST_KEY))
+    done = toolroot.run(release, ["sh", "-uc", script], files=installed_files(document))
+    no_space, read_only = "[Errno 28] No space left on device", "[Errno 30] Read-only file system"
+    keeping = "keeping the secret of an earlier boot"
+    draft = f"'{secret.with_suffix('.new')}'"
+    assert done.stdout.splitlines() == [
+        "first: 0",
+        "equal: 0",
+        f"{keeping}: {no_space}",
+        "rotated: 0",
+        f"{keeping}: {read_only}: {draft}",
+        "read-only: 0",
+        f"cannot write the secrets: {no_space}",
+        "none: 1",
+        "full",
+        "more",
+        "room: 0",
+        f'203.0.113.10 198.51.100.20 : PSK "rotated-{PSK}"',
+    ], done.stderr
+
+
+SSHD = {
+    "ciphers": {
+        "chacha20-poly1305@openssh.com",
+        *(f"aes{bits}-{mode}" for bits in (128, 256) for mode in ("gcm@openssh.com", "ctr")),
+        "aes192-ctr",
+    },
+    "macs": {"hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com", "umac-128-etm@openssh.com"},
+    "kexalgorithms": {
+        "mlkem768x25519-sha256",
+        "sntrup761x25519-sha512",
+        "sntrup761x25519-sha512@openssh.com",
+        "curve25519-sha256",
+        "curve25519-sha256@libssh.org",
+    },
+}
+"""What sshd may offer: nothing of SHA-1, of 64 bits, of NIST's curves, of CBC."""
+
+GO_SPEAKS = {
+    "ciphers": {"aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr"},
+    "macs": {"hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"},
+    "kexalgorithms": {"curve25519-sha256", "curve25519-sha256@libssh.org"},
+}
+"""golang.org/x/crypto/ssh, by which Pulumi's command plugin logs in: defaults that all its versions have."""
+
+
+def test_sshd_offers_what_a_scanner_of_today_passes_and_what_pulumi_speaks(release: str) -> None:
+    script = "ssh-keygen -A >/dev/null; mkdir -p /run/sshd; sshd -T"
+    done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))
+    offered = {key: value for key, _, value in (line.partition(" ") for line in done.stdout.splitlines())}
+    for kind, allowed in SSHD.items():
+        found = offered[kind].split(",")
+        assert set(found) <= allowed, kind
+        assert set(found) >= GO_SPEAKS[kind], kind
+    first = offered["kexalgorithms"].split(",")[0]
+    assert first == ("mlkem768x25519-sha256" if release == "debian-13" else "sntrup761x25519-sha512@openssh.com")
+    assert offered["authenticationmethods"] == "publickey"
 
 
 def test_systemd_finds_nothing_wrong_with_the_units(release: str) -> None:
