@@ -12,7 +12,7 @@ import yaml
 from tests.generated import ROOT
 from userdata.gateway import vpn_verify
 
-DOCUMENTS = ("README.md", "docs/article.md", "docs/leaving.md", "docs/troubleshooting.md")
+DOCUMENTS = ("README.md", "docs/article.md", "docs/leaving.md", "docs/troubleshooting.md", "docs/updates.md")
 TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
 OF_THE_PROVIDER = {
     "i/o timeout",
