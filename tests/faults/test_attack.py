@@ -9,7 +9,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 import boto3
@@ -149,3 +149,38 @@ def test_a_gateways_credentials_are_of_no_use_elsewhere(pair: Pair) -> None:
         with pytest.raises(ClientError, match="AccessDenied"):
             ssm.get_parameter(Name=parameters[what], WithDecryption=True)
     assert "keeping" not in on_gateway(pair.uk, "vpn-secrets")
+
+
+STRAY = bytes.fromhex("0badcafe") + bytes(44)
+"""ESP (RFC 4303) of an SA that nobody has: SPI, sequence number, and what would be encrypted."""
+
+FROM_PEER = f"""
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+    for _ in range({_PINGS}):
+        link.sendto(bytes.fromhex("{STRAY.hex()}"), ("ADDRESS", 4500))
+"""
+
+
+def strays(site: Site) -> int:
+    """Return how many packets for SAs that are not here the gateway's kernel has counted, which vpn-watch acts on."""
+    return int(on_gateway(site, "awk '/^XfrmInNoStates/ {print $2}' /proc/net/xfrm_stat"))
+
+
+def test_strays_from_inside_a_network_do_not_reach_what_the_watch_counts(pair: Pair) -> None:
+    def send() -> None:
+        for kind, protocol, port in ((socket.SOCK_DGRAM, 0, 4500), (socket.SOCK_RAW, 50, 0)):
+            with socket.socket(socket.AF_INET, kind, protocol) as link:
+                for address in (site.gateway_ip, other.gateway_ip):
+                    # The gateway may say that this is prohibited.
+                    with suppress(OSError):
+                        link.sendto(STRAY, (address, port))
+
+    for site in pair.sites:
+        other = pair.other(site)
+        before = strays(site), strays(other)
+        for _ in range(_PINGS):
+            call_in(site.private_host_namespace, send)
+        assert (strays(site), strays(other)) == before
+        on_gateway(other, "python3 -", stdin=FROM_PEER.replace("ADDRESS", site.public_ip))
+        assert strays(site) >= before[0] + _PINGS
