@@ -5,7 +5,7 @@ Every check returns the problems it found as `Problem`s (empty when all is well)
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError, collapse_addresses
 from itertools import combinations, pairwise, product
 from typing import Final
 
@@ -26,8 +26,10 @@ UNUSABLE_NETWORKS: Final = {
     IPv4Network("224.0.0.0/3"): "multicast and reserved addresses",
 }
 
-PRIVATE_NETWORKS: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
-"""RFC 1918, and RFC 6598 for carriers: no address on the Internet."""
+PRIVATE_NETWORKS: Final = tuple(
+    map(IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"))
+)
+"""Private (RFC 1918), shared by providers (RFC 6598) and link-local (RFC 3927): the Internet has no way to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +137,13 @@ def _without(network: IPv4Network, hole: IPv4Network) -> Iterable[IPv4Network]:
     if not network.overlaps(hole):
         return (network,)
     return () if network.subnet_of(hole) else sorted(network.address_exclude(hole))
+
+
+def common(some: Iterable[IPv4Network], others: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:
+    """Return the fewest networks that hold what is in one of `some` and in one of `others`, in order of addresses."""
+    # Of two networks that overlap, one holds the other.
+    smaller = (max(two, key=lambda each: each.prefixlen) for two in product(some, others) if two[0].overlaps(two[1]))
+    return tuple(collapse_addresses(smaller))
 
 
 def check_disjoint(networks: Sequence[tuple[str, IPv4Network]]) -> list[Problem]:

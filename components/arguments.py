@@ -84,8 +84,8 @@ class SiteArgs(TypedDict):
 
     excluded_cidr_blocks: NotRequired[list[str]]
     """IPv4 CIDR blocks inside this side's networks that do not go through the tunnel. Their hosts still reach the
-    Internet by the gateway, and what they send to the other side is dropped, not sent in the clear; to the other side
-    they are addresses on the Internet. Default: none.
+    Internet by the gateway, and what they send to the other side is dropped, not sent in the clear; the other side's
+    gateway refuses what is sent to them, unless their addresses are public. Default: none.
     """
 
     public_subnet_cidr_block: NotRequired[str]
@@ -167,8 +167,9 @@ class VpnGatewayPairArgs(TypedDict):
     """How the gateways get their secrets: `ssm` or `user-data`. Default: `ssm`."""
 
     administrator_cidr_blocks: NotRequired[list[str]]
-    """IPv4 CIDR blocks that may reach the gateways by SSH; the host that runs Pulumi is in one of them when `verify`
-    is on. Default: none.
+    """IPv4 CIDR blocks that may reach the gateways by SSH, and no others may, also from inside the two networks; the
+    host that runs Pulumi is in one of them when `verify` is on. What of them is inside one of the networks is in the
+    user data: a change of that part replaces both instances, any other is made in place. Default: none.
     """
 
     ssh_private_key: NotRequired[pulumi.Input[str]]
@@ -244,8 +245,8 @@ class VpnGatewayArgs(TypedDict):
 
     excluded_cidr_blocks: NotRequired[list[str]]
     """IPv4 CIDR blocks inside this side's networks that do not go through the tunnel. Their hosts still reach the
-    Internet by the gateway, and what they send to the other side is dropped, not sent in the clear; to the other side
-    they are addresses on the Internet. Default: none.
+    Internet by the gateway, and what they send to the other side is dropped, not sent in the clear; the other side's
+    gateway refuses what is sent to them, unless their addresses are public. Default: none.
     """
 
     public_subnet_cidr_block: NotRequired[str]
@@ -306,7 +307,10 @@ class VpnGatewayArgs(TypedDict):
     """How the gateway gets its secrets: `ssm` or `user-data`. Default: `ssm`."""
 
     administrator_cidr_blocks: NotRequired[list[str]]
-    """IPv4 CIDR blocks that may reach the gateway by SSH. Default: none."""
+    """IPv4 CIDR blocks that may reach the gateway by SSH, and no others may, also from inside the site and the peers'
+    networks. What of them is inside one of these is in the user data: a change of that part replaces the instance, any
+    other is made in place. Default: none.
+    """
 
     tags: NotRequired[dict[str, str]]
     """Tags of every resource that can have some, besides `Name`. Default: none."""

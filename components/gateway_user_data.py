@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from .addressing import PRIVATE_NETWORKS
 from .tunnel import TCP_MSS, TUNNEL_MTU, ConnectionDecision, End, TunnelProfile, connect
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def gateway_user_data(
     hostname: str,
     local: End,
     site_cidr_blocks: tuple[str, ...],
+    administrator_cidr_blocks: tuple[str, ...],
     connections: Sequence[ConnectionDecision],
     secrets: StoredSecrets | GivenSecrets,
     host_public_key: str,
@@ -51,6 +53,7 @@ def gateway_user_data(
     """Return the user data of the gateway at `local`; raises ValueError when it is more than EC2 takes.
 
     `site_cidr_blocks` is whatever is at the site, tunnelled or not: the gateway is NAT for all of it.
+    `administrator_cidr_blocks` is what of the site and of the peers' ranges may reach the gateway by SSH.
     """
     document = userdata.GatewayDocument(
         hostname=hostname,
@@ -58,6 +61,8 @@ def gateway_user_data(
         private_ip=local.private_ip,
         local_cidr_blocks=local.cidr_blocks,
         site_cidr_blocks=site_cidr_blocks,
+        administrator_cidr_blocks=administrator_cidr_blocks,
+        private_cidr_blocks=tuple(map(str, PRIVATE_NETWORKS)),
         config_setup=_config_setup(connections),
         connections=tuple(userdata.Connection(name=each.name, keywords=each.keywords) for each in connections),
         peers=tuple(_peer(each) for each in connections),
@@ -93,6 +98,7 @@ def programs_in_user_data() -> str:
             hostname="here",
             local=here,
             site_cidr_blocks=here.cidr_blocks,
+            administrator_cidr_blocks=("10.1.0.5/32",),
             connections=[connect(here, there, profile)],
             secrets=GivenSecrets(psk="psk", host_private_key="key"),
             host_public_key="key",

@@ -172,7 +172,7 @@ def _check_size(
 ) -> None:
     psk = given if isinstance(given := reader.given("psk"), str) else ""
     inline = common["secret_delivery"] is SecretDelivery.USER_DATA
-    rule = overflow(resource_name, site, peers, common["profile"], psk=psk, inline=inline)
+    rule = overflow(resource_name, site, peers, common["profile"], common["administrators"], psk=psk, inline=inline)
     if rule is not None:
         there = sum(len(peer.networks) for peer in peers)
         value = f"{len(site.tunnelled)} ranges at {site.name}, {there} at {', '.join(peer.name for peer in peers)}"

@@ -1,8 +1,10 @@
 """Settings and addresses -> the user data of a site's gateway, and whether it will fit before any address is known."""
 
 from collections.abc import Sequence
+from ipaddress import IPv4Network
 from typing import Final
 
+from .addressing import common
 from .gateway_user_data import GivenSecrets, StoredSecrets, gateway_user_data
 from .peer_settings import PeerSettings
 from .psk import GENERATED_PSK_CHARACTERS
@@ -19,10 +21,24 @@ _MARGIN: Final = "-" * 24
 """How much the pack varies with the addresses in it, in bytes."""
 
 
+def inner_administrators(
+    site: SiteSettings, peers: Sequence[PeerSettings], administrators: Sequence[IPv4Network]
+) -> tuple[str, ...]:
+    """Return what of the site and of the peers' ranges may reach the gateway by SSH.
+
+    From there security groups do not say who: they see nothing of what is in the tunnel, and have to admit all of the
+    site for what is to be forwarded. So the gateway itself is told, and has to be replaced when it changes. All others
+    reach it through the security group, which is exact about them and changed in place.
+    """
+    inside = [*site.networks, *(network for peer in peers for network in peer.networks)]
+    return tuple(map(str, common(inside, administrators)))
+
+
 def site_user_data(
     site: SiteSettings,
     peers: Sequence[PeerSettings],
     profile: TunnelProfile,
+    administrators: Sequence[IPv4Network],
     *,
     public_ip: str,
     peer_public_ips: Sequence[str],
@@ -49,6 +65,7 @@ def site_user_data(
         hostname=f"{site.name}-gateway",
         local=local,
         site_cidr_blocks=tuple(map(str, site.networks)),
+        administrator_cidr_blocks=inner_administrators(site, peers, administrators),
         connections=[connect(local, end, profile) for end in remote],
         secrets=secrets,
         host_public_key=host_public_key,
@@ -60,6 +77,7 @@ def overflow(
     site: SiteSettings,
     peers: Sequence[PeerSettings],
     profile: TunnelProfile,
+    administrators: Sequence[IPv4Network],
     *,
     psk: str,
     inline: bool,
@@ -84,6 +102,7 @@ def overflow(
             site,
             peers,
             profile,
+            administrators,
             public_ip=_LONGEST_ADDRESS,
             peer_public_ips=[_LONGEST_ADDRESS] * len(peers),
             secrets=secrets,

@@ -31,7 +31,7 @@ from .scope import HOST_USER, Scope
 from .security_groups import MOST_INBOUND_RULES, create_gateway_group, create_private_hosts_group, inbound_rules
 from .settings import GatewaySettings, gateway_settings
 from .site_network import SiteNetwork, create_network
-from .site_user_data import TOO_MANY_RANGES, site_user_data
+from .site_user_data import TOO_MANY_RANGES, inner_administrators, site_user_data
 from .tunnel import PROFILES, connection_name
 
 
@@ -312,6 +312,7 @@ def _replacement_reasons(
         "cidr_block": str(settings.site.vpc),
         "additional_cidr_blocks": str(settings.site.additional),
         "excluded_cidr_blocks": str(settings.site.excluded),
+        "administrator_cidr_blocks": str(inner_administrators(settings.site, settings.peers, settings.administrators)),
         **peers,
         "program of this release": programs_in_user_data(),
     }
@@ -335,6 +336,7 @@ def _user_data(
                 settings.site,
                 settings.peers,
                 settings.profile,
+                settings.administrators,
                 public_ip=known["public_ip"],
                 peer_public_ips=known["peer_public_ips"],
                 secrets=known["secrets"],

@@ -74,6 +74,10 @@ class GatewayDocument:
     """What the peers reach here, through the tunnels."""
     site_cidr_blocks: tuple[str, ...]
     """What is masqueraded towards the Internet: whatever is here, tunnelled or not."""
+    administrator_cidr_blocks: tuple[str, ...]
+    """What of the site and of the peers' ranges may reach this gateway by SSH."""
+    private_cidr_blocks: tuple[str, ...]
+    """What is not on the Internet: of it, nothing is forwarded to but the site and the peers' ranges."""
     config_setup: Mapping[str, str]
     """Keywords of ipsec.conf's `config setup`."""
     connections: tuple[Connection, ...]

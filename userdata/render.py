@@ -55,8 +55,10 @@ def _filter_rules(document: GatewayDocument) -> str:
         "filter.rules.j2",
         site_cidr_blocks=document.site_cidr_blocks,
         remote_cidr_blocks=_remote(document),
-        tcp_mss=document.tcp_mss,
         peer_addresses=tuple(peer.public_ip for peer in document.peers),
+        administrator_cidr_blocks=document.administrator_cidr_blocks,
+        private_cidr_blocks=document.private_cidr_blocks,
+        tcp_mss=document.tcp_mss,
         gateway_address=document.private_ip,
     )
 

@@ -232,6 +232,11 @@ CHANGES: Final = (
         before={"administrator_cidr_blocks": ["198.18.0.10/32", "198.18.0.11/32"]},
     ),
     Change(argument="administrator_cidr_blocks", value=["198.18.0.11/32"], what="another range"),
+    Change(
+        argument="administrator_cidr_blocks",
+        value=["198.18.0.10/32", "10.1.10.41/32"],
+        what="one more, inside a side's networks",
+    ),
     Change(argument="administrator_cidr_blocks", value=MISSING, what="left out"),
     Change(argument="ssh_private_key", value=HOST_KEY, what="yours", also={"ssh_public_key": PUBLIC_KEY}),
     Change(argument="ssh_public_key", value=PUBLIC_KEY, what="yours, alone"),

@@ -56,6 +56,7 @@ REASONS = {
     "ssh_public_key": {"uk": "ssh_public_key", "au": "ssh_public_key"},
     "left.host_private_key": {"uk": "SSH host key"},
     "left.additional_cidr_blocks": {"uk": "additional_cidr_blocks", "au": "peer uk"},
+    "administrator_cidr_blocks": {"uk": "administrator_cidr_blocks", "au": "administrator_cidr_blocks"},
     "left.excluded_cidr_blocks": {"uk": "excluded_cidr_blocks", "au": "peer uk"},
 }
 """Argument that replaces an instance without naming it -> side -> the announced reason."""

@@ -27,7 +27,10 @@ for chain in INPUT FORWARD OUTPUT; do iptables -w -D $chain -j VPN-$chain; done
 for chain in PREROUTING OUTPUT; do iptables -w -t raw -D $chain -j VPN-$chain; done
 iptables -w -t nat -D POSTROUTING -j VPN-POSTROUTING
 """
-_ONE_RULE_LESS = "iptables -w -D VPN-FORWARD -d {remote} -m policy --dir out --pol none -j DROP"
+_WITHOUT_THE_DROP = """
+iptables -w -D VPN-FORWARD -d {remote} -m policy --dir out --pol none -j DROP
+iptables -w -D VPN-FORWARD -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
+"""
 _ARTICLE = f"""{_WITHOUT_OURS}
 iptables -w -t nat -A POSTROUTING -o ens5 -s {{local}} -d {{remote}} -j ACCEPT
 iptables -w -t nat -A POSTROUTING -o ens5 -s {{local}} -j MASQUERADE
@@ -73,8 +76,9 @@ def test_the_gateways_own_filter_leaks_nothing_without_daemon_and_policies(witho
     assert captures.violations == []
 
 
-def test_one_missing_drop_rule_is_told(without_tunnel: Pair) -> None:
-    assert told(seen_with(without_tunnel, _ONE_RULE_LESS)) == {("uk-gateway", _PLAIN), ("uk-gateway", _MARKED)}
+def test_a_missing_drop_rule_is_told(without_tunnel: Pair) -> None:
+    # Behind it, the range is also one of nobody's private ones.
+    assert told(seen_with(without_tunnel, _WITHOUT_THE_DROP)) == {("uk-gateway", _PLAIN), ("uk-gateway", _MARKED)}
 
 
 def test_the_articles_two_rules_alone_are_told(without_tunnel: Pair) -> None:

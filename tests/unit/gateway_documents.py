@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from components.addressing import PRIVATE_NETWORKS
 from components.tunnel import PROFILES, TCP_MSS, TUNNEL_MTU, End, TunnelProfile, connect
 from userdata import Connection, GatewayDocument, Peer, SecretsInline, SecretsInSsm, render_user_data
 
@@ -59,6 +60,8 @@ def gateway_document(
         private_ip=local.private_ip,
         local_cidr_blocks=local.cidr_blocks,
         site_cidr_blocks=local.cidr_blocks,
+        administrator_cidr_blocks=(),
+        private_cidr_blocks=tuple(map(str, PRIVATE_NETWORKS)),
         config_setup=data.config_setup,
         connections=(Connection(name=decision.name, keywords=decision.keywords),),
         peers=(expected,),

@@ -1,6 +1,7 @@
 """Proves the address decisions for any network. Does not prove that AWS agrees."""
 
 from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from components.addressing import (
     check_host,
     check_subnet,
     check_vpc,
+    common,
     default_gateway_address,
     default_subnets,
     parse_address,
@@ -110,3 +112,14 @@ def test_an_address_outside_every_subnet_is_refused_with_all_of_them() -> None:
     (problem,) = check_host("probe_host_private_ip", IPv4Address("10.0.3.9"), subnets)
     assert "10.0.1.0/24 or 10.0.2.0/24" in problem.rule
     assert subnet_of(IPv4Address("10.0.2.9"), subnets) == subnets[1]
+
+
+@given(st.lists(networks(1, 6), max_size=4), st.lists(networks(1, 6), max_size=4), st.integers(0, 2**32 - 1))
+def test_what_two_lists_have_in_common_is_what_is_in_both(
+    some: list[IPv4Network], others: list[IPv4Network], number: int
+) -> None:
+    found = common(some, others)
+    for address in (IPv4Address(number), *(network.network_address for network in (*some, *others))):
+        inside = all(any(address in network for network in each) for each in (some, others))
+        assert any(address in network for network in found) is inside
+    assert not any(one.overlaps(other) for one, other in combinations(found, 2))

@@ -138,6 +138,7 @@ def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | Give
         local,
         [peer_of(peer)],
         made.profile,
+        made.administrators,
         public_ip="203.0.113.10",
         peer_public_ips=["198.51.100.200"],
         secrets=secrets,

@@ -4,6 +4,7 @@ Does not prove that Libreswan carries them (tests/lab).
 """
 
 import base64
+import re
 from ipaddress import IPv4Network, ip_address
 from itertools import product
 from typing import Any
@@ -43,6 +44,12 @@ def _pair(deployment: Deployment, article: dict[str, Any], **left: Any) -> Recor
     return deployment.run(lambda: VpnGatewayPair("vpn", args))
 
 
+def _admitted(recorder: Recorder, side: str) -> list[str]:
+    """Return the ranges that the gateway's packet filter admits to SSH."""
+    rules = _files(recorder, side)["/etc/vpn-gateway/filter.rules"]
+    return re.findall(r"^-A VPN-INPUT -s (\S+) -p tcp -m tcp --dport 22 -j RETURN$", rules, re.MULTILINE)
+
+
 def _sources(recorder: Recorder, group: str) -> set[str]:
     rules = recorder.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
     everything = (each.inputs for each in rules if each.inputs["securityGroupId"] == group)
@@ -65,7 +72,7 @@ def test_more_ranges_of_a_side_are_tunnelled_admitted_and_masqueraded(
     assert "leftsubnets={10.1.0.0/16,10.5.0.0/16}" in _files(recorder, "uk")["/etc/ipsec.d/vpn.conf"]
     assert "rightsubnets={10.1.0.0/16,10.5.0.0/16}" in _files(recorder, "au")["/etc/ipsec.d/vpn.conf"]
     here, there = (_files(recorder, side)["/etc/vpn-gateway/filter.rules"] for side in ("uk", "au"))
-    assert "-A VPN-POSTROUTING -s 10.5.0.0/16 -d 172.31.0.0/16 -j ACCEPT" in here
+    assert "-A VPN-POSTROUTING -d 10.5.0.0/16 -j ACCEPT" in here
     assert "-A VPN-POSTROUTING -s 10.5.0.0/16 -j MASQUERADE" in here
     assert "-A VPN-FORWARD -d 10.5.0.0/16 -m policy --dir out --pol none -j DROP" in there
     networks = {"10.1.0.0/16", "10.5.0.0/16"}
@@ -87,6 +94,32 @@ def test_an_excluded_range_is_in_no_policy_but_still_behind_the_nat(
     assert "10.1.128.0" not in there
     assert "10.1.0.0/16" not in there
     assert _sources(recorder, "vpn-au-private-hosts-security-group-id") == {"172.31.0.0/16", "10.1.0.0/17"}
+
+
+def test_administrators_in_either_network_are_told_to_both_gateways_and_no_others(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    administrators = ["203.0.113.0/24", "10.5.7.0/24", "172.31.0.0/29", "10.1.128.0/24", "10.5.7.9/32"]
+    left = {"additional_cidr_blocks": ["10.5.0.0/16"], "excluded_cidr_blocks": ["10.1.128.0/17"]}
+    recorder = _pair(deployment, {**article, "administrator_cidr_blocks": administrators}, **left)
+    assert _admitted(recorder, "uk") == ["10.1.128.0/24", "10.5.7.0/24", "172.31.0.0/29"]
+    # What is excluded does not come through the tunnel.
+    assert _admitted(recorder, "au") == ["10.5.7.0/24", "172.31.0.0/29"]
+
+
+def test_when_everybody_is_an_administrator_so_is_everybody_in_both_networks(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    recorder = _pair(deployment, {**article, "administrator_cidr_blocks": ["0.0.0.0/0"]})
+    assert _admitted(recorder, "uk") == _admitted(recorder, "au") == ["10.1.0.0/16", "172.31.0.0/16"]
+
+
+def test_who_administers_from_outside_is_not_in_the_user_data(deployment: Deployment, article: dict[str, Any]) -> None:
+    def user_data(administrator: str) -> Any:
+        recorder = _pair(Deployment(), {**article, "administrator_cidr_blocks": [administrator]})
+        return recorder.named("vpn-uk-gateway").inputs["userDataBase64"]
+
+    assert user_data("203.0.113.7/32") == user_data("203.0.113.0/24")
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,8 @@ def test_a_secret_belongs_to_both_identities() -> None:
 def test_the_exemption_from_nat_is_by_network_and_before_masquerade() -> None:
     nat = rules(installed_files(gateway_document()), "nat")
     assert nat == [
-        "-A VPN-POSTROUTING -s 10.1.0.0/16 -d 172.31.0.0/16 -j ACCEPT",
-        "-A VPN-POSTROUTING -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT",
+        "-A VPN-POSTROUTING -d 172.31.0.0/16 -j ACCEPT",
+        "-A VPN-POSTROUTING -d 10.1.0.0/16 -j ACCEPT",
         "-A VPN-POSTROUTING -s 10.1.0.0/16 -j MASQUERADE",
     ]
 
@@ -131,7 +131,22 @@ def test_every_remote_network_is_dropped_in_the_clear_in_all_four_ways() -> None
         assert f"-A VPN-OUTPUT -d {remote} -m policy --dir out --pol none -j DROP" in found
         assert f"-A VPN-FORWARD -s {remote} -m policy --dir in --pol none -j DROP" in found
         assert f"-A VPN-INPUT -s {remote} -m policy --dir in --pol none -j DROP" in found
-    assert len(found) == 8
+    assert sum("--pol none" in rule for rule in found) == 8
+
+
+def test_each_range_more_is_the_same_number_of_rules_more() -> None:
+    def count(here: int, there: int) -> int:
+        local = tuple(f"10.1.{number}.0/24" for number in range(here))
+        remote = tuple(f"10.2.{number}.0/24" for number in range(there))
+        text = installed_files(with_networks(gateway_document(), local=local, remote=remote))
+        return text["/etc/vpn-gateway/filter.rules"].count("\n-A ")
+
+    base, here, there = count(1, 1), count(2, 1) - count(1, 1), count(1, 2) - count(1, 1)
+    assert count(20, 20) == base + 19 * (here + there)
+
+
+def test_the_filter_ends_with_what_tells_that_it_is_whole() -> None:
+    assert installed_files(gateway_document())["/etc/vpn-gateway/filter.rules"].endswith("\nCOMMIT\n# end\n")
 
 
 def test_no_network_of_either_side_is_masqueraded_towards_another() -> None:
@@ -203,9 +218,17 @@ def test_the_rules_come_before_forwarding_and_the_secrets_before_ipsec() -> None
     ]
 
 
-def test_nothing_switches_forwarding_on_without_the_packet_filter() -> None:
+def test_nothing_switches_forwarding_on_but_the_packet_filters_unit_when_the_rules_are_loaded() -> None:
+    files = installed_files(gateway_document())
+    naming = {path: line for path, text in files.items() for line in text.splitlines() if "ip_forward=1" in line}
+    unit = "/etc/systemd/system/vpn-filter.service"
+    assert naming == {unit: "ExecStartPost=/usr/sbin/sysctl -qw net.ipv4.ip_forward=1"}
+    assert "ExecStart=/usr/local/sbin/vpn-filter\n" in files[unit]
+    assert "ExecStopPost=/usr/sbin/sysctl -qw net.ipv4.ip_forward=0\n" in files[unit]
+
+
+def test_the_kernels_other_keys_come_after_forwarding_which_resets_some() -> None:
     unit = installed_programs()["/etc/systemd/system/vpn-sysctl.service"]
-    assert "Requires=vpn-filter.service\n" in unit
     assert re.search(r"^After=.*vpn-filter.service", unit, re.MULTILINE)
 
 

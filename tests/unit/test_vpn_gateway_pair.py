@@ -272,7 +272,7 @@ def test_what_is_kept_of_the_reasons_for_a_replacement_is_secret_and_only_digest
     assert kept.secrets == {"input"}
     assert kept.inputs["input"].keys() == {
         *("profile", "secret_delivery", "psk", "SSH host key", "ssh_public_key", "peer au", "program of this release"),
-        *("cidr_block", "additional_cidr_blocks", "excluded_cidr_blocks"),
+        *("cidr_block", "additional_cidr_blocks", "excluded_cidr_blocks", "administrator_cidr_blocks"),
     }
     assert all(len(digest) == 64 for digest in kept.inputs["input"].values())
 

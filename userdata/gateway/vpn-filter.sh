@@ -3,7 +3,7 @@
 # One transaction per table: a reload duplicates nothing, leaves the rules of others alone and has no moment without rules.
 set -eu
 rules=/etc/vpn-gateway/filter.rules
-while read -r line; do
+text=$(while read -r line; do
   case $line in
   '*'*) table=${line#?} chains= ;;
   :VPN-*) chain=${line#:VPN-} chains="$chains ${chain%% *}" ;;
@@ -15,4 +15,12 @@ while read -r line; do
     ;;
   esac
   echo "$line"
-done <"$rules" | iptables-restore -w --noflush
+done <$rules)
+# iptables-restore takes an empty file, and one that ends after any table: forwarding would come on without the rules.
+case $text in
+*'# end') echo "$text" | iptables-restore -w --noflush ;;
+*)
+  echo "$rules is not whole"
+  exit 1
+  ;;
+esac

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Writes the 13 keys for the interface that carries the default route now, and the size and timeouts of the table of
+# Writes the keys for the interface that carries the default route now, and the size and timeouts of the table of
 # connections, applies them and reads them back; then routes the other sides' networks by that interface too, but with
-# the tunnel's MTU.
+# the tunnel's MTU. Forwarding is not among the keys: from a file in sysctl.d it would come on before the packet filter,
+# at every boot.
 set -eu
 file=/etc/sysctl.d/90-vpn-gateway.conf
 for _ in $(seq 60); do
@@ -14,8 +15,6 @@ interface=${way##* }
 # MemTotal, in KiB.
 read -r _ memory _ </proc/meminfo
 {
-  # First: switching it resets some of the others.
-  echo net.ipv4.ip_forward=1
   for scope in all default lo "$interface"; do
     for kind in accept secure send; do echo "net.ipv4.conf.$scope.${kind}_redirects=0"; done
   done

@@ -27,6 +27,9 @@ from vpn_probe import echoes, probe
 FINISHED = "/run/cloud-init/result.json"
 """Written when cloud-init has done all of a boot, well or not."""
 
+RULES = "/etc/vpn-gateway/filter.rules"
+"""What vpn-filter loads."""
+
 MAXIMUM_SKEW = 300
 """Seconds. AWS refuses a request whose signature is older, or younger (AWS General Reference, Signature Version 4)."""
 
@@ -242,15 +245,17 @@ def sysctl(_: Any) -> str:
 
 def tables(x: Any, *names: str) -> str:
     """See whether the rules of some tables are those of the rules file, in its order, and nothing comes before them."""
-    expected = chains(read("/etc/vpn-gateway/filter.rules"))
-    expected = {chain: rules for chain, rules in expected.items() if chain.split()[0] in names}
+    text = read(RULES)
+    if not text.endswith("COMMIT\n# end"):
+        raise FinalError(f"{RULES} is not whole: nothing is forwarded", "replace the instance, which writes it")
+    expected = {chain: rules for chain, rules in chains(text).items() if chain.split()[0] in names}
     if problem := difference(expected, chains(x["rules"].result())):
         raise LayerError(problem)
     return f"{sum(map(len, expected.values()))} rules"
 
 
 def packet_filter(x: Any) -> str:
-    """See whether nothing passes in the clear, segments are clamped, and the tunnel needs no connection tracking."""
+    """See whether nothing passes in the clear or untranslated, who reaches this gateway, and what is not tracked."""
     return tables(x, "filter", "mangle", "raw")
 
 
@@ -406,9 +411,9 @@ def internet(x: Any) -> str:
 LAYERS: list[tuple[Any, str, str]] = [
     (boot, "", "read /var/log/vpn-boot.log and cloud-init status --long; remove the cause, then: sudo vpn-boot"),
     (clock, "", "sudo systemctl restart chrony or systemd-timesyncd; timedatectl"),
-    (sysctl, "boot", "sudo systemctl restart vpn-sysctl"),
     (packet_filter, "boot", "sudo systemctl reload-or-restart vpn-filter"),
     (nat, "boot", "the exemption must come before MASQUERADE: sudo systemctl reload-or-restart vpn-filter"),
+    (sysctl, "boot", "sudo systemctl restart vpn-filter vpn-sysctl"),
     (conntrack, "", "what opens so many connections? Stop it, or take an instance_type with more memory"),
     (secrets, "boot", "sudo systemctl restart vpn-secrets"),
     (daemon, "secrets", "journalctl -u ipsec; sudo systemctl restart ipsec"),

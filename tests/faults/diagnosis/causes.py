@@ -18,7 +18,7 @@ from tests.faults.sites import LEFT, RIGHT, Pair, Site
 IPSEC_CONF = "/etc/ipsec.d/vpn.conf"
 RESTART = "systemctl restart ipsec"
 NAT_RULES = "iptables-save -t nat | grep ^-A"
-KERNEL_KEYS = "grep -v ^- /etc/sysctl.d/90-vpn-gateway.conf | cut -d= -f1 | xargs sysctl"
+KERNEL_KEYS = "sysctl net.ipv4.ip_forward; grep -v ^- /etc/sysctl.d/90-vpn-gateway.conf | cut -d= -f1 | xargs sysctl"
 
 
 def wrong_psk(pair: Pair) -> AbstractContextManager[None]:
@@ -74,7 +74,7 @@ def closed_private_host(pair: Pair) -> AbstractContextManager[None]:
 
 def exemption(pair: Pair) -> str:
     """Return the NAT exemption as an argument list of iptables(8), without the command."""
-    return f"VPN-POSTROUTING -s {pair.uk.network} -d {pair.au.network} -j ACCEPT"
+    return f"VPN-POSTROUTING -d {pair.au.network} -j ACCEPT"
 
 
 def no_nat_exemption(pair: Pair) -> AbstractContextManager[None]:
@@ -91,7 +91,7 @@ def late_nat_exemption(pair: Pair) -> AbstractContextManager[None]:
 
 def no_forwarding(pair: Pair) -> AbstractContextManager[None]:
     """Switch forwarding off in the kernel, and with it what the kernel resets then (ip-sysctl, ip_forward)."""
-    do, undo = "sysctl -qw net.ipv4.ip_forward=0", "systemctl restart vpn-sysctl"
+    do, undo = "sysctl -qw net.ipv4.ip_forward=0", "systemctl restart vpn-filter vpn-sysctl"
     return doors.done_and_undone(pair.uk, do, undo, shows=KERNEL_KEYS)
 
 
