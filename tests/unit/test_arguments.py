@@ -278,11 +278,28 @@ def test_in_a_network_that_is_there_gateway_and_probe_host_have_an_address_each(
     assert problem.startswith("left.probe_host_private_ip '10.1.1.9': is the gateway's address too; ")
 
 
-def test_more_ranges_than_user_data_has_room_for_are_named_by_their_settings(article: dict[str, Any]) -> None:
-    blocks = [f"10.{second}.{third}.0/24" for second in range(2, 100, 7) for third in range(3, 250, 59)][:63]
-    (problem, *_) = _problems(_changed(article, {"left.additional_cidr_blocks": blocks}))
-    assert problem.startswith("left.additional_cidr_blocks, left.excluded_cidr_blocks, right.additional_cidr_blocks, ")
-    assert "'64 ranges at uk, 1 at au': user data of uk-gateway is " in problem
+def test_more_peers_than_user_data_has_room_for_are_named_by_their_settings() -> None:
+    peers = [
+        {
+            "name": f"p{number}",
+            "public_ip": f"198.51.100.{number}",
+            "private_ip": f"10.{number}.1.9",
+            "cidr_blocks": [f"10.{number}.0.0/16"],
+        }
+        for number in range(2, 32)
+    ]
+    args: Any = {
+        "name": "uk",
+        "cidr_block": "10.1.0.0/16",
+        "psk": "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip",
+        "ssh_public_key": PUBLIC_KEY,
+        "peers": peers,
+    }
+    with pytest.raises(SettingsError) as caught:
+        gateway_settings("site", args)
+    (problem,) = [str(each) for each in caught.value.problems]
+    assert problem.startswith("additional_cidr_blocks, excluded_cidr_blocks, peers '1 ranges at uk, 30 at p2, p3, ")
+    assert "': user data of uk-gateway is " in problem
     assert problem.endswith("; use fewer or larger ranges, or fewer peers, or secret_delivery ssm")
 
 
