@@ -120,6 +120,13 @@ def printed(tmp_path: Path) -> Iterator[tuple[Streams, Callable[[], tuple[bytes,
         yield Streams(stdout, stderr), lambda: (out.read_bytes(), err.read_bytes())
 
 
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_what_a_command_prints_comes_while_it_runs(agent: Agent, printed: Any, tmp_path: Path) -> None:
     streams, so_far = printed
     go_on = tmp_path / "go-on"
@@ -130,15 +137,12 @@ def test_what_a_command_prints_comes_while_it_runs(agent: Agent, printed: Any, t
         target=lambda: found.append(machines.execute("uk-gateway", ["sh", "-c", script], **arguments))
     )
     thread.start()
-    deadline = time.monotonic() + 20
-    while so_far() != (b"first\n", b"bad\n"):
-        assert time.monotonic() < deadline, so_far()
-        time.sleep(0.02)
+    until(lambda: so_far() == (b"first\n", b"bad\n"))
     go_on.touch()
     thread.join()
     assert [(each.returncode, each.stdout, each.stderr) for each in found] == [(7, b"", b"")]
     assert so_far() == (b"first\nin\x00\xff", b"bad\n")
-    assert list((tmp_path / "guest").iterdir()) == []
+    until(lambda: list((tmp_path / "guest").iterdir()) == [])
 
 
 def test_much_is_forwarded_whole(agent: Agent, printed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,8 +166,8 @@ def test_at_the_timeout_all_of_it_is_killed_and_what_came_is_kept(agent: Agent, 
         machines.execute("uk-gateway", ["sh", "-c", script], timeout=1.0, streams=streams)
     begun, child = so_far()[0].split()
     assert begun == b"begun"
-    assert not _lives(int(child))
-    assert list((tmp_path / "guest").iterdir()) == []
+    until(lambda: not _lives(int(child)))
+    until(lambda: list((tmp_path / "guest").iterdir()) == [])
 
 
 def test_without_streams_what_came_is_in_the_exception(agent: Agent) -> None:
