@@ -25,7 +25,9 @@ _ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 )
 _FOLDER = "/run"
-"""Where a guest keeps what a command prints until it has been forwarded."""
+"""Below it a guest keeps what a command prints, in a file system of its own."""
+_KEPT_MIB = 32
+"""A command that prints more gets the error that the device is full; the guest's own file systems stay as they are."""
 _FORWARDED_BYTES = 1 << 20
 """At a time, of each of the two."""
 
@@ -134,7 +136,10 @@ class _Tail:
     The agent itself hands out a command's output when the command has ended, and not before.
     """
 
-    _SCRIPT = 'mkdir -m 700 "$0" && exec setsid "$@" >"$0/out" 2>"$0/err"'
+    _SCRIPT = (
+        f'mkdir "$0" && mount -t tmpfs -o size={_KEPT_MIB}m,mode=700 lab-exec "$0" && '
+        'exec setsid "$@" >"$0/out" 2>"$0/err"'
+    )
     """A session of its own, so that all of it can be killed. The shell becomes the command: one process id."""
 
     def __init__(self, streams: Streams) -> None:
@@ -176,7 +181,7 @@ class _Tail:
         for handle in self._handles.values():
             agent.command("guest-file-close", handle=handle)
         self._handles.clear()
-        agent.command("guest-exec", path="rm", arg=["-rf", self._folder])
+        agent.command("guest-exec", path="sh", arg=["-c", 'umount -l "$0" && rm -rf "$0"', self._folder])
 
 
 def _ask(machine: Machine, deadline: float, name: str, **arguments: Any) -> Any:
@@ -212,9 +217,11 @@ def _kill(machine: Machine, pid: int, tail: _Tail | None) -> dict[str, Any]:
                 time.sleep(_POLL_SECONDS)
                 status = agent.command("guest-exec-status", pid=pid)
             if tail:
-                while news := tail.news(agent):
-                    tail.write(news)
-                tail.remove(agent)
+                try:
+                    while news := tail.news(agent):
+                        tail.write(news)
+                finally:  # also where nothing reads what is written
+                    tail.remove(agent)
     except (OSError, ChannelError):
         # Nothing is left to try: the guest does not answer.
         pass

@@ -107,6 +107,11 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Agent:
     monkeypatch.setattr(Machine, "process", property(lambda _: object()))
     monkeypatch.setattr(execution, "_FOLDER", str(tmp_path / "guest"))
     (tmp_path / "guest").mkdir()
+    # Only root may mount.
+    for tool in ("mount", "umount"):
+        (tmp_path / tool).write_text("#!/bin/sh\n")
+        (tmp_path / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     machine = Machine(id="i-1", name="uk-gateway", kind="virtual-machine", namespace="lab-vpc-1")
     machine.save()
     return Agent(machine.agent_socket)
