@@ -19,7 +19,7 @@ _TRUST: Final = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:As
 def deployer(api: ApiProcess, policy: str, regions: Sequence[str]) -> Iterator[dict[str, str]]:
     """Give the environment of a role with the policy in the file `policy`, for these regions instead of the article's.
 
-    It also has the documented rights on `KMS_KEY`. The role is gone afterwards.
+    It also has the documented rights on `KMS_KEY`, and may assume the role `deployer`. The role is gone afterwards.
     """
     iam, sts = (api.client(service, regions[0]) for service in ("iam", "sts"))
     statements = json.loads((ROOT / policy).read_text())["Statement"]
@@ -27,8 +27,9 @@ def deployer(api: ApiProcess, policy: str, regions: Sequence[str]) -> Iterator[d
         if "aws:RequestedRegion" in statement.get("Condition", {}).get("StringEquals", {}):
             statement["Condition"]["StringEquals"]["aws:RequestedRegion"] = list(regions)
     key = {"Effect": "Allow", "Action": list(WITH_A_KEY), "Resource": KMS_KEY}
+    assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::*:role/deployer"}
     arn = iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=_document(_TRUST))["Role"]["Arn"]
-    iam.put_role_policy(RoleName=ROLE, PolicyName="documented", PolicyDocument=_document(*statements, key))
+    iam.put_role_policy(RoleName=ROLE, PolicyName="documented", PolicyDocument=_document(*statements, key, assume))
     try:
         yield {**aws_environment(api), **_credentials(sts.assume_role(RoleArn=arn, RoleSessionName="deployer"))}
     finally:
