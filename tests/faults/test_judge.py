@@ -77,7 +77,7 @@ def test_the_gateways_own_filter_leaks_nothing_without_daemon_and_policies(witho
 
 
 def test_a_missing_drop_rule_is_told(without_tunnel: Pair) -> None:
-    # Behind it, the range is also one of nobody's private ones.
+    # Behind it, the range is also one of the private ones to which nothing is forwarded.
     assert told(seen_with(without_tunnel, _WITHOUT_THE_DROP)) == {("uk-gateway", _PLAIN), ("uk-gateway", _MARKED)}
 
 

@@ -267,7 +267,7 @@ for port in (500, 4500):
         assert said[f"answered, {port}"] == ["198.51.100.20", ""]
 
 
-def test_a_gateway_answers_administrators_peers_and_echoes_and_nobody_else(release: str) -> None:
+def test_a_gateway_answers_administrators_peers_and_echoes_alone(release: str) -> None:
     act = """
 ssh, other = (server("gateway", socket.SOCK_STREAM, port) for port in (22, 9100))
 ike, nat, log = (server("gateway", socket.SOCK_DGRAM, port) for port in (500, 4500, 514))
@@ -315,10 +315,10 @@ said["a stranger's"] = heard("outside", lambda: put("inside", segment("10.77.0.9
     assert len(said) == 6
 
 
-def test_private_destinations_of_nobody_are_refused_at_once_not_masqueraded(release: str) -> None:
-    nobodys = ("10.99.0.1", "172.20.0.1", "192.168.3.4", "100.64.1.1", "169.254.3.4")
+def test_private_destinations_in_neither_network_are_refused_at_once_not_masqueraded(release: str) -> None:
+    neither = ("10.99.0.1", "172.20.0.1", "192.168.3.4", "100.64.1.1", "169.254.3.4")
     act = f"""
-for target in {nobodys}:
+for target in {neither}:
     answers = []
     said[target] = heard("outside", lambda: answers.append(call("inside", HOST, target, 80))) + answers
 said["excluded"] = heard("outside", lambda: answers.append(call("inside", HOST, "172.31.200.200", 80))) + answers[1:]
@@ -328,7 +328,7 @@ said["public"] = call("inside", HOST, ELSEWHERE, 80)
 """
     excluding = with_networks(gateway_document(), local=(SITE, "10.5.0.0/16"), remote=("172.31.0.0/17",))
     assert see(release, act, excluding) == {
-        **{target: ["EHOSTUNREACH"] for target in nobodys},
+        **{target: ["EHOSTUNREACH"] for target in neither},
         "excluded": ["EHOSTUNREACH"],
         "site's own": ["10.1.1.5"],
         "back": 2,
