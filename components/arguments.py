@@ -36,9 +36,10 @@ class ExistingNetworkArgs(TypedDict):
     public_subnet_id: pulumi.Input[str]
     """Id of the subnet for the gateway, whose default route leads to an Internet gateway."""
 
-    private_route_table_ids: list[pulumi.Input[str]]
-    """Ids of the private subnets' route tables, e.g. one for each availability zone; at least one. An id that is text
-    names its routes in the stack's state; Outputs are told apart by their place in the list: put new ones at its end.
+    private_route_table_ids: pulumi.Input[list[pulumi.Input[str]]]
+    """Ids of the private subnets' route tables, e.g. one for each availability zone; at least one. The list may be one
+    Output, e.g. of a `StackReference`. Their order does not matter. The routes of a table that is still to be made are
+    not in a preview.
     """
 
     take_default_route: NotRequired[bool]

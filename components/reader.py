@@ -140,10 +140,16 @@ class Reader:
         pattern, remedy = rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})", f"use {prefix}-… or an Output of it"
         return self.text_or_output(key, pattern=pattern, rule=f"is not an id {prefix}-…", remedy=remedy)
 
-    def identifiers(self, key: str, prefix: str) -> tuple[pulumi.Input[str], ...]:
-        """Return the ids in the list under `key`, Outputs maybe, without those that are problems; at least one."""
+    def identifiers(self, key: str, prefix: str) -> tuple[pulumi.Input[str], ...] | pulumi.Output[list[str]]:
+        """Return the ids in the list under `key`, Outputs maybe, without those that are problems; at least one.
+
+        A list that is one Output is returned unread.
+        """
+        given = self._args.get(key)
+        if isinstance(given, pulumi.Output):
+            return given
         values = {str(n): value for n, value in enumerate(self._sequence(key))}
-        if not values and not isinstance(self._args.get(key), pulumi.Output):
+        if given in (None, [], ()):
             self.report(self.setting(key), "", "is required", f"give at least one id, {prefix}-…, an Output maybe")
         for value, times in Counter(each for each in values.values() if isinstance(each, str)).items():
             if times > 1:
@@ -227,7 +233,7 @@ class Reader:
         if value is None:
             return []
         if isinstance(value, pulumi.Output):
-            self.report(self.setting(key), value, NOT_KNOWN, "write a list, with an Output for each item if need be")
+            self.report(self.setting(key), value, NOT_KNOWN, "write the list itself")
             return []
         if not isinstance(value, list | tuple):
             self.report(self.setting(key), value, "is not a list", "write a list, even for one value")

@@ -9,6 +9,17 @@ from .addressing import Problem
 
 ANYWHERE: Final = IPv4Network("0.0.0.0/0")
 
+MOST_ROUTES: Final = 1000
+USUAL_ROUTES: Final = 500
+"""In one route table, the local ones left out: what AWS lets it be raised to, and what it is unless it was raised
+(Amazon VPC user guide, "Amazon VPC quotas").
+"""
+
+_RENAMED: Final = (
+    "if it is this gateway's under its former name, take that name again or give it as an alias, "
+    "or destroy the gateway under its former name first"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableRoute:
@@ -24,6 +35,11 @@ def destinations(peer_networks: Iterable[IPv4Network], *, take_default_route: bo
     return (ANYWHERE,) if take_default_route else tuple(peer_networks)
 
 
+def routes_after(routes: Sequence[TableRoute], wanted: Iterable[IPv4Network]) -> int:
+    """Return how many routes a table has once it has the wanted ones as well."""
+    return len({*(route.destination for route in routes), *wanted})
+
+
 def route_problems(
     setting: str,
     table_id: str,
@@ -32,27 +48,62 @@ def route_problems(
     peer_networks: Sequence[IPv4Network],
     take_default_route: bool,
     own: Collection[str],
+    gateways: Collection[str],
 ) -> list[Problem]:
     """Return what in a route table would have to give way to the gateway's routes, or would lead past them.
 
     A table has one route to a destination, and the longest prefix wins (Amazon VPC user guide, "Route priority"). A
-    route whose target is one of `own`, the gateway's interfaces, is the component's.
+    route whose target is one of `own`, the gateway's interfaces, is the component's. `gateways` are the interfaces of
+    all gateways of this kind: no remedy says to remove what leads to one.
     """
     wanted = destinations(peer_networks, take_default_route=take_default_route)
     problems = []
     for route in (route for route in routes if route.target not in own):
-        remedy = None
+        is_a_gateways = route.target in gateways
+        target = f"{route.target}, the interface of another gateway" if is_a_gateways else route.target
+        remedies = []
         if route.destination in wanted:
-            rule = f"has a route to {route.destination} already, to {route.target}"
-            remedy = "remove it"
+            rule = f"has a route to {route.destination} already, to {target}"
+            remedies.append("name a route table that no other gateway has" if is_a_gateways else "remove it")
             if route.destination == ANYWHERE:
-                remedy += ", or set take_default_route to false to route only the peers' networks to the gateway"
+                remedies.append("set take_default_route to false to route only the peers' networks to the gateway")
         elif passed := [network for network in peer_networks if _leads_past(route, network, take_default_route)]:
-            rule = f"has a route to {route.destination}, to {route.target}, which leads past the tunnel to {passed[0]}"
-            remedy = "remove it, or exclude that range from the tunnel"
-        if remedy is not None:
+            rule = f"has a route to {route.destination}, to {target}, which leads past the tunnel to {passed[0]}"
+            remedies += [] if is_a_gateways else ["remove it"]
+            remedies.append("exclude that range from the tunnel")
+        if remedies:
+            remedy = ", or ".join(remedies) + (f"; {_RENAMED}" if is_a_gateways else "")
             problems.append(Problem(setting=setting, value=table_id, rule=rule, remedy=remedy))
+    number = routes_after(routes, wanted)
+    if number > MOST_ROUTES:
+        rule = f"would have {number} routes, more than the {MOST_ROUTES} that AWS lets a table have at most"
+        problems.append(Problem(setting=setting, value=table_id, rule=rule, remedy="summarize routes of it"))
     return problems
+
+
+def address_problem(address: str, holder: str, gateways: Collection[str]) -> Problem:
+    """Return that the gateway's address is the interface's of another: `holder`."""
+    is_a_gateways = holder in gateways
+    rule = f"is in use by {holder}" + (", the interface of another gateway" if is_a_gateways else "")
+    remedy = "give a free address of the public subnet" + (f"; {_RENAMED}" if is_a_gateways else "")
+    return Problem(setting="gateway_private_ip", value=address, rule=rule, remedy=remedy)
+
+
+def way_out_problem(
+    setting: str, subnet_id: str, table_id: str, routes: Sequence[TableRoute], wanted: str | None
+) -> Problem | None:
+    """Return what is wrong with the public subnet's way to the Internet: by `wanted`, or any Internet gateway."""
+    targets = [route.target for route in routes if route.destination == ANYWHERE]
+    if targets and targets[0].startswith("igw-") and wanted in (None, targets[0]):
+        return None
+    gateway = wanted or "an Internet gateway"
+    now = f"the default route of {table_id} leads to {targets[0]}" if targets else f"{table_id} has no default route"
+    return Problem(
+        setting=setting,
+        value=subnet_id,
+        rule=f"has no way to the Internet by {gateway}: {now}",
+        remedy=f"let it lead to {gateway}; a route that the same program makes belongs into depends_on",
+    )
 
 
 def _leads_past(route: TableRoute, network: IPv4Network, take_default_route: bool) -> bool:

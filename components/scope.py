@@ -37,8 +37,13 @@ class Scope:
         return {**self.common_tags, "Name": f"{self.site}-{thing}"}
 
     def mark(self, thing: str) -> str:
-        """Return a description that nothing of another component, stack or project has."""
+        """Return a description that nothing of another component, stack or project has, as they are called now."""
         return f"{thing} of {pulumi.get_project()}/{pulumi.get_stack()}/{self.resource_name}"
+
+    @staticmethod
+    def every_mark(thing: str) -> str:
+        """Return the pattern of the descriptions of all such things, as filters of the EC2 API take it."""
+        return f"{thing} of *"
 
     def options(self, depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
         """Return the options of a child."""

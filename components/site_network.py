@@ -23,11 +23,12 @@ class SiteNetwork:
     public_subnet_id: pulumi.Output[str]
     private_subnet_ids: pulumi.Output[list[str]]
     public_route_table_id: pulumi.Output[str]
-    private_route_tables: tuple[tuple[str, pulumi.Output[str]], ...]
-    """What tells a table's routes from those of the others in their names, and the table's id."""
+    private_route_table_ids: pulumi.Output[list[str]]
     internet_gateway_id: pulumi.Output[str]
     probe_host_subnet_id: pulumi.Output[str]
     """Of the probe host, if there is one."""
+    mark: pulumi.Input[str]
+    """Description of the gateway's interface; fits `Scope.every_mark`."""
     way_out: tuple[pulumi.CustomResource, ...] = ()
     """What an instance in the public subnet needs for reaching the Internet, as far as it is made here."""
     private_associations: tuple[ec2.RouteTableAssociation, ...] = ()
@@ -82,9 +83,10 @@ def create_network(scope: Scope, site: SiteSettings, public: IPv4Network) -> Sit
         public_subnet_id=public_subnet.id,
         private_subnet_ids=pulumi.Output.all(*(subnet.id for subnet in private_subnets.values())),
         public_route_table_id=public_routes.id,
-        private_route_tables=(("", private_routes.id),),
+        private_route_table_ids=pulumi.Output.all(private_routes.id),
         internet_gateway_id=internet_gateway.id,
         probe_host_subnet_id=private_subnets[home or site.private_subnets[0]].id,
+        mark=f"gateway of {scope.resource_name}",
         way_out=(default_route, *public_associations),
         private_associations=private_associations,
     )

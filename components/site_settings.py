@@ -45,10 +45,17 @@ class ExistingNetwork:
 
     vpc_id: pulumi.Input[str]
     public_subnet_id: pulumi.Input[str]
-    private_route_table_ids: tuple[pulumi.Input[str], ...]
+    private_route_table_ids: tuple[pulumi.Input[str], ...] | pulumi.Output[list[str]]
     take_default_route: bool
     private_subnet_id: pulumi.Input[str] | None
     internet_gateway_id: pulumi.Input[str] | None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether all of it is there before anything is created: no id is the output of a resource."""
+        tables = self.private_route_table_ids
+        ids = (self.vpc_id, self.public_subnet_id, self.private_subnet_id, self.internet_gateway_id)
+        return not isinstance(tables, pulumi.Output) and all(isinstance(each, str | None) for each in (*ids, *tables))
 
 
 @dataclass(frozen=True, kw_only=True)

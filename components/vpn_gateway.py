@@ -166,8 +166,8 @@ class VpnGateway(pulumi.ComponentResource):
         gateway = create_gateway_group(scope, network, settings, peer_public_ips)
         private = create_private_hosts_group(scope, network, settings)
         identity = create_identity(scope, settings, network, gateway.group)
-        bound = (identity.association, *identity.routes)
-        self._path = (*gateway.rules, *private.rules, *network.way_out, *network.private_associations, *bound)
+        path = (*gateway.rules, *private.rules, *network.way_out, *network.private_associations, identity.association)
+        self._path = (*(each.id for each in path), *identity.route_ids)
         host_key = _host_key(scope, args)
         place = Place(
             public_ip=identity.elastic_ip.public_ip,
@@ -188,7 +188,7 @@ class VpnGateway(pulumi.ComponentResource):
             instance_profile=delivery.instance_profile,
             user_data_base64=user_data.apply(encoded_user_data),
             kms_key_arn=args.get("kms_key_arn"),
-            needed_at_boot=(*gateway.rules, *network.way_out, *bound, *delivery.needed_at_boot),
+            needed_at_boot=(*gateway.rules, *network.way_out, identity.association, *delivery.needed_at_boot),
         )
         self._probe_host = _probe_host(
             scope,
@@ -203,7 +203,7 @@ class VpnGateway(pulumi.ComponentResource):
         self.public_subnet_id = network.public_subnet_id
         self.private_subnet_ids = network.private_subnet_ids
         self.public_route_table_id = network.public_route_table_id
-        self.private_route_table_ids = pulumi.Output.all(*(table_id for _, table_id in network.private_route_tables))
+        self.private_route_table_ids = network.private_route_table_ids
         self.internet_gateway_id = network.internet_gateway_id
         self.network_interface_id = identity.interface.id
         self.public_ip = identity.elastic_ip.public_ip
@@ -224,8 +224,8 @@ class VpnGateway(pulumi.ComponentResource):
         return self._instance
 
     @property
-    def path(self) -> tuple[pulumi.CustomResource, ...]:
-        """Whatever packets cross besides the instances: when one of these is new, the tunnel is to be proved anew."""
+    def path(self) -> tuple[pulumi.Output[str], ...]:
+        """Ids of what packets cross besides the instances: when one is new, the tunnel is to be proved again."""
         return self._path
 
     @property

@@ -216,12 +216,11 @@ def _verification(
     if not settings.verify or private_key is None:
         return pulumi.Output.from_input({})
     machines = [each for side in (left, right) for each in (side.instance, side.probe_host) if each is not None]
-    path = [each for side in (left, right) for each in side.path]
     proof = Proof(
         parent=pair,
         resource_name=name,
         private_key=private_key,
-        triggers=[each.id for each in (*machines, *path)],
+        triggers=[*(each.id for each in machines), *left.path, *right.path],
         timeout=settings.verify_timeout,
     )
     sites = ((settings.left, left), (settings.right, right))

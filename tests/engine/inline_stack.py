@@ -32,6 +32,7 @@ class InlineStack:
             "SSH_AUTH_SOCK": "",
         }
         self._folder = folder
+        self._name = "test"
         self.output = ""
 
     def up(
@@ -60,7 +61,7 @@ class InlineStack:
 
     def state_text(self) -> str:
         """Return the state as it lies in the backend, secrets encrypted."""
-        return next((self._folder / "state").rglob("stacks/**/test.json")).read_text()
+        return next((self._folder / "state").rglob(f"stacks/**/{self._name}.json")).read_text()
 
     def resources(self) -> dict[str, dict[str, Any]]:
         """Return the state's resources by logical name; secrets in plain."""
@@ -70,18 +71,23 @@ class InlineStack:
 
     def export(self) -> dict[str, Any]:
         """Return the state as `pulumi stack export` does, secrets encrypted."""
-        exported: dict[str, Any] = json.loads(self._cli("stack", "export", "--stack", "test"))
+        exported: dict[str, Any] = json.loads(self._cli("stack", "export", "--stack", self._name))
         return exported
 
     def import_(self, exported: dict[str, Any]) -> None:
         """Put an exported state in the place of this stack's own; both are encrypted by the same passphrase."""
         self.stack(lambda: None)
-        self._cli("stack", "import", "--stack", "test", stdin=json.dumps(exported))
+        self._cli("stack", "import", "--stack", self._name, stdin=json.dumps(exported))
+
+    def rename(self, name: str) -> None:
+        """Run `pulumi stack rename`."""
+        self._cli("stack", "rename", "--stack", self._name, name)
+        self._name = name
 
     def stack(self, program: Callable[[], None]) -> automation.Stack:
         """Return the Automation API's handle, with `program` as the stack's program."""
         return automation.create_or_select_stack(
-            "test",
+            self._name,
             project_name="inline",
             program=program,
             opts=automation.LocalWorkspaceOptions(

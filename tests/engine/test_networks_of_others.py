@@ -1,8 +1,9 @@
 """Pairs in networks that are not theirs, under the real engine and over the lab's API, without machines.
 
 Proves that a network that is there already is used, taken over only where it is named, and given back as it was; that a
-route which would have to give way is refused before anything is made; and that a hub and several pairs in one program
-do not disturb each other. Does not prove that packets flow. Nothing to clean up: all is in the test's folder.
+route which would have to give way is refused before anything is made; that the pair knows its own routes whatever it is
+renamed to and however the tables are given; and that a hub and several pairs in one program do not disturb each other.
+Does not prove that packets flow. Nothing to clean up: all is in the test's folder.
 """
 
 import json
@@ -32,8 +33,8 @@ def stack(aws_environment: dict[str, str], tmp_path: Path) -> Iterator[InlineSta
         made.destroy()
 
 
-def network() -> dict[str, Any]:
-    """Declare somebody's network in the left region, with two zones; return its ids."""
+def network() -> tuple[dict[str, Any], list[pulumi.Resource]]:
+    """Declare somebody's network in the left region, with two zones; return its ids, and what of it has none."""
     provider = aws.Provider("theirs", region=LEFT)
     options = pulumi.ResourceOptions(provider=provider)
     vpc = aws.ec2.Vpc("vpc", cidr_block="10.1.0.0/16", opts=options)
@@ -47,9 +48,11 @@ def network() -> dict[str, Any]:
         )
     }
     tables = {name: aws.ec2.RouteTable(name, vpc_id=vpc.id, opts=options) for name in subnets}
-    for name, subnet in subnets.items():
-        aws.ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=tables[name].id, opts=options)
-    aws.ec2.Route(
+    associations = {
+        name: aws.ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=tables[name].id, opts=options)
+        for name, subnet in subnets.items()
+    }
+    out = aws.ec2.Route(
         "out",
         route_table_id=tables["public"].id,
         destination_cidr_block="0.0.0.0/0",
@@ -64,7 +67,7 @@ def network() -> dict[str, Any]:
         "internet_gateway_id": internet.id,
     }
     pulumi.export("ids", ids)
-    return ids
+    return ids, [out, *associations.values()]
 
 
 def alone() -> None:
@@ -86,9 +89,22 @@ def pair(name: str, left: Any, right: Any, **options: Any) -> VpnGatewayPair:
     return VpnGatewayPair(name, args, pulumi.ResourceOptions(**options))
 
 
-def both(ids: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], None]:
+def both(
+    ids: Callable[[dict[str, Any]], dict[str, Any]], name: str = "vpn", side_name: str = "uk", **options: Any
+) -> Callable[[], None]:
     """Return a program with the network, and a pair in it by the ids that `ids` makes of those."""
-    return lambda: pulumi.export("left", pair("vpn", existing(ids(network())), side("au", RIGHT, "172.31.0.0/16")).left)
+
+    def program() -> None:
+        made, others = network()
+        left = {**existing(ids(made)), "name": side_name}
+        right = side("au", RIGHT, "172.31.0.0/16")
+        pulumi.export("left", pair(name, left, right, depends_on=others, **options).left)
+
+    return program
+
+
+def with_tables(ids: dict[str, Any], make: Callable[[list[Any]], Any]) -> dict[str, Any]:
+    return {**ids, "private_route_table_ids": make(ids["private_route_table_ids"])}
 
 
 def routes(api: ApiProcess) -> dict[str, list[tuple[str, str]]]:
@@ -132,12 +148,37 @@ def test_a_network_is_taken_over_where_it_is_named_and_given_back_as_it_was(
         if each["SubnetId"] != ids["public_subnet_id"]
     )
     assert left["internet_gateway_id"] == ids["internet_gateway_id"]
-    # The routes are there now, and are the pair's own.
-    assert stack.preview(known).change_summary.keys() == {"same"}
+    # The routes are there now, and are the pair's own, however the tables are given.
+    (route,) = [
+        each
+        for each in foreign.describe_route_tables(RouteTableIds=[first])["RouteTables"][0]["Routes"]
+        if each.get("NetworkInterfaceId") == interface
+    ]
+    assert route["InstanceId"] == left["instance_id"]
+    for same in (
+        known,
+        both(lambda outputs: outputs),
+        both(lambda outputs: with_tables(outputs, lambda tables: pulumi.Output.all(*tables))),
+    ):
+        assert stack.preview(same).change_summary.keys() == {"same"}, stack.output
 
-    one = both(lambda _: {**ids, "private_route_table_ids": [second]})
-    stack.up(one)
+    # So they are when the stack or the pair has another name, and a side that has one is refused.
+    stack.rename("other")
+    assert stack.preview(known).change_summary.keys() == {"same"}, stack.output
+    office = both(lambda _: ids, "office", aliases=[pulumi.Alias(name="vpn")])
+    assert stack.preview(office).change_summary.keys() == {"same", "update"}, stack.output
+    with pytest.raises(automation.CommandError) as refused:
+        stack.preview(both(lambda _: ids, side_name="gb"))
+    for table in (first, second):
+        told = f"'{table}': has a route to 0.0.0.0/0 already, to {interface}, the interface of another gateway; "
+        assert told in str(refused.value)
+    assert "remove it" not in str(refused.value)
+
+    # Without the first of two Outputs; and the first again, as text.
+    stack.up(both(lambda outputs: with_tables(outputs, lambda tables: tables[1:])))
     assert routes(api) == {**before, second: [("0.0.0.0/0", interface)]}
+    stack.up(known)
+    assert routes(api) == {**before, **{table: [("0.0.0.0/0", interface)] for table in (first, second)}}
 
     stack.up(alone)
     assert routes(api) == before
@@ -165,7 +206,7 @@ def test_three_pairs_with_a_hub_and_both_directions_do_not_disturb_each_other(
         hub = {
             "vpc_id": first.left["vpc_id"],
             "public_subnet_id": first.left["public_subnet_id"],
-            "private_route_table_ids": [first.left["private_route_table_ids"][0]],
+            "private_route_table_ids": first.left["private_route_table_ids"],
             "internet_gateway_id": first.left["internet_gateway_id"],
             "take_default_route": False,
         }
@@ -176,10 +217,14 @@ def test_three_pairs_with_a_hub_and_both_directions_do_not_disturb_each_other(
     stack.preview(program)
     stack.up(program)
     resources = stack.resources()
-    wanted = {"first-uk-private-default-route": "0.0.0.0/0", "second-uk-private-route-172.30.0.0-16-1": "172.30.0.0/16"}
+    shared_table = resources["first-uk-private-routes"]["id"]
+    wanted = {
+        "first-uk-private-default-route": "0.0.0.0/0",
+        f"second-uk-private-route-172.30.0.0-16-{shared_table}": "172.30.0.0/16",
+    }
     for name, destination in wanted.items():
         found = resources[name]["outputs"]
-        assert found["routeTableId"] == resources["first-uk-private-routes"]["id"]
+        assert found["routeTableId"] == shared_table
         assert found["destinationCidrBlock"] == destination
         assert found["networkInterfaceId"] == resources[f"{name.split('-')[0]}-uk-gateway-interface"]["id"]
     for token in ("aws:iam/role:Role", "aws:iam/instanceProfile:InstanceProfile", "aws:ssm/parameter:Parameter"):

@@ -1,6 +1,7 @@
 """What AWS answers to look-ups of a network that is there already: one VPC, its subnets, its route tables."""
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from typing import Any
 
 from tests.unit.recording import Deployment
@@ -25,7 +26,8 @@ class ExistingCloud:
             TABLE_B: [],
         }
     )
-    own_interfaces: list[str] = field(default_factory=list)
+    interfaces: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Id of a network interface -> its description and its address in the public subnet."""
 
     def answer(self, deployment: Deployment) -> None:
         """Let the deployment's look-ups be answered by this."""
@@ -34,8 +36,13 @@ class ExistingCloud:
             "aws:ec2/getSubnet:getSubnet": self._subnet,
             "aws:ec2/getRouteTable:getRouteTable": self._table,
             "aws:ec2/getRouteTables:getRouteTables": lambda _: {"id": "x", "ids": [], "region": "x"},
-            "aws:ec2/getNetworkInterfaces:getNetworkInterfaces": lambda _: {"id": "x", "ids": self.own_interfaces},
+            "aws:ec2/getNetworkInterfaces:getNetworkInterfaces": self._interfaces,
         }
+
+    def _interfaces(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        (name, pattern), *_ = ((each["name"], each["values"][0]) for each in arguments["filters"])
+        value = {"description": 0, "addresses.private-ip-address": 1}[name]
+        return {"id": "x", "ids": [each for each, is_ in self.interfaces.items() if fnmatch(is_[value], pattern)]}
 
     def _vpc(self, arguments: dict[str, Any]) -> dict[str, Any]:
         blocks = [{"associationId": "x", "cidrBlock": each, "state": "associated"} for each in self.cidr_blocks]

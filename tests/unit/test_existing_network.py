@@ -3,6 +3,8 @@
 Look-ups are answered by tests/unit/existing_cloud.py; in tests/engine/test_networks_of_others.py the engine does them.
 """
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pulumi
@@ -25,6 +27,7 @@ from tests.unit.existing_cloud import (
 from tests.unit.recording import Deployment, Recorder, article_arguments
 
 ROUTE = "aws:ec2/route:Route"
+MARK = "gateway of vpn-gateway-pair/test/vpn-uk"
 NEW = ("aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/internetGateway:InternetGateway",
        "aws:ec2/routeTable:RouteTable", "aws:ec2/routeTableAssociation:RouteTableAssociation")  # fmt: skip
 
@@ -86,7 +89,7 @@ def test_every_look_up_of_the_network_goes_to_its_sides_provider(
 ) -> None:
     calls = _pair(deployment, cloud, article, existing_side()).cloud.calls
     own = [call for call in calls if "getAmi" not in call.token]
-    assert len(own) == 7
+    assert len(own) == 9
     assert {call.provider.split("::")[-2] for call in own} == {"vpn-uk-aws"}
 
 
@@ -131,8 +134,57 @@ def test_ids_may_be_outputs_and_unknown_at_preview(
 
     cloud.answer(deployment)
     recorder = deployment.run(program, preview=True)
-    assert [each.name for each in recorder.of_type(ROUTE) if "uk" in each.name] == ["vpn-uk-private-default-route-1"]
+    assert not _routes(recorder), "its name has the id in it"
     assert not any("getVpc" in call.token for call in recorder.cloud.calls)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        lambda: [pulumi.Output.from_input(TABLE_B), TABLE_A],
+        lambda: pulumi.Output.from_input([TABLE_A, TABLE_B]),
+        lambda: [TABLE_A, TABLE_B],
+    ],
+)
+def test_a_route_is_named_by_its_tables_id_however_and_wherever_that_is_given(
+    deployment: Deployment, cloud: ExistingCloud, article: dict[str, Any], tables: Callable[[], Any]
+) -> None:
+    cloud.answer(deployment)
+
+    def program() -> None:
+        args: Any = {**article, "left": existing_side(private_route_table_ids=tables())}
+        VpnGatewayPair("vpn", args)
+
+    recorder = deployment.run(program)
+    assert {name: each[0] for name, each in _routes(recorder).items()} == {
+        f"vpn-uk-private-default-route-{table}": table for table in (TABLE_A, TABLE_B)
+    }
+    (proof,) = {str(each.inputs["triggers"]) for each in recorder.of_type("command:remote:Command")}
+    assert all(f"vpn-uk-private-default-route-{table}-id" in proof for table in (TABLE_A, TABLE_B))
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        ([], "existing_network.private_route_table_ids '': is required; give at least one id, rtb-…, an Output maybe"),
+        (TABLE_A, f"existing_network.private_route_table_ids '{TABLE_A}': is not a list; write a list, even for one"),
+        (["rtb"], "existing_network.private_route_table_ids.0 'rtb': is not an id rtb-…; use rtb-… or an Output of it"),
+        ([TABLE_A, TABLE_A], f"existing_network.private_route_table_ids '{TABLE_A}': is given more than once; give"),
+    ],
+)
+def test_a_list_that_was_an_output_is_checked_as_one_that_was_not(
+    deployment: Deployment, cloud: ExistingCloud, article: dict[str, Any], tables: Any, told: str
+) -> None:
+    cloud.answer(deployment)
+
+    def program() -> None:
+        args: Any = {**article, "left": existing_side(private_route_table_ids=pulumi.Output.from_input(tables))}
+        VpnGatewayPair("vpn", args)
+
+    with pytest.raises(SettingsError) as caught:
+        deployment.run(program)
+    (problem,) = map(str, caught.value.problems)
+    assert problem.startswith(told)
 
 
 def test_a_default_route_that_is_there_is_refused_in_every_table_at_once(
@@ -147,16 +199,80 @@ def test_a_default_route_that_is_there_is_refused_in_every_table_at_once(
     ]
 
 
-def test_a_route_to_the_gateways_own_interface_is_its_own(
+def test_a_route_to_the_gateways_own_interface_and_its_address_are_its_own(
     deployment: Deployment, cloud: ExistingCloud, article: dict[str, Any]
 ) -> None:
-    cloud.routes[TABLE_A] = [{"cidrBlock": "0.0.0.0/0", "networkInterfaceId": "eni-own"}]
-    cloud.own_interfaces = ["eni-own"]
+    # AWS names both for an interface that is attached.
+    route = {"cidrBlock": "0.0.0.0/0", "networkInterfaceId": "eni-own", "instanceId": "i-own"}
+    cloud.routes[TABLE_A] = [route]
+    cloud.interfaces = {"eni-own": (MARK, "10.1.1.9")}
     recorder = _pair(deployment, cloud, article, existing_side(), preview=True)
-    (asked,) = [call.args["filters"] for call in recorder.cloud.calls if "getNetworkInterfaces" in call.token]
-    mark = recorder.named("vpn-uk-gateway-interface").inputs["description"]
-    assert asked == [{"name": "description", "values": [mark]}]
-    assert mark == "gateway of vpn-gateway-pair/test/vpn-uk"
+    assert recorder.named("vpn-uk-gateway-interface").inputs["description"] == MARK
+    stash = recorder.named("vpn-uk-mark")
+    assert stash.inputs == {"input": MARK}
+    # What it was first called stays, whatever stack, project and component are called by now.
+    assert list(stash.request.ignoreChanges) == ["input"]
+
+
+def test_no_remedy_says_to_remove_a_route_to_a_gateway(
+    deployment: Deployment, cloud: ExistingCloud, article: dict[str, Any]
+) -> None:
+    cloud.routes[TABLE_A] = [{"cidrBlock": "0.0.0.0/0", "networkInterfaceId": "eni-former"}]
+    cloud.routes[TABLE_B] = [{"cidrBlock": "172.31.0.0/17", "networkInterfaceId": "eni-former"}]
+    cloud.interfaces = {"eni-former": ("gateway of vpn-gateway-pair/old/vpn-uk", "10.1.1.9")}
+    renamed = (
+        "; if it is this gateway's under its former name, take that name again or give it as an alias, "
+        "or destroy the gateway under its former name first"
+    )
+    tables = "existing_network.private_route_table_ids"
+    assert _refusals(deployment, cloud, article, existing_side()) == [
+        "gateway_private_ip '10.1.1.9': is in use by eni-former, the interface of another gateway; give a free address "
+        f"of the public subnet{renamed}",
+        f"{tables}[0] '{TABLE_A}': has a route to 0.0.0.0/0 already, to eni-former, the interface of another gateway; "
+        "name a route table that no other gateway has, or set take_default_route to false to route only the peers' "
+        f"networks to the gateway{renamed}",
+        f"{tables}[1] '{TABLE_B}': has a route to 172.31.0.0/17, to eni-former, the interface of another gateway, "
+        f"which leads past the tunnel to 172.31.0.0/16; exclude that range from the tunnel{renamed}",
+    ]
+
+
+def test_an_address_that_somebody_has_is_refused(
+    deployment: Deployment, cloud: ExistingCloud, article: dict[str, Any]
+) -> None:
+    cloud.interfaces = {"eni-of-somebody": ("", "10.1.1.9"), "eni-beside": ("", "10.1.1.10")}
+    assert _refusals(deployment, cloud, article, existing_side()) == [
+        "gateway_private_ip '10.1.1.9': is in use by eni-of-somebody; give a free address of the public subnet"
+    ]
+
+
+@pytest.mark.parametrize("take_default_route", [True, False])
+def test_the_public_subnets_own_route_table_is_no_private_one(
+    deployment: Deployment, cloud: ExistingCloud, article: dict[str, Any], *, take_default_route: bool
+) -> None:
+    left = existing_side(private_route_table_ids=[MAIN], take_default_route=take_default_route)
+    assert _refusals(deployment, cloud, article, left) == [
+        f"existing_network.private_route_table_ids[0] '{MAIN}': is the public subnet's route table, and a route in it "
+        "would lead the gateway's packets to itself; name the private subnets' route table; give them one if they have "
+        "none"
+    ]
+
+
+def test_a_table_that_would_be_too_full_is_refused_and_one_that_needs_a_raised_quota_warned_about(
+    deployment: Deployment, cloud: ExistingCloud, article: dict[str, Any]
+) -> None:
+    def routes(number: int) -> list[dict[str, str]]:
+        return [{"cidrBlock": f"192.168.{n // 256}.{n % 256}/32", "transitGatewayId": "tgw-1"} for n in range(number)]
+
+    cloud.routes |= {TABLE_A: routes(1000), TABLE_B: routes(500)}
+    warnings: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pulumi.log, "warn", lambda text, *_: warnings.append(text))
+        problems = _refusals(deployment, cloud, article, existing_side())
+    assert problems == [
+        f"existing_network.private_route_table_ids[0] '{TABLE_A}': would have 1001 routes, more than the 1000 that AWS "
+        "lets a table have at most; summarize routes of it"
+    ]
+    assert warnings == [f"{TABLE_B} would have 501 routes: more than 500 need a raised quota."]
 
 
 def test_a_route_that_leads_past_the_tunnel_is_refused(
@@ -192,28 +308,54 @@ def test_what_aws_says_otherwise_is_refused_all_at_once(
     ]
 
 
-@pytest.mark.parametrize(
-    ("routes", "given", "told"),
-    [
-        ([], None, "an Internet gateway: there is none."),
-        ([{"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1"}], None, "an Internet gateway: it leads to nat-1."),
-        (
-            [{"cidrBlock": "0.0.0.0/0", "gatewayId": GATEWAY}],
-            f"{GATEWAY[:-1]}f",
-            f"{GATEWAY[:-1]}f: it leads to {GATEWAY}.",
-        ),
-    ],
-)
-def test_a_public_subnet_without_a_way_out_is_warned_about(
+NO_WAY_OUT = [
+    ([], None, f"an Internet gateway: {MAIN} has no default route; let it lead to an Internet gateway"),
+    (
+        [{"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1"}],
+        None,
+        f"an Internet gateway: the default route of {MAIN} leads to nat-1; let it lead to an Internet gateway",
+    ),
+    (
+        [{"cidrBlock": "0.0.0.0/0", "gatewayId": GATEWAY}],
+        f"{GATEWAY[:-1]}f",
+        f"{GATEWAY[:-1]}f: the default route of {MAIN} leads to {GATEWAY}; let it lead to {GATEWAY[:-1]}f",
+    ),
+]
+
+
+@pytest.mark.parametrize(("routes", "given", "told"), NO_WAY_OUT)
+def test_a_public_subnet_without_a_way_out_is_refused(
     deployment: Deployment, cloud: ExistingCloud, routes: Any, given: str | None, told: str
 ) -> None:
-    warnings: list[str] = []
     cloud.routes[MAIN] = routes
     left = existing_side(**({} if given is None else {"internet_gateway_id": given}))
+    assert _refusals(deployment, cloud, article_arguments(), left) == [
+        f"existing_network.public_subnet_id '{PUBLIC}': has no way to the Internet by {told}; "
+        "a route that the same program makes belongs into depends_on"
+    ]
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_a_way_out_that_the_same_program_may_still_make_is_warned_about_at_preview_and_refused_at_up(
+    deployment: Deployment, cloud: ExistingCloud, article: dict[str, Any], *, preview: bool
+) -> None:
+    cloud.routes[MAIN] = []
+    cloud.answer(deployment)
+    warnings: list[str] = []
+
+    def program() -> None:
+        args: Any = {**article, "left": existing_side(vpc_id=pulumi.Output.from_input(VPC))}
+        VpnGatewayPair("vpn", args)
+
+    told = f"existing_network.public_subnet_id '{PUBLIC}': has no way to the Internet by an Internet gateway: "
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pulumi.log, "warn", lambda text, *_: warnings.append(text))
-        _pair(deployment, cloud, article_arguments(), left, preview=True)
-    assert warnings == [f"the default route of {MAIN}, the public subnet's, must lead to {told}"]
+        if preview:
+            deployment.run(program, preview=True)
+        else:
+            with pytest.raises(SettingsError, match=re.escape(told)):
+                deployment.run(program)
+    assert [text.startswith(told) for text in warnings] == ([True] if preview else [])
 
 
 @pytest.mark.parametrize(
@@ -250,7 +392,7 @@ def test_an_output_where_the_program_must_know_is_a_named_problem(
     deployment: Deployment, article: dict[str, Any]
 ) -> None:
     def program() -> None:
-        left = existing_side(private_route_table_ids=pulumi.Output.from_input([TABLE_A]))
+        left = existing_side()
         left |= {"cidr_block": pulumi.Output.from_input("10.1.0.0/16"), "region": pulumi.Output.from_input("eu-west-2")}
         right = {**existing_side(), "name": "au", "existing_network": pulumi.Output.from_input({})}
         args: Any = {"left": left, "right": right, "verify": False, "tags": pulumi.Output.from_input({})}
@@ -259,7 +401,6 @@ def test_an_output_where_the_program_must_know_is_a_named_problem(
     with pytest.raises(SettingsError) as caught:
         deployment.run(program)
     told = {each.setting: each for each in caught.value.problems}
-    for setting in ("left.existing_network.private_route_table_ids", "left.cidr_block", "left.region",
-                    "right.existing_network", "tags"):  # fmt: skip
+    for setting in ("left.cidr_block", "left.region", "right.existing_network", "tags"):
         assert told[setting].value == "Output"
         assert "is not known before deployment" in told[setting].rule
