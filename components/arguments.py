@@ -101,7 +101,8 @@ class SiteArgs(TypedDict):
 
     availability_zones: NotRequired[list[str]]
     """Availability zones, e.g. `eu-west-2a`: the first for the public subnet, then taken in turn by the private ones,
-    beginning with the first again. Default: AWS chooses.
+    beginning with the first again. What crosses from one zone to another, AWS charges for. Default: one for all
+    subnets, the first that offers the instance type; once chosen, it is kept.
     """
 
     gateway_private_ip: NotRequired[str]
@@ -120,6 +121,11 @@ class SiteArgs(TypedDict):
     image: NotRequired[str]
     """`debian-13`, `debian-12` (the newest image at first creation, then kept), or the id of an AMI of one of the two,
     needed in China and GovCloud: the Debian project's account is in the commercial partition. Default: `debian-13`.
+    """
+
+    root_volume_size: NotRequired[int]
+    """Size of the root volumes of the gateway and of the probe host in GiB, at least that of the image; another size
+    makes new instances. Default: 8.
     """
 
     aws_profile: NotRequired[str]
@@ -262,7 +268,8 @@ class VpnGatewayArgs(TypedDict):
 
     availability_zones: NotRequired[list[str]]
     """Availability zones: the first for the public subnet, then taken in turn by the private ones, beginning with the
-    first again. Default: AWS chooses.
+    first again. What crosses from one zone to another, AWS charges for. Default: one for all subnets, the first that
+    offers the instance type; once chosen, it is kept.
     """
 
     gateway_private_ip: NotRequired[str]
@@ -281,6 +288,11 @@ class VpnGatewayArgs(TypedDict):
     image: NotRequired[str]
     """`debian-13`, `debian-12` (the newest image at first creation, then kept), or the id of an AMI of one of the two,
     needed in China and GovCloud: the Debian project's account is in the commercial partition. Default: `debian-13`.
+    """
+
+    root_volume_size: NotRequired[int]
+    """Size of the root volumes of the gateway and of the probe host in GiB, at least that of the image; another size
+    makes new instances. Default: 8.
     """
 
     permissions_boundary_arn: NotRequired[pulumi.Input[str]]

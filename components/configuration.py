@@ -27,7 +27,7 @@ def config_key(field: str, side: str = "") -> str:
 
 
 FLAGS: Final = {"verify"}
-NUMBERS: Final = {"verify_timeout_seconds"}
+NUMBERS: Final = {"root_volume_size", "verify_timeout_seconds"}
 NESTED: Final = {"existing_network": {config_key(field): field for field in ExistingNetworkArgs.__annotations__}}
 """Field -> key in its object -> field there."""
 STRUCTURES: Final = {

@@ -50,7 +50,7 @@ def use_network(scope: Scope, settings: GatewaySettings, existing: ExistingNetwo
     `SettingsError`, all at once: at preview when the ids are known then.
     """
     # By this, later previews know which interfaces, and so which routes, are the gateway's: whatever it is renamed to.
-    mark = keep(scope, "mark", scope.mark("gateway"), pulumi.ResourceOptions(ignore_changes=["input"]))
+    mark = keep(scope, "mark", scope.mark("gateway"))
     lookups = _Lookups(scope, existing, str(settings.site.gateway_address), mark)
     ids = lookups.all().apply(lambda found: _checked(scope, settings, existing, found))
     return SiteNetwork(
@@ -62,6 +62,7 @@ def use_network(scope: Scope, settings: GatewaySettings, existing: ExistingNetwo
         internet_gateway_id=ids["internet_gateway"],
         probe_host_subnet_id=ids["probe_host_subnet"],
         mark=mark,
+        zones=ids["zones"],
     )
 
 
@@ -191,6 +192,7 @@ def _checked(
         "private_subnets": _associated(tables),
         "public_table": public_table.id,
         "internet_gateway": found["internet_gateway"] or next(iter(ways), ""),
+        "zones": [subnet.availability_zone for subnet in subnets],
     }
 
 

@@ -2,16 +2,27 @@
 
 import pulumi
 
+from .refusals import refusing
 from .scope import Scope
 
 
 def keep(
-    scope: Scope, thing: str, choice: pulumi.Input[str], options: pulumi.ResourceOptions | None = None
+    scope: Scope,
+    thing: str,
+    choice: pulumi.Input[str],
+    *,
+    again_for: pulumi.Input[str] | None = None,
+    refusal: pulumi.Output[str] | None = None,
 ) -> pulumi.Output[str]:
-    """Return what `choice` was when it was first made.
+    """Return what `choice` was when it was first made; it is made again when `again_for` changes.
 
-    It is made again when the `replacement_trigger` of `options` changes. A renamed stack, project or component (with an
-    alias) keeps it.
+    If a choice cannot be made, `refusal` says why: the engine refuses to make one, at preview too, and keeps what there
+    is. A renamed stack, project or component (with an alias) keeps it as well.
     """
-    opts = pulumi.ResourceOptions.merge(scope.options(), options)
-    return pulumi.Stash(scope.name(thing), input=choice, opts=opts).output.apply(str)
+    made_again = pulumi.ResourceOptions(replacement_trigger=again_for)
+    options = pulumi.ResourceOptions(ignore_changes=["input"]) if again_for is None else made_again
+    hook = None if refusal is None else refusing(scope.name(f"{thing}-refused"), refusal)
+    if hook is not None:
+        options.hooks = pulumi.ResourceHookBinding(before_create=[hook])
+    stash = pulumi.Stash(scope.name(thing), input=choice, opts=pulumi.ResourceOptions.merge(scope.options(), options))
+    return stash.output.apply(str)

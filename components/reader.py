@@ -179,14 +179,14 @@ class Reader:
             self.report(self.setting(key), value, "is not a boolean", "use true or false")
         return value if isinstance(value, bool) else default
 
-    def seconds(self, key: str, *, default: int, smallest: int, largest: int) -> int:
-        """Return the whole number of seconds under `key`, or `default`."""
+    def whole(self, key: str, unit: str, *, default: int, smallest: int, largest: int) -> int:
+        """Return the whole number of a unit under `key`, or `default`."""
         value = self._args.get(key)
         if value is None:
             return default
         # Numbers of other Pulumi languages arrive as floats.
         if isinstance(value, bool) or not isinstance(value, int | float) or not smallest <= value <= largest:
-            rule, remedy = "is not a number of seconds in range", f"use {smallest} to {largest}"
+            rule, remedy = f"is not a number of {unit} in range", f"use {smallest} to {largest}"
             self.report(self.setting(key), value, rule, remedy)
             return default
         return int(value)

@@ -102,7 +102,9 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
     _check_sides(reader, left, right)
     _check_secrets(reader)
     verify = reader.flag("verify", default=True)
-    timeout = reader.seconds("verify_timeout_seconds", default=DEFAULT_VERIFY_TIMEOUT, smallest=30, largest=3600)
+    timeout = reader.whole(
+        "verify_timeout_seconds", "seconds", default=DEFAULT_VERIFY_TIMEOUT, smallest=30, largest=3600
+    )
     common = _common(reader)
     for side in (left_reader, right_reader):
         _check_boundary(side, common)

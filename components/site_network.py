@@ -1,6 +1,6 @@
 """The network of one site as it is made: VPC, subnets, Internet gateway, and a route table for each kind of subnet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from itertools import cycle
@@ -27,6 +27,8 @@ class SiteNetwork:
     internet_gateway_id: pulumi.Output[str]
     probe_host_subnet_id: pulumi.Output[str]
     """Of the probe host, if there is one."""
+    zones: pulumi.Output[list[str]]
+    """Those that instances are in."""
     mark: pulumi.Input[str]
     """Description of the gateway's interface; fits `Scope.every_mark`."""
     way_out: tuple[pulumi.CustomResource, ...] = ()
@@ -34,8 +36,13 @@ class SiteNetwork:
     private_associations: tuple[ec2.RouteTableAssociation, ...] = ()
 
 
-def create_network(scope: Scope, site: SiteSettings, public: IPv4Network) -> SiteNetwork:
-    """Create the VPC with its subnets and route tables; only the private default route waits for the gateway."""
+def create_network(
+    scope: Scope, site: SiteSettings, public: IPv4Network, zones: Sequence[pulumi.Input[str]]
+) -> SiteNetwork:
+    """Create the VPC with its subnets and route tables; only the private default route waits for the gateway.
+
+    `zones` are the public subnet's and, taken in turn, the private ones'.
+    """
     vpc = ec2.Vpc(
         scope.name("vpc"),
         cidr_block=str(site.vpc),
@@ -53,19 +60,18 @@ def create_network(scope: Scope, site: SiteSettings, public: IPv4Network) -> Sit
         tags=scope.tags("internet-gateway"),
         opts=pulumi.ResourceOptions.merge(scope.options(), another),
     )
-    zones = cycle(site.availability_zones or (None,))
-    public_subnet = _subnet(scope, vpc, "public-subnet", public, zone=next(zones), probe_host=None)
-    zones = cycle(site.availability_zones or (None,))
+    public_subnet = _subnet(scope, vpc, "public-subnet", public, zone=zones[0], probe_host=None)
+    zone_of = dict(zip(site.private_subnets, cycle(zones), strict=False))
     private_subnets = {
         network: _subnet(
             scope,
             vpc,
             scope.by_range("private-subnet", network),
             network,
-            zone=next(zones),
+            zone=zone,
             probe_host=site.probe_host_address,
         )
-        for network in site.private_subnets
+        for network, zone in zone_of.items()
     }
     public_routes, public_associations = _route_table(scope, vpc, "public-routes", {public: public_subnet})
     # The peer's network is never routed here: what the gateway itself sends there must leave by its own policies.
@@ -78,6 +84,7 @@ def create_network(scope: Scope, site: SiteSettings, public: IPv4Network) -> Sit
     )
     private_routes, private_associations = _route_table(scope, vpc, "private-routes", private_subnets)
     home = site.probe_host_address and subnet_of(site.probe_host_address, site.private_subnets)
+    used = [zones[0], *([zone_of[home]] if home else [])]
     return SiteNetwork(
         vpc_id=vpc.id,
         public_subnet_id=public_subnet.id,
@@ -86,6 +93,7 @@ def create_network(scope: Scope, site: SiteSettings, public: IPv4Network) -> Sit
         private_route_table_ids=pulumi.Output.all(private_routes.id),
         internet_gateway_id=internet_gateway.id,
         probe_host_subnet_id=private_subnets[home or site.private_subnets[0]].id,
+        zones=pulumi.Output.all(*used),
         mark=f"gateway of {scope.resource_name}",
         way_out=(default_route, *public_associations),
         private_associations=private_associations,
@@ -98,7 +106,7 @@ def _subnet(
     thing: str,
     network: IPv4Network,
     *,
-    zone: str | None,
+    zone: pulumi.Input[str],
     probe_host: IPv4Address | None,
 ) -> ec2.Subnet:
     # A subnet in another zone is another subnet, and a range of a VPC has one subnet at a time.

@@ -23,6 +23,8 @@ from .ssh_keys import key_problems
 
 DEFAULT_INSTANCE_TYPE: Final = "t3.nano"
 DEFAULT_IMAGE: Final = "debian-13"
+DEFAULT_ROOT_VOLUME_SIZE: Final = 8
+"""GiB, as the root volume of Debian's images has."""
 
 NAME: Final = r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"
 NAME_REMEDY: Final = "use lower-case letters, digits and hyphens, at most 20, e.g. uk"
@@ -73,11 +75,13 @@ class SiteSettings:
     private_subnets: tuple[IPv4Network, ...]
     """Those to make."""
     availability_zones: tuple[str, ...]
-    """Of the public subnet, then of the private ones, in turn; empty: AWS chooses."""
+    """Of the public subnet, then of the private ones, in turn; empty: one that offers the instance type, for all."""
     gateway_address: IPv4Address
     probe_host_address: IPv4Address | None
     instance_type: str
     image: str
+    root_volume_size: int
+    """GiB."""
 
     @property
     def networks(self) -> tuple[IPv4Network, ...]:
@@ -129,6 +133,10 @@ def read_site(reader: Reader) -> Draft:
         remedy="use debian-13, debian-12 or ami-…",
         default=DEFAULT_IMAGE,
     )
+    # Up to the 16 TiB of a gp3 volume (Amazon EBS user guide, "Amazon EBS volume types").
+    root_volume_size = reader.whole(
+        "root_volume_size", "GiB", default=DEFAULT_ROOT_VOLUME_SIZE, smallest=1, largest=16384
+    )
     zones = reader.texts("availability_zones", pattern=_ZONE, remedy="use e.g. eu-west-2a")
     vpc = reader.network("cidr_block", required=True)
     existing = _existing(reader)
@@ -156,6 +164,7 @@ def read_site(reader: Reader) -> Draft:
         probe_host_address=probe_host,
         instance_type=str(instance_type),
         image=str(image),
+        root_volume_size=root_volume_size,
     )
     return Draft(name=name, networks=networks, site=site)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
+import pulumi_aws as aws
 from pulumi_aws import ec2
 
 from .addressing import Problem
@@ -23,7 +24,7 @@ from .gateway_secrets import (
 )
 from .gateway_user_data import encoded_user_data, programs_in_user_data
 from .identity import create_identity
-from .images import image_id
+from .images import Image, choose_image
 from .machines import create_gateway, create_probe_host
 from .peer_addresses import check_public_ips, checked_public_ips
 from .reader import SECRET, SettingsError
@@ -33,6 +34,7 @@ from .settings import GatewaySettings, gateway_settings
 from .site_network import SiteNetwork, create_network
 from .site_user_data import TOO_MANY_RANGES, inner_administrators, site_user_data
 from .tunnel import PROFILES, connection_name
+from .zones import Offer, choose_zone, offer_of, offered_type
 
 
 class SiteOutputs(TypedDict):
@@ -160,7 +162,9 @@ class VpnGateway(pulumi.ComponentResource):
         super().__init__("vpn-gateway-pair:index:VpnGateway", name, None, opts)
         scope = Scope(parent=self, resource_name=name, site=settings.site.name, common_tags=settings.tags)
         _warn(self, settings)
-        network = _network(scope, settings)
+        region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
+        offer = offer_of(scope, settings.site.instance_type)
+        network = _network(scope, settings, offer, region)
         login_key = public_key_line("ssh", args["ssh_public_key"])
         peer_public_ips = checked_public_ips(args["peers"])
         gateway = create_gateway_group(scope, network, settings, peer_public_ips)
@@ -175,7 +179,8 @@ class VpnGateway(pulumi.ComponentResource):
             vpc_id=network.vpc_id,
         )
         delivery = _delivery(scope, settings, args, host_key, place)
-        image = image_id(scope, settings.site)
+        image = choose_image(scope, settings.site, region)
+        instance_type = offered_type(scope, offer, network.zones)
         key_pair = _key_pair(scope, login_key)
         announce_replacement(scope, _replacement_reasons(settings, args, host_key, login_key))
         user_data = _user_data(settings, identity.elastic_ip.public_ip, peer_public_ips, delivery, host_key)
@@ -183,6 +188,7 @@ class VpnGateway(pulumi.ComponentResource):
             scope,
             settings.site,
             image=image,
+            instance_type=instance_type,
             key_pair=key_pair,
             interface=identity.interface,
             instance_profile=delivery.instance_profile,
@@ -195,6 +201,7 @@ class VpnGateway(pulumi.ComponentResource):
             settings,
             network,
             image=image,
+            instance_type=instance_type,
             key_pair=key_pair,
             group=private.group,
             kms_key_arn=args.get("kms_key_arn"),
@@ -263,12 +270,15 @@ def _warn(component: VpnGateway, settings: GatewaySettings) -> None:
             )
 
 
-def _network(scope: Scope, settings: GatewaySettings) -> SiteNetwork:
+def _network(
+    scope: Scope, settings: GatewaySettings, offer: pulumi.Output[Offer], region: pulumi.Output[str]
+) -> SiteNetwork:
     site = settings.site
     if site.existing is not None:
         return use_network(scope, settings, site.existing)
     # Settings without an existing network have a public subnet.
-    return create_network(scope, site, site.public_subnet or site.vpc)
+    zones = site.availability_zones or (choose_zone(scope, offer, region),)
+    return create_network(scope, site, site.public_subnet or site.vpc, zones)
 
 
 def _host_key(scope: Scope, args: VpnGatewayArgs) -> SshKey:
@@ -364,7 +374,8 @@ def _probe_host(
     settings: GatewaySettings,
     network: SiteNetwork,
     *,
-    image: pulumi.Input[str],
+    image: Image,
+    instance_type: pulumi.Input[str],
     key_pair: ec2.KeyPair,
     group: ec2.SecurityGroup,
     kms_key_arn: pulumi.Input[str] | None,
@@ -375,6 +386,7 @@ def _probe_host(
         scope,
         settings.site,
         image=image,
+        instance_type=instance_type,
         key_pair=key_pair,
         subnet_id=network.probe_host_subnet_id,
         security_group=group,

@@ -189,6 +189,7 @@ def _site(site: SiteSettings) -> dict[str, Any]:
         "gateway_private_ip": str(site.gateway_address),
         "instance_type": site.instance_type,
         "image": site.image,
+        "root_volume_size": site.root_volume_size,
     }
     if site.public_subnet is not None:
         args["public_subnet_cidr_block"] = str(site.public_subnet)

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from moto.core.exceptions import ServiceException
@@ -140,7 +141,7 @@ def image_exists(call: Call) -> None:
 
 @refuses(
     "RunInstances",
-    rule="The instance type must exist, be offered in the region, and have the image's architecture.",
+    rule="The instance type must exist, be offered in the region and zone, and have the image's architecture.",
     source=_RUN_PAGE,
 )
 def instance_type_fits(call: Call) -> None:
@@ -149,12 +150,19 @@ def instance_type_fits(call: Call) -> None:
     known = INSTANCE_TYPES.get(name)
     if known is None:
         raise ec2_error("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.")
-    offered = INSTANCE_TYPE_OFFERINGS["region"].get(call.backend.region_name, ())
-    if not any(offer["InstanceType"] == name for offer in offered):
+    if not any(offer["InstanceType"] == name for offer in _offers(call, "region")):
         raise ec2_error(
             "Unsupported",
             "The requested configuration is currently not supported. Please check the documentation for supported "
             "configurations.",
+        )
+    zone = _zone(call)
+    zones = [offer["Location"] for offer in _offers(call, "availability-zone") if offer["InstanceType"] == name]
+    if zone and zone not in zones:
+        raise ec2_error(
+            "Unsupported",
+            f"Your requested instance type ({name}) is not supported in your requested Availability Zone ({zone}). "
+            f"Please retry your request by not specifying an Availability Zone or choosing {', '.join(sorted(zones))}.",
         )
     architecture = call.backend.amis[call.parameter("ImageId")].architecture
     supported = known["ProcessorInfo"]["SupportedArchitectures"]
@@ -166,6 +174,24 @@ def instance_type_fits(call: Call) -> None:
             "architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the "
             "architecture of the instance type or AMI.",
         )
+
+
+def _offers(call: Call, kind: str) -> Sequence[dict[str, str]]:
+    offers: Sequence[dict[str, str]] = INSTANCE_TYPE_OFFERINGS[kind].get(call.backend.region_name, ())
+    return offers
+
+
+def _zone(call: Call) -> str | None:
+    """Return the zone that a launch asks for by its subnet, its interface or itself; None when AWS chooses."""
+    interfaces = call.parameter("NetworkInterfaces") or [{}]
+    interface_id = interfaces[0].get("NetworkInterfaceId")
+    subnet_id = call.parameter("SubnetId") or interfaces[0].get("SubnetId")
+    if interface_id:
+        return str(call.backend.get_network_interface(interface_id).availability_zone)
+    if subnet_id:
+        return str(call.backend.get_subnet(subnet_id).availability_zone)
+    asked: str | None = call.parameter("Placement.AvailabilityZone")
+    return asked
 
 
 @refuses("RunInstances", rule="The key pair must exist in the region.", source=_RUN_PAGE)

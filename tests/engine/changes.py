@@ -211,6 +211,7 @@ CHANGES: Final = (
     Change(argument="left.instance_type", value="t3.micro", what="another of the same processor"),
     Change(argument="left.image", value="debian-12", what="another release"),
     Change(argument="left.image", value=OWN_IMAGE, what="the id of one"),
+    Change(argument="left.root_volume_size", value=20, what="larger"),
     Change(argument="left.aws_profile", value="deployer", what="another profile, the same account"),
     Change(
         argument="left.assume_role_arn",

@@ -187,6 +187,7 @@ SOUND_SITE: Final[Mapping[str, Callable[[Frame], Strategy]]] = {
     ),
     "instance_type": lambda _: _optional(st.sampled_from(["t3.nano", "t4g.nano", "c7gn.large", "g4dn.xlarge"])),
     "image": _images,
+    "root_volume_size": lambda _: _optional(st.integers(8, 16384)),
     "aws_profile": lambda _: _optional(st.sampled_from(["default", "uk-account"])),
     "assume_role_arn": lambda _: _optional(st.just("arn:aws:iam::123456789012:role/deployer")),
     "permissions_boundary_arn": lambda _: _optional(st.just("arn:aws:iam::123456789012:policy/boundary")),
@@ -228,6 +229,7 @@ SPOILT_SITE: Final[Mapping[str, Strategy]] = {
     "probe_host_private_ip": st.sampled_from(["10.1.1.256", "::1", "host", "", 10, []]),
     "instance_type": st.sampled_from(["t3", "T3.nano", "nano.", *NO_TEXT]),
     "image": st.sampled_from(["debian-11", "ubuntu", "ami-1", *NO_TEXT]),
+    "root_volume_size": st.sampled_from([0, 16385, "8", True, float("nan"), []]),
     "aws_profile": st.sampled_from(["two words", *NO_TEXT]),
     "assume_role_arn": st.sampled_from(["deployer", "arn:aws:iam::1:role/deployer", *NO_TEXT]),
     "host_private_key": st.just(MISSING),  # and the public one, alone

@@ -18,6 +18,7 @@ class ExistingCloud:
 
     cidr_blocks: list[str] = field(default_factory=lambda: ["10.1.0.0/16"])
     subnets: dict[str, str] = field(default_factory=lambda: {PUBLIC: "10.1.1.0/24", PRIVATE: "10.1.10.0/24"})
+    zone: str = "eu-west-2a"
     vpc_of_tables: str = VPC
     routes: dict[str, list[dict[str, str]]] = field(
         default_factory=lambda: {
@@ -31,7 +32,7 @@ class ExistingCloud:
 
     def answer(self, deployment: Deployment) -> None:
         """Let the deployment's look-ups be answered by this."""
-        deployment.recorder.cloud.answers = {
+        deployment.recorder.cloud.answers |= {
             "aws:ec2/getVpc:getVpc": self._vpc,
             "aws:ec2/getSubnet:getSubnet": self._subnet,
             "aws:ec2/getRouteTable:getRouteTable": self._table,
@@ -50,7 +51,12 @@ class ExistingCloud:
         return {"id": arguments["id"], "mainRouteTableId": MAIN, **first}
 
     def _subnet(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        return {"id": arguments["id"], "vpcId": VPC, "cidrBlock": self.subnets[arguments["id"]]}
+        return {
+            "id": arguments["id"],
+            "vpcId": VPC,
+            "cidrBlock": self.subnets[arguments["id"]],
+            "availabilityZone": self.zone,
+        }
 
     def _table(self, arguments: dict[str, Any]) -> dict[str, Any]:
         table_id = arguments["routeTableId"]

@@ -71,19 +71,39 @@ class _Cloud(mocks.Mocks):
         self.calls: list[mocks.MockCallArgs] = []
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
         """Token of a look-up -> what it answers to its arguments."""
+        self.regions: dict[str, str] = {}
+        """Name of a provider -> its region."""
+        self.images: dict[str, tuple[str, int]] = {}
+        """Image -> its architecture and GiB; images that are not here are Debian's."""
 
     def call(self, args: mocks.MockCallArgs) -> Any:
-        """Answer a look-up: of an image, or what the test says."""
+        """Answer a look-up: of the region, of where an instance type is offered, of an image, or what the test says."""
         self.calls.append(args)
+        region = self.regions.get(_name((args.provider or "").rpartition("::")[0]), "xx-test-1")
         if args.token in self.answers:
             return self.answers[args.token](args.args)
-        pattern = next(each["values"][0] for each in args.args["filters"] if each["name"] == "name")
-        image = f"ami-of-{pattern.removesuffix('-*')}"
-        return {"id": image, "arn": f"arn:aws:ec2:xx-test-1::image/{image}"}
+        look_up = args.token.rpartition(":")[2]
+        if look_up == "getRegion":
+            return {"id": region, "region": region}
+        if look_up == "getInstanceTypeOfferings":
+            return {"id": region, "locations": [f"{region}-wl1-xyz-wlz-1", *(f"{region}{letter}" for letter in "cba")]}
+        wanted = {each["name"]: each["values"][0] for each in args.args["filters"]}
+        image = wanted.get("image-id") or f"ami-of-{wanted['name'].removesuffix('-*')}"
+        usual = ("arm64" if image.endswith("arm64") else "x86_64", 8)
+        architecture, size = self.images.get(image, usual)
+        root = {"deviceName": "/dev/xvda", "ebs": {"volume_size": str(size)}}
+        return {
+            "id": image,
+            "architecture": architecture,
+            "rootDeviceName": "/dev/xvda",
+            "blockDeviceMappings": [{"deviceName": "/dev/xvdb", "ebs": {}}, root],
+        }
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Answer a registration."""
         name = args.name
+        if args.typ == "pulumi:providers:aws":
+            self.regions[name] = args.inputs["region"]
         computed: dict[str, dict[str, Any]] = {
             "aws:ec2/eip:Eip": {"publicIp": address_of(name), "allocationId": f"{name}-allocation"},
             "aws:ec2/keyPair:KeyPair": {"keyName": f"{name}-1234567"},

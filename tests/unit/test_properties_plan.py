@@ -50,7 +50,8 @@ def deploy(deployment: Deployment, made: ArgumentSet) -> Recorder:
     left = made.args.get("left")
     if isinstance(left, dict) and "existing_network" in left:
         block = str(left.get("cidr_block"))
-        ExistingCloud(cidr_blocks=[block], subnets={PUBLIC: block, PRIVATE: block}).answer(deployment)
+        subnets, zone = {PUBLIC: block, PRIVATE: block}, f"{left['region']}a"
+        ExistingCloud(cidr_blocks=[block], subnets=subnets, zone=zone).answer(deployment)
     try:
         return deployment.run(lambda: VpnGatewayPair("vpn", made.args))
     finally:

@@ -54,6 +54,7 @@ SIDE = [
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-peer-{network}",
     "pulumi:index:Stash image",
     "pulumi:index:Stash replacement-reasons",
+    "pulumi:index:Stash zone",
     "tls:index/privateKey:PrivateKey host-key",
 ]
 
@@ -104,8 +105,9 @@ def test_a_pair_is_exactly_these_resources(article_pair: Recorder) -> None:
 
 
 def test_every_look_up_goes_to_its_sides_provider(article_pair: Recorder) -> None:
-    calls = article_pair.cloud.calls
-    assert sorted(call.provider.split("::")[-2] for call in calls) == ["vpn-au-aws", "vpn-uk-aws"]
+    asked = Counter((call.token.rpartition(":")[2], call.provider.split("::")[-2]) for call in article_pair.cloud.calls)
+    look_ups = ("getAmi", "getInstanceTypeOfferings", "getRegion")
+    assert asked == {(each, f"vpn-{side}-aws"): 1 for each in look_ups for side in ("uk", "au")}
 
 
 def test_two_pairs_in_one_program_share_no_name(deployment: Deployment, article: dict[str, Any]) -> None:
@@ -163,7 +165,15 @@ def test_identity_is_the_interface_and_the_instance_only_sits_on_it(article_pair
         "httpTokens": "required",
         "httpPutResponseHopLimit": 1,
     }
-    assert gateway.inputs["rootBlockDevice"]["encrypted"] is True
+    assert gateway.inputs["rootBlockDevice"] == {
+        "encrypted": True,
+        "volumeType": "gp3",
+        "volumeSize": 8,
+        "deleteOnTermination": True,
+    }
+    # The root volume's tags afterwards would be too late for an account that asks for them at launch.
+    assert gateway.inputs["volumeTags"] == {"Name": "au-gateway-root", "owner": "network"}
+    assert list(gateway.request.replaceOnChanges) == ["rootBlockDevice.volumeSize"]
     assert gateway.inputs["userDataReplaceOnChange"] is True
     assert gateway.request.deleteBeforeReplace
     # The provider would take the instance's silence for `true` and switch forwarding off at the second `up`.
@@ -325,20 +335,63 @@ def test_outputs_are_registered_once_under_their_declared_names(article_pair: Re
 
 def test_the_image_is_kept_until_the_setting_or_the_region_changes(article_pair: Recorder) -> None:
     stash = article_pair.named("vpn-uk-image")
-    assert stash.request.replacement_trigger.string_value == "debian-13 amd64 xx-test-1"
+    assert stash.request.replacement_trigger.string_value == "debian-13 amd64 eu-west-2"
     assert article_pair.named("vpn-uk-gateway").inputs["ami"] == "ami-of-debian-13-amd64"
 
 
-def test_a_graviton_type_boots_an_arm64_image_and_an_ami_is_taken_as_it_is(
+AMI = "ami-0123456789abcdef0"
+
+
+def test_a_graviton_type_boots_an_arm64_image_and_an_ami_is_looked_up_and_kept(
     deployment: Deployment, article: dict[str, Any]
 ) -> None:
     left = {**article["left"], "instance_type": "t4g.nano"}
-    right = {**article["right"], "image": "ami-0123456789abcdef0"}
+    right = {**article["right"], "image": AMI, "root_volume_size": 20}
+    deployment.recorder.cloud.images[AMI] = ("x86_64", 20)
     recorder = _pair(deployment, article, left=left, right=right)
     assert recorder.named("vpn-uk-gateway").inputs["ami"] == "ami-of-debian-13-arm64"
-    assert recorder.named("vpn-au-gateway").inputs["ami"] == "ami-0123456789abcdef0"
-    stashes = [stash.name for stash in recorder.of_type("pulumi:index:Stash")]
-    assert [name for name in stashes if name.endswith("-image")] == ["vpn-uk-image"]
+    for host in ("vpn-au-gateway", "vpn-au-probe-host"):
+        inputs = recorder.named(host).inputs
+        assert (inputs["ami"], inputs["rootBlockDevice"]["volumeSize"]) == (AMI, 20)
+    assert recorder.named("vpn-au-image").request.replacement_trigger.string_value == f"{AMI} amd64 ap-southeast-2"
+    asked = [call.args for call in recorder.cloud.calls if "getAmi" in call.token]
+    assert all(each["includeDeprecated"] for each in asked)
+    assert [each["filters"][0]["values"] for each in asked if "owners" not in each] == [[AMI]]
+
+
+def test_an_ami_that_does_not_fit_is_refused(deployment: Deployment, article: dict[str, Any]) -> None:
+    deployment.recorder.cloud.images[AMI] = ("arm64", 20)
+    with pytest.raises(SettingsError) as refused:
+        _pair(deployment, article, left={**article["left"], "image": AMI})
+    assert [str(problem) for problem in refused.value.problems] == [
+        f"image '{AMI}': is for arm64, and instance_type t3.nano is x86_64; give an AMI for x86_64, or another "
+        "instance_type",
+        f"root_volume_size '8': is less than the 20 GiB of the root volume of {AMI}; set it to 20 or more",
+    ]
+
+
+def _not_found(_: Any) -> Any:
+    failure = "invocation of aws:ec2/getAmi:getAmi returned an error: 1 error occurred:\n\t* no results\n\n"
+    return {}, [("", failure)]
+
+
+def test_what_is_gone_is_warned_about_where_it_is_kept(deployment: Deployment, article: dict[str, Any]) -> None:
+    deployment.recorder.cloud.answers["aws:ec2/getAmi:getAmi"] = _not_found
+    warnings: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pulumi.log, "warn", lambda text, *_: warnings.append(text))
+        recorder = _pair(
+            deployment,
+            article,
+            left={**article["left"], "image": AMI},
+            right={**article["right"], "image": AMI},
+        )
+    assert recorder.named("vpn-uk-gateway").inputs["ami"] == AMI
+    assert sorted(warnings) == [
+        f"image '{AMI}': is not found: no results; use debian-13, debian-12, or the id of an AMI that this account "
+        f"sees in this region. {side}-gateway runs {AMI} and goes on. Another instance cannot be made of it."
+        for side in ("au", "uk")
+    ]
 
 
 def test_profile_and_role_reach_the_provider(deployment: Deployment, article: dict[str, Any]) -> None:
@@ -348,6 +401,47 @@ def test_profile_and_role_reach_the_provider(deployment: Deployment, article: di
     provider = recorder.named("vpn-uk-aws").inputs
     assert (provider["region"], provider["profile"]) == ("eu-west-2", "uk-account")
     assert json.loads(provider["assumeRoles"]) == [{"roleArn": role}]
+
+
+def test_all_subnets_are_in_the_first_zone_that_offers_the_instance_type_and_it_is_kept(
+    article_pair: Recorder,
+) -> None:
+    zone = article_pair.named("vpn-uk-zone")
+    assert zone.inputs == {"input": "eu-west-2a"}
+    assert zone.request.replacement_trigger.string_value == "eu-west-2"
+    subnets = [each.inputs for each in article_pair.of_type("aws:ec2/subnet:Subnet") if "uk" in each.name]
+    assert [each["availabilityZone"] for each in subnets] == ["eu-west-2a"] * 2
+
+
+@pytest.mark.parametrize(
+    ("zones", "subnet", "told"),
+    [
+        (["eu-west-2a"], "10.1.10.0/24", None),
+        (["eu-west-2d"], "10.1.10.0/24", "eu-west-2d"),
+        (["eu-west-2a", "eu-west-2d"], "10.1.10.0/24", None),
+        # The probe host's counts, those of other hosts do not.
+        (["eu-west-2a", "eu-west-2d"], "10.1.11.0/24", "eu-west-2d"),
+    ],
+)
+def test_a_zone_that_does_not_offer_the_instance_type_is_refused(
+    deployment: Deployment, article: dict[str, Any], zones: list[str], subnet: str, told: str | None
+) -> None:
+    left = {
+        **article["left"],
+        "availability_zones": zones,
+        "private_subnet_cidr_blocks": ["10.1.10.0/24", "10.1.11.0/24"],
+    }
+    left["probe_host_private_ip"] = subnet.replace("0/24", "41")
+    if told is None:
+        recorder = _pair(deployment, article, left=left)
+        assert "vpn-uk-zone" not in {each.name for each in recorder.registrations}
+        return
+    with pytest.raises(SettingsError) as refused:
+        _pair(deployment, article, left=left)
+    assert [str(problem) for problem in refused.value.problems] == [
+        f"instance_type 't3.nano': is not offered in {told}, where the site's subnets are; use another one, or subnets "
+        "in eu-west-2a or eu-west-2b or eu-west-2c"
+    ]
 
 
 def test_several_private_subnets_share_the_way_out_and_take_the_zones_in_turn(

@@ -49,7 +49,7 @@ def read(call: Call, instance_id: str, state: Properties) -> Properties | None:
         **_network(instance, region, state),
         **_attributes(api, instance_id),
         **_user_data(api, instance_id, state),
-        **_root_volume(call, api, instance),
+        **_root_volume(call, api, instance, state),
         **_credits(api, instance),
         **tags_read(call, instance.get("Tags")),
     }
@@ -119,10 +119,19 @@ def _user_data(api: Any, instance_id: str, state: Properties) -> Properties:
     return {"userData": text, "userDataBase64": None}
 
 
-def _root_volume(call: Call, api: Any, instance: Properties) -> Properties:
-    device = instance.get("RootDeviceName")
-    mappings = instance.get("BlockDeviceMappings") or []
-    mapping = next((each for each in mappings if each["DeviceName"] == device), None)
+def root_volume(instance: Properties) -> str:
+    """Return the id of an instance's root volume; empty when it has none."""
+    mapping = _root_mapping(instance)
+    return str(mapping["Ebs"]["VolumeId"]) if mapping else ""
+
+
+def _root_mapping(instance: Properties) -> Properties | None:
+    device, mappings = instance.get("RootDeviceName"), instance.get("BlockDeviceMappings") or []
+    return next((each for each in mappings if each["DeviceName"] == device), None)
+
+
+def _root_volume(call: Call, api: Any, instance: Properties, state: Properties) -> Properties:
+    mapping = _root_mapping(instance)
     if mapping is None:
         return {}
     volume = first(api.describe_volumes, "Volumes", ("InvalidVolume.NotFound",), VolumeIds=[mapping["Ebs"]["VolumeId"]])
@@ -132,7 +141,7 @@ def _root_volume(call: Call, api: Any, instance: Properties) -> Properties:
     return {
         "rootBlockDevice": {
             "deleteOnTermination": mapping["Ebs"].get("DeleteOnTermination"),
-            "deviceName": device,
+            "deviceName": mapping["DeviceName"],
             "encrypted": volume["Encrypted"],
             "iops": volume.get("Iops"),
             "kmsKeyId": volume.get("KmsKeyId", ""),
@@ -141,7 +150,9 @@ def _root_volume(call: Call, api: Any, instance: Properties) -> Properties:
             "volumeSize": volume["Size"],
             "volumeType": volume["VolumeType"],
             **tags,
-        }
+        },
+        # Read only where the program says them (ec2_instance.go, readVolumeTags).
+        **({"volumeTags": tags["tags"]} if state.get("volumeTags") else {}),
     }
 
 

@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 from lab.plugins.aws.instance_changes import change, root_needs_replacement
-from lab.plugins.aws.instance_state import INSTANCE_GONE, find, read, root_device
+from lab.plugins.aws.instance_state import INSTANCE_GONE, find, read, root_device, root_volume
 from lab.plugins.aws.interfaces import wait_until_available
 from lab.plugins.aws.kinds import (
     CHOSEN,
@@ -83,8 +83,7 @@ def _root_mapping(api: Any, inputs: Properties) -> list[dict[str, Any]]:
 
 
 def _launch_tags(inputs: Properties) -> list[dict[str, Any]]:
-    volume_tags = {**(inputs.get("volumeTags") or {}), **((inputs.get("rootBlockDevice") or {}).get("tags") or {})}
-    kinds = (("instance", inputs.get("tags")), ("volume", volume_tags))
+    kinds = (("instance", inputs.get("tags")), ("volume", inputs.get("volumeTags")))
     return [{"ResourceType": kind, "Tags": tag_list(tags)} for kind, tags in kinds if tags]
 
 
@@ -134,9 +133,17 @@ def _create(call: Call, inputs: Properties) -> str:
     )
     instance_id = call.created(launched["Instances"][0]["InstanceId"])
     _wait_until_running(call, api, instance_id)
+    _tag_root_volume(api, instance_id, inputs)
     if not inputs["sourceDestCheck"] and not _handed_in(inputs):
         api.modify_instance_attribute(InstanceId=instance_id, SourceDestCheck={"Value": False})
     return instance_id
+
+
+def _tag_root_volume(api: Any, instance_id: str, inputs: Properties) -> None:
+    """Give the root volume its own tags: not part of the launch, as with the real provider (ec2_instance.go)."""
+    tags = (inputs.get("rootBlockDevice") or {}).get("tags")
+    if tags:
+        api.create_tags(Resources=[root_volume(find(api, instance_id) or {})], Tags=tag_list(tags))
 
 
 def _wait_until_running(call: Call, api: Any, instance_id: str) -> None:

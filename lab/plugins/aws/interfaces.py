@@ -149,13 +149,18 @@ def _delete_interface(call: Call, interface_id: str, state: Properties) -> None:
         api.delete_network_interface(NetworkInterfaceId=interface_id)
 
 
+def _has_another_first_address(state: Properties, inputs: Properties) -> bool:
+    """Tell whether the first address goes: another one is another interface (vpc_network_interface.go)."""
+    return bool(state.get("privateIp")) and state["privateIp"] not in (inputs.get("privateIps") or [])
+
+
 NETWORK_INTERFACE = ec2_resource(
     Resource(
         "aws:ec2/networkInterface:NetworkInterface",
         {
             "subnetId": NEEDED,
             "privateIp": FIXED_CHOSEN,
-            "privateIps": Input(computed=True, unordered=True),
+            "privateIps": Input(computed=True, unordered=True, replaces=_has_another_first_address),
             "privateIpsCount": CHOSEN,
             "securityGroups": Input(computed=True, unordered=True),
             "sourceDestCheck": Input(default=True),

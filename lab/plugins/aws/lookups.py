@@ -73,12 +73,44 @@ def _image(call: Call, arguments: Properties, image: Properties) -> Properties:
 
 
 def _mapping(mapping: Properties) -> Properties:
-    ebs = {name[0].lower() + name[1:]: str(value) for name, value in (mapping.get("Ebs") or {}).items()}
+    # A map of texts keeps the names that its keys have in Terraform.
+    names = {
+        "DeleteOnTermination": "delete_on_termination",
+        "Encrypted": "encrypted",
+        "Iops": "iops",
+        "SnapshotId": "snapshot_id",
+        "Throughput": "throughput",
+        "VolumeSize": "volume_size",
+        "VolumeType": "volume_type",
+    }
+    ebs = mapping.get("Ebs") or {}
     return {
         "deviceName": mapping.get("DeviceName", ""),
-        "ebs": ebs,
+        "ebs": {key: _text(ebs.get(name)) for name, key in names.items()} if ebs else {},
         "noDevice": mapping.get("NoDevice", ""),
         "virtualName": mapping.get("VirtualName", ""),
+    }
+
+
+def _text(value: Any) -> str:
+    return str(value or 0).lower() if isinstance(value, bool | int | None) else str(value)
+
+
+def _get_offerings(call: Call, arguments: Properties) -> Properties:
+    location_type = arguments.get("locationType") or "region"
+    pages = ec2(call, arguments).get_paginator("describe_instance_type_offerings")
+    found = [
+        each
+        for page in pages.paginate(LocationType=location_type, Filters=_filters(arguments))
+        for each in page["InstanceTypeOfferings"]
+    ]
+    region = region_of(call, arguments)
+    lists = {"instanceTypes": "InstanceType", "locations": "Location", "locationTypes": "LocationType"}
+    return {
+        **arguments,
+        "id": region,
+        "region": region,
+        **{key: [each[name] for each in found] for key, name in lists.items()},
     }
 
 
@@ -316,6 +348,7 @@ def _ids(call: Call, arguments: Properties, ids: list[str]) -> Properties:
 
 FUNCTIONS = (
     Function("aws:ec2/getAmi:getAmi", _get_image),
+    Function("aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings", _get_offerings),
     Function("aws:ec2/getNetworkInterface:getNetworkInterface", _get_interface),
     Function("aws:ec2/getNetworkInterfaces:getNetworkInterfaces", _get_interfaces),
     Function("aws:ec2/getRouteTable:getRouteTable", _get_route_table),
