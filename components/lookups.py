@@ -20,5 +20,5 @@ async def look_up(scope: Scope, token: str, arguments: Mapping[str, Any]) -> tup
     except Exception as error:
         # The SDK raises no narrower one.
         # Both the SDK and the engine say which look-up it was; the last line is AWS's or the provider's own word.
-        return {}, str(error).strip().splitlines()[-1].rpartition("returned an error: ")[2].strip("*. ")
+        return {}, str(error).strip().splitlines()[-1].rpartition("returned an error: ")[2].strip("*. \t")
     return answer, ""

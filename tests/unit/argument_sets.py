@@ -59,6 +59,7 @@ class Frame:
     """Whether the network is there already."""
     probed: bool
     own_host_key: bool
+    graviton: bool
 
     @property
     def subnets(self) -> tuple[IPv4Network, tuple[IPv4Network, ...]]:
@@ -102,6 +103,7 @@ def _frames(draw: st.DrawFn, name: str, pool: IPv4Network, more: IPv4Network, *,
         existing=existing,
         probed=draw(st.booleans()),
         own_host_key=draw(st.booleans()),
+        graviton=draw(st.booleans()),
     )
 
 
@@ -149,7 +151,8 @@ def _existing_network(frame: Frame) -> Strategy:
 
 
 def _images(frame: Frame) -> Strategy:
-    amis = ["ami-0123456789abcdef0", "ami-01234567"]
+    # The first is one that the look-ups of tests know for arm64.
+    amis = ["ami-0123456789abcda64"] if frame.graviton else ["ami-0123456789abcdef0", "ami-01234567"]
     # Debian's images are in the commercial partition.
     commercial = not frame.region.startswith(("us-gov", "cn"))
     return _optional(st.sampled_from([*amis, "debian-13", "debian-12"])) if commercial else st.sampled_from(amis)
@@ -185,7 +188,11 @@ SOUND_SITE: Final[Mapping[str, Callable[[Frame], Strategy]]] = {
         if frame.probed
         else st.just(MISSING)
     ),
-    "instance_type": lambda _: _optional(st.sampled_from(["t3.nano", "t4g.nano", "c7gn.large", "g4dn.xlarge"])),
+    "instance_type": lambda frame: (
+        st.sampled_from(["t4g.nano", "c7gn.large"])
+        if frame.graviton
+        else _optional(st.sampled_from(["t3.nano", "g4dn.xlarge"]))
+    ),
     "image": _images,
     "root_volume_size": lambda _: _optional(st.integers(8, 16384)),
     "aws_profile": lambda _: _optional(st.sampled_from(["default", "uk-account"])),

@@ -89,7 +89,7 @@ class _Cloud(mocks.Mocks):
             return {"id": region, "locations": [f"{region}-wl1-xyz-wlz-1", *(f"{region}{letter}" for letter in "cba")]}
         wanted = {each["name"]: each["values"][0] for each in args.args["filters"]}
         image = wanted.get("image-id") or f"ami-of-{wanted['name'].removesuffix('-*')}"
-        usual = ("arm64" if image.endswith("arm64") else "x86_64", 8)
+        usual = ("arm64" if image.endswith(("arm64", "a64")) else "x86_64", 8)
         architecture, size = self.images.get(image, usual)
         root = {"deviceName": "/dev/xvda", "ebs": {"volume_size": str(size)}}
         return {

@@ -74,7 +74,7 @@ def test_everything_that_takes_tags_has_them_root_volumes_too(article_pair: Reco
             assert ("tags" in each.inputs) is (kind not in untagged), each.name
             assert kind in untagged or each.inputs["tags"]["owner"] == "network"
     for instance in article_pair.of_type(INSTANCE):
-        assert instance.inputs["rootBlockDevice"]["tags"].keys() == {"Name", "owner"}
+        assert instance.inputs["volumeTags"].keys() == {"Name", "owner"}
 
 
 @pytest.mark.parametrize(

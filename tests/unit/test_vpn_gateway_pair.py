@@ -371,7 +371,7 @@ def test_an_ami_that_does_not_fit_is_refused(deployment: Deployment, article: di
 
 
 def _not_found(_: Any) -> Any:
-    failure = "invocation of aws:ec2/getAmi:getAmi returned an error: 1 error occurred:\n\t* no results\n\n"
+    failure = "invocation of aws:ec2/getAmi:getAmi returned an error: 1 error occurred:\n\t* no results"
     return {}, [("", failure)]
 
 
@@ -388,7 +388,7 @@ def test_what_is_gone_is_warned_about_where_it_is_kept(deployment: Deployment, a
         )
     assert recorder.named("vpn-uk-gateway").inputs["ami"] == AMI
     assert sorted(warnings) == [
-        f"image '{AMI}': is not found: no results; use debian-13, debian-12, or the id of an AMI that this account "
+        f"image '{AMI}': is not found: no results (); use debian-13, debian-12, or the id of an AMI that this account "
         f"sees in this region. {side}-gateway runs {AMI} and goes on. Another instance cannot be made of it."
         for side in ("au", "uk")
     ]
