@@ -30,7 +30,7 @@ tunnel, user_data = import_module("vpn_gateway_pair.tunnel"), import_module("vpn
 uk = tunnel.End(site="uk", public_ip="192.0.2.1", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
 au = tunnel.End(site="au", public_ip="192.0.2.2", private_ip="10.2.1.254", cidr_blocks=("10.2.0.0/16",))
 print(user_data.gateway_user_data(
-    hostname="uk-gateway", local=uk, site_cidr_blocks=uk.cidr_blocks,
+    hostname="uk-gateway", local=uk, site_cidr_blocks=uk.cidr_blocks, administrator_cidr_blocks=(),
     connections=[tunnel.connect(uk, au, package.TunnelProfile.MODERN)],
     secrets=user_data.GivenSecrets(psk="fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip", host_private_key="key"),
     host_public_key="ssh-ed25519 AAAA",
