@@ -27,20 +27,17 @@ def create_identity(
     scope: Scope, settings: GatewaySettings, network: SiteNetwork, group: ec2.SecurityGroup
 ) -> Identity:
     """Create the interface with its address, and the routes to it."""
-    address = str(settings.site.gateway_address)
-    # AWS changes an interface's first address never (UnassignPrivateIpAddresses takes secondary ones), but the provider
-    # would try: another address is another interface.
-    another = pulumi.ResourceOptions(replacement_trigger=address)
     interface = ec2.NetworkInterface(
         scope.name("gateway-interface"),
         subnet_id=network.public_subnet_id,
-        private_ips=[address],
+        # AWS never changes an interface's first address, so the provider makes another interface for another one.
+        private_ips=[str(settings.site.gateway_address)],
         security_groups=[group.id],
         description=network.mark,
         # It forwards what is addressed to others: that is what a gateway is for.
         source_dest_check=False,
         tags=scope.tags("gateway-interface"),
-        opts=pulumi.ResourceOptions.merge(scope.options(), another),
+        opts=scope.options(),
     )
     elastic_ip = ec2.Eip(
         scope.name("gateway-address"), domain="vpc", tags=scope.tags("gateway-address"), opts=scope.options()
