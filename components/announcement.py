@@ -21,7 +21,7 @@ def announce_replacement(scope: Scope, reasons: Mapping[str, pulumi.Input[str]])
         lambda values: {reason: sha256(str(value).encode()).hexdigest() for reason, value in values.items()}
     )
     hooks = pulumi.ResourceHookBinding(
-        before_update=hook(scope, "replacement-announced", _announce(scope), ignore_errors=True)
+        before_update=hook(scope.name("replacement-announced"), _announce(scope), ignore_errors=True)
     )
     pulumi.Stash(
         scope.name("replacement-reasons"),

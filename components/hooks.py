@@ -8,21 +8,20 @@ from pulumi.runtime._callbacks import _CallbackServicer
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
-from .scope import Scope
-
 
 def hook(
-    scope: Scope, thing: str, callback: ResourceHookFunction, *, ignore_errors: bool
+    name: str, callback: ResourceHookFunction, *, ignore_errors: bool = False
 ) -> list[pulumi.ResourceHook | ResourceHookFunction]:
     """Return the hook, registered; none under the SDK's mocks, which have none and would fail at one.
 
-    With `ignore_errors`, an exception of `callback` is a warning; else it ends the preview or the update.
+    `name` is unique in the program. With `ignore_errors`, an exception of `callback` is a warning; else it ends the
+    preview or the update.
     """
     if isinstance(get_monitor(), MockMonitor):
         return []
     _forget_dead_servers()
     options = pulumi.ResourceHookOptions(on_dry_run=True, ignore_errors=ignore_errors)
-    return [pulumi.ResourceHook(scope.name(thing), callback, options)]
+    return [pulumi.ResourceHook(name, callback, options)]
 
 
 def _forget_dead_servers() -> None:

@@ -21,8 +21,8 @@ def keep(
     """
     made_again = pulumi.ResourceOptions(replacement_trigger=again_for)
     options = pulumi.ResourceOptions(ignore_changes=["input"]) if again_for is None else made_again
-    hook = None if refusal is None else refusing(scope.name(f"{thing}-refused"), refusal)
-    if hook is not None:
-        options.hooks = pulumi.ResourceHookBinding(before_create=[hook])
+    if refusal is not None:
+        refused = refusing(scope.name(f"{thing}-refused"), refusal)
+        options.hooks = pulumi.ResourceHookBinding(before_create=refused)
     stash = pulumi.Stash(scope.name(thing), input=choice, opts=pulumi.ResourceOptions.merge(scope.options(), options))
     return stash.output.apply(str)

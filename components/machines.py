@@ -95,7 +95,7 @@ def _of_an_instance(scope: Scope, thing: str, image: Image) -> dict[str, Any]:
         # A volume grows while it is in use, its file system at the next boot, and neither ever shrinks.
         "replace_on_changes": ["rootBlockDevice.volumeSize"],
         # At preview this is before the instance that is there is deleted.
-        "hooks": None if refused is None else pulumi.ResourceHookBinding(before_create=[refused]),
+        "hooks": pulumi.ResourceHookBinding(before_create=refused),
     }
 
 

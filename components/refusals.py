@@ -1,23 +1,21 @@
-"""Refusals that only the engine can speak: it knows whether a resource is to be made, the program does not."""
+"""Refusals by the engine: it knows whether a resource is to be created, the program does not."""
 
 import pulumi
-from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.settings import get_monitor
+from pulumi.resource_hooks import ResourceHookFunction
+
+from .hooks import hook
 
 
 class RefusedError(Exception):
     """The engine shows its text."""
 
 
-def refusing(name: str, reason: pulumi.Output[str]) -> pulumi.ResourceHook | None:
-    """Return a hook that fails, at preview too, with `reason` unless that is empty; None where there are no hooks."""
-    # The SDK's mocks have none: every test of a program that uses this component would fail.
-    if isinstance(get_monitor(), MockMonitor):
-        return None
+def refusing(name: str, reason: pulumi.Output[str]) -> list[pulumi.ResourceHook | ResourceHookFunction]:
+    """Return a hook that fails, at preview too, with `reason` unless that is empty; see `hook`."""
 
     async def refuse(_: pulumi.ResourceHookArgs) -> None:
         text = await reason.future()
         if text:
             raise RefusedError(text)
 
-    return pulumi.ResourceHook(name, refuse, pulumi.ResourceHookOptions(on_dry_run=True))
+    return hook(name, refuse)

@@ -20,7 +20,7 @@ def look_at_taken_ranges(scope: Scope, thing: str, probe_host: IPv4Address | Non
     what is new before it deletes what is no longer wanted, and learns of the refusal in the middle of an update. A
     subnet that is replaced is deleted first, for which its hosts have to go; the gateway's and the probe host's do.
     """
-    check = hook(scope, f"{thing}-taken-range", _check(scope, thing, probe_host), ignore_errors=False)
+    check = hook(scope.name(f"{thing}-taken-range"), _check(scope, thing, probe_host))
     return pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=check))
 
 

@@ -137,9 +137,9 @@ def knock(address: str, to: str, number: int, rate: int) -> None:
 
 
 def room(files: int) -> None:
-    """Allow this process so many open files, if they were fewer."""
+    """Allow this process so many open files, as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, files), max(hard, files)))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(files, hard)), hard))
 
 
 def main() -> None:
