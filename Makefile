@@ -25,20 +25,20 @@ TIERS = .venv/bin/python -m tests.tiers
 test: setup ## lint, unit, engine, tools, machines: what to run before a commit (15 min)
 	@$(TIERS) test
 
-test-all: setup ## that, and what takes longer: lab, whole, debian-12, properties (40 min)
+test-all: setup ## that, and what takes longer: lab, whole, debian-12, properties (50 min)
 	@$(TIERS) all
 
 test-rest: setup ## what test-all has more than test; WITHIN=SECONDS leaves out what does not fit
 	@$(TIERS) rest $(if $(WITHIN),--within $(WITHIN))
 
 # One tier each; tests/tiers.py has the list.
-test-lint: setup ## ruff, mypy, shellcheck (1 min)
-test-unit: setup ## decisions, rendering, exact resources, the lab's own parts; no root, no image, no network (1.2 min)
-test-engine: setup ## the real engine against the emulated API, without machines (4.5 min)
-test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (0.5 min)
-test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (7.5 min)
+test-lint: setup ## ruff, mypy (a minute more the first time), shellcheck (0.1 min)
+test-unit: setup ## decisions, rendering, exact resources, the lab's own parts; no root, no image, no network (1.5 min)
+test-engine: setup ## the real engine against the emulated API, without machines (5.7 min)
+test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (0.4 min)
+test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (7.2 min)
 test-lab: setup ## the lab's own network and machines; a consumer's project with machines (13 min)
-test-whole: setup ## the engine's other tests: examples in each language, docs/changes.md, the stand-in for aws (8 min)
+test-whole: setup ## the engine's other tests: examples in each language, docs/changes.md, the stand-in for aws (17 min)
 test-debian-12: setup ## the tools tier on Debian 12 (2 min)
 test-properties: setup ## the property tests with four times as many examples (1 min)
 test-lint test-unit test-engine test-tools test-machines test-lab test-whole test-debian-12 test-properties:

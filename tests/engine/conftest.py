@@ -25,7 +25,6 @@ _LONGEST_FIRST = (
     "test_networks_of_others",
     "test_program",
     "test_iam",
-    "test_leaving",
 )
 
 

@@ -233,6 +233,7 @@ def gateway(*peers: dict[str, Any]) -> Callable[[], None]:
     return declare
 
 
+@pytest.mark.whole
 def test_a_peer_of_a_gateway_is_renamed_added_and_taken_out(
     api: ApiProcess, engine_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

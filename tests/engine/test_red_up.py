@@ -77,6 +77,7 @@ def stack(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathF
         yield made
 
 
+@pytest.mark.whole
 def test_a_gateway_that_got_no_capacity_is_made_by_the_next_up(stack: Stack) -> None:
     stack.red(ANOTHER_KEY, **CAPACITY)
     stack.green(ANOTHER_KEY)

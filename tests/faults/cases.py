@@ -198,7 +198,6 @@ CASES: Final = (
     ),
     Case(
         name="ipsec-stopped",
-        brief=True,
         title="ipsec on uk is stopped for ten seconds and started",
         act=_script("uk", "systemctl stop ipsec", "systemctl start ipsec", pause=10),
         expectation=_DAEMON,
@@ -263,7 +262,6 @@ CASES: Final = (
     ),
     Case(
         name="address-moved",
-        brief=True,
         title="uk's Elastic IP is taken away for twenty seconds and given back",
         act=_address_moved,
         expectation=Expectation(limit_seconds=30),

@@ -23,7 +23,7 @@ from tests.faults.diagnosis import answers
 from tests.faults.operations import on_gateway
 from tests.faults.sites import Pair, Site
 
-pytestmark = [pytest.mark.brief, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 _SIZE = 1000
 """Connections that the table is made to hold, so that ten times as many are few enough for an emulated gateway."""
@@ -59,6 +59,7 @@ def greets_from_outside(site: Site) -> bool:
         return link.recv(4) == b"SSH-"
 
 
+@pytest.mark.brief
 def test_the_tunnel_loses_nothing_while_one_host_opens_ten_times_what_the_table_holds(pair: Pair) -> None:
     with small_table(pair.uk), crowd(pair.uk, kept=_SIZE + 100, more=_MORE, rate=_RATE) as opened:
         (stand,) = opened.hear("open")
