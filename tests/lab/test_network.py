@@ -348,7 +348,10 @@ def test_aws_names_answer_by_tls_with_a_certificate_of_the_labs_authority(world:
             )
             with trust.wrap_socket(raw, server_hostname=name) as connection:
                 connection.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
-                assert f"Host: {name}".encode() in connection.recv(2000)
+                said = connection.recv(2000).decode()
+                assert f"Host: {name}\r\n" in said
+                # The API learns the address that the caller has on the Internet.
+                assert f"\r\n\r\nPROXY TCP4 {UK.elastic_ip} {settings.AWS_ENDPOINTS} " in said
             with (
                 socket.create_connection((str(settings.AWS_ENDPOINTS), 443), timeout=5) as plain,
                 pytest.raises(ssl.SSLError),
