@@ -253,8 +253,9 @@ def test_sshd_offers_what_a_scanner_of_today_passes_and_what_pulumi_speaks(relea
         found = offered[kind].split(",")
         assert set(found) <= allowed, kind
         assert set(found) >= GO_SPEAKS[kind], kind
-    first = offered["kexalgorithms"].split(",")[0]
-    assert first == ("mlkem768x25519-sha256" if release == "debian-13" else "sntrup761x25519-sha512@openssh.com")
+    # Updates of Debian 12 offer the same method by its newer name first.
+    first = offered["kexalgorithms"].split(",")[0].removesuffix("@openssh.com")
+    assert first == ("mlkem768x25519-sha256" if release == "debian-13" else "sntrup761x25519-sha512")
     assert offered["authenticationmethods"] == "publickey"
 
 
