@@ -1,5 +1,6 @@
 """Functions of ours that the engine calls when it comes to a resource, at preview too."""
 
+import asyncio
 from typing import Any
 
 import pulumi
@@ -19,20 +20,24 @@ def hook(
     """
     if isinstance(get_monitor(), MockMonitor):
         return []
-    _forget_dead_servers()
+    _forget_other_servers()
     options = pulumi.ResourceHookOptions(on_dry_run=True, ignore_errors=ignore_errors)
     return [pulumi.ResourceHook(name, callback, options)]
 
 
-def _forget_dead_servers() -> None:
+def _forget_other_servers() -> None:
     """Let one process run several operations, as the Automation API does, also after one that failed.
 
-    The SDK serves hooks by a server for each operation, and at the end of each stops the servers of all operations.
-    After a red operation a server may be left on an event loop that runs no more; stopping it fails every later
-    operation ("attached to a different loop"). Seen with SDK 3.250.
+    The SDK serves hooks by a server for each operation, and at the end of each stops the servers of all operations: of
+    the next one, too, if that has begun by then, and of one that failed, whose event loop runs no more ("attached to a
+    different loop"). With a list for each operation, each stops its own. Seen with SDK 3.250.
     """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
     servers = getattr(_CallbackServicer, "_servicers", [])
-    servers[:] = [each for each in servers if each._server._loop.is_running()]
+    _CallbackServicer._servicers = [each for each in servers if each._server._loop is loop]
 
 
 async def known(value: Any) -> Any:
