@@ -49,7 +49,7 @@ def use_network(scope: Scope, settings: GatewaySettings, existing: ExistingNetwo
     Every id in it waits for that: nothing is created in a network that is refused. What is wrong is told by
     `SettingsError`, all at once: at preview when the ids are known then.
     """
-    # By this, later previews know which interfaces, and so which routes, are the gateway's: whatever it is renamed to.
+    # Later previews recognize the gateway's interfaces, and so its routes, by this mark. A rename keeps it.
     mark = keep(scope, "mark", scope.mark("gateway"))
     lookups = _Lookups(scope, existing, str(settings.site.gateway_address), mark)
     ids = lookups.all().apply(lambda found: _checked(scope, settings, existing, found))
@@ -208,10 +208,10 @@ def _table_problems(
         return [*problems, Problem(setting=setting, value=table.id, rule=rule, remedy=remedy)]
     routes = _routes(table)
     peer_networks = [network for peer in settings.peers for network in peer.networks]
-    number = routes_after(routes, destinations(peer_networks, take_default_route=existing.take_default_route))
-    if USUAL_ROUTES < number <= MOST_ROUTES:
+    count = routes_after(routes, destinations(peer_networks, take_default_route=existing.take_default_route))
+    if USUAL_ROUTES < count <= MOST_ROUTES:
         pulumi.log.warn(
-            f"{table.id} would have {number} routes: more than {USUAL_ROUTES} need a raised quota.", scope.parent
+            f"{table.id} would have {count} routes: more than {USUAL_ROUTES} need a raised quota.", scope.parent
         )
     return problems + route_problems(
         setting,

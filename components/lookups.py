@@ -12,13 +12,12 @@ from .scope import Scope
 async def look_up(scope: Scope, token: str, arguments: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """Ask the site's provider; return what it answers, by the names of Pulumi's schema, and why it answers nothing.
 
-    The SDK's own functions fail the program, whatever becomes of the Output.
+    The SDK's own functions fail the program, even when nothing uses the Output.
     """
     options = pulumi.InvokeOptions(parent=scope.parent, version=version("pulumi_aws"))
     try:
         answer: Mapping[str, Any] = await pulumi.runtime.invoke_async(token, dict(arguments), options)
-    except Exception as error:
-        # The SDK raises no narrower one.
-        # Both the SDK and the engine say which look-up it was; the last line is AWS's or the provider's own word.
+    except Exception as error:  # the SDK raises no narrower one
+        # The SDK and the engine name the look-up. The last line is the message of AWS or of the provider.
         return {}, str(error).strip().splitlines()[-1].rpartition("returned an error: ")[2].strip("*. \t")
     return answer, ""

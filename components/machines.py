@@ -94,7 +94,7 @@ def _of_an_instance(scope: Scope, thing: str, image: Image) -> dict[str, Any]:
     return {
         # A volume grows while it is in use, its file system at the next boot, and neither ever shrinks.
         "replace_on_changes": ["rootBlockDevice.volumeSize"],
-        # At preview this is before the instance that is there is deleted.
+        # At preview, this refuses before the existing instance is deleted.
         "hooks": pulumi.ResourceHookBinding(before_create=refused),
     }
 
