@@ -46,11 +46,11 @@ test-lint test-unit test-engine test-tools test-machines test-lab test-whole tes
 
 test-faults: setup ## every fault on one stack: leaks, healing, diagnosis, peers; a table and a picture in .lab/faults/
 	@.venv/bin/lab prepare --release debian-13 --release debian-12
-	@LAB_TAKE_DOWN=1 .venv/bin/pytest --capture=no tests/faults
+	@LAB_TAKE_DOWN=1 .venv/bin/pytest --capture=no tests/scenarios
 
 test-soak: setup ## an hour with a rekey every two minutes must lose no packet
 	@.venv/bin/lab prepare
-	@LAB_TAKE_DOWN=1 .venv/bin/pytest --capture=no tests/faults/test_soak.py --soak
+	@LAB_TAKE_DOWN=1 .venv/bin/pytest --capture=no tests/scenarios/test_soak.py --soak
 
 lint: test-lint ## the same as test-lint
 

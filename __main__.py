@@ -5,7 +5,7 @@ import gc
 import pulumi
 
 from components import VpnGatewayPair
-from components.configuration import pair_arguments
+from components.inputs.stack_configuration import pair_arguments
 
 # Imported modules are not garbage. Looking through them takes most of a second of each run.
 gc.freeze()

@@ -10,9 +10,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 - what is imported below does not 
         "python3 first in PATH, remove the project's virtual environment, and run `pulumi install`"
     )
 
-from .arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
-from .reader import SettingsError
-from .tunnel import TunnelProfile
+from .decisions.tunnel import TunnelProfile
+from .inputs.arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
+from .inputs.reader import SettingsError
 from .vpn_gateway import SiteOutputs, VpnGateway
 from .vpn_gateway_pair import VpnGatewayPair
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from .addressing import PRIVATE_NETWORKS
-from .tunnel import TCP_MSS, TUNNEL_MTU, ConnectionDecision, End, TunnelProfile, connect
+from .decisions.addressing import PRIVATE_NETWORKS
+from .decisions.tunnel import TCP_MSS, TUNNEL_MTU, ConnectionDecision, End, TunnelProfile, connect
 
 if TYPE_CHECKING:
     import userdata

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network
 from typing import Final
 
-from .addressing import common
+from .decisions.addressing import common
+from .decisions.tunnel import End, TunnelProfile, connect
 from .gateway_user_data import GivenSecrets, StoredSecrets, gateway_user_data
-from .peer_settings import PeerSettings
-from .psk import GENERATED_PSK_CHARACTERS
-from .site_settings import SiteSettings
-from .tunnel import End, TunnelProfile, connect
+from .inputs.peer import PeerSettings
+from .inputs.psk import GENERATED_PSK_CHARACTERS
+from .inputs.site import SiteSettings
 
 _LONGEST_ADDRESS: Final = "255.255.255.255"
 _LONG_REGION: Final = "ap-southeast-10"

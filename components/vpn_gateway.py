@@ -7,11 +7,21 @@ import pulumi
 import pulumi_aws as aws
 from pulumi_aws import ec2
 
-from .addressing import Problem
-from .announcement import announce_replacement
-from .arguments import SecretDelivery, VpnGatewayArgs
-from .existing_network import use_network
-from .gateway_secrets import (
+from .decisions.addressing import Problem
+from .decisions.tunnel import PROFILES, connection_name
+from .gateway_user_data import encoded_user_data, programs_in_user_data
+from .inputs.arguments import SecretDelivery, VpnGatewayArgs
+from .inputs.peer_addresses import check_public_ips, checked_public_ips
+from .inputs.reader import SECRET, SettingsError
+from .inputs.settings import GatewaySettings, gateway_settings
+from .resources.announcement import announce_replacement
+from .resources.existing_network import use_network
+from .resources.identity import create_identity
+from .resources.images import Image, choose_image
+from .resources.machines import create_gateway, create_probe_host
+from .resources.network import SiteNetwork, create_network
+from .resources.scope import HOST_USER, Scope
+from .resources.secrets import (
     Delivery,
     Place,
     SshKey,
@@ -22,19 +32,14 @@ from .gateway_secrets import (
     public_key_line,
     stored_secrets,
 )
-from .gateway_user_data import encoded_user_data, programs_in_user_data
-from .identity import create_identity
-from .images import Image, choose_image
-from .machines import create_gateway, create_probe_host
-from .peer_addresses import check_public_ips, checked_public_ips
-from .reader import SECRET, SettingsError
-from .scope import HOST_USER, Scope
-from .security_groups import MOST_INBOUND_RULES, create_gateway_group, create_private_hosts_group, inbound_rules
-from .settings import GatewaySettings, gateway_settings
-from .site_network import SiteNetwork, create_network
+from .resources.security_groups import (
+    MOST_INBOUND_RULES,
+    create_gateway_group,
+    create_private_hosts_group,
+    inbound_rules,
+)
+from .resources.zones import Offer, choose_zone, offer_of, offered_type
 from .site_user_data import TOO_MANY_RANGES, inner_administrators, site_user_data
-from .tunnel import PROFILES, connection_name
-from .zones import Offer, choose_zone, offer_of, offered_type
 
 
 class SiteOutputs(TypedDict):

@@ -8,13 +8,13 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from .arguments import PeerArgs, SiteArgs, VpnGatewayPairArgs
-from .gateway_secrets import generated_ssh_key, given_ssh_key, public_key_line
-from .peer_settings import PeerSettings, peer_of
-from .psk import GENERATED_PSK_CHARACTERS
-from .settings import PairSettings, pair_settings
-from .site_settings import Placement, SiteSettings
-from .verification import Host, Proof, Route, ping_from, verify_gateway
+from .inputs.arguments import PeerArgs, SiteArgs, VpnGatewayPairArgs
+from .inputs.peer import PeerSettings, peer_of
+from .inputs.psk import GENERATED_PSK_CHARACTERS
+from .inputs.settings import PairSettings, pair_settings
+from .inputs.site import Placement, SiteSettings
+from .resources.proof import Host, Proof, Route, ping_from, verify_gateway
+from .resources.secrets import generated_ssh_key, given_ssh_key, public_key_line
 from .vpn_gateway import SiteOutputs, VpnGateway
 
 HANDED_ON: Final = frozenset(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.plugin import provider
+from components.plugin.provider import provider
 from docs.reference import reference
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,8 +23,8 @@ def prepare(
 
     from lab import preflight
     from lab.engine.build import ensure_engine
+    from lab.engine.plugins import install_plugins
     from lab.machines.image import ensure_image
-    from lab.plugins.install import install_plugins
     from lab.progress import phase
 
     def engine() -> None:
@@ -96,7 +96,8 @@ def destroy() -> None:
 @app.command()
 def status() -> None:
     """Show the processes, machines and faults of the running lab."""
-    from lab import daemons, faults, machines, preflight, processes
+    from lab import daemons, machines, preflight, processes
+    from lab import network_faults as faults
 
     for name in (preflight.API_PROCESS, preflight.CLOUD_PROCESS, preflight.PLUGINS_PROCESS):
         process = processes.find(name)
@@ -143,7 +144,7 @@ def fault(
     name: Annotated[str | None, typer.Argument(help="the fault, or `heal` to switch all off; none lists them")] = None,
 ) -> None:
     """Break the lab's Internet in a named way, or heal it."""
-    from lab import faults
+    from lab import network_faults as faults
 
     if name is None:
         for known in faults.FAULTS:

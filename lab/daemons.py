@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable
 
 from lab import machines, network, preflight, processes, settings
-from lab.cloud import READY
+from lab.data_plane import READY
 from lab.preflight import API_PROCESS, CLOUD_PROCESS, PLUGINS_PROCESS
 
 _START_SECONDS = 30.0
@@ -32,9 +32,9 @@ def start() -> None:
         )
     if processes.find(CLOUD_PROCESS) is None:
         READY.unlink(missing_ok=True)
-        processes.start(CLOUD_PROCESS, [sys.executable, "-m", "lab.cloud"], log=settings.LOGS / "cloud.log")
+        processes.start(CLOUD_PROCESS, [sys.executable, "-m", "lab.data_plane"], log=settings.LOGS / "cloud.log")
     if processes.find(PLUGINS_PROCESS) is None:
-        command = [sys.executable, "-m", "lab.plugins.warm", str(settings.WARM_PLUGINS)]
+        command = [sys.executable, "-m", "lab.engine.warm", str(settings.WARM_PLUGINS)]
         processes.start(PLUGINS_PROCESS, command, log=settings.LOGS / "plugins.log")
     _wait(API_PROCESS, api_answers)
     _wait(CLOUD_PROCESS, READY.exists)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab import settings
-from lab.plugins import warm
+from lab.engine import warm
 
 # What else could choose an account, an endpoint or credentials before those below are looked at
 # (AWS SDKs and Tools Reference Guide, "Settings reference").

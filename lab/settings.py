@@ -21,7 +21,7 @@ RUN: Final = STATE / "run"
 """Pid files, sockets, mounts and machine disks of the running lab. Empty when the lab is down."""
 
 WARM_PLUGINS: Final = RUN / "plugins.sock"
-"""Where the running lab starts stand-ins quickly; see lab.plugins.warm."""
+"""Where the running lab starts stand-ins quickly; see lab.engine.warm."""
 
 LOGS: Final = STATE / "logs"
 """Console logs of machines and logs of the lab's own processes. Kept by `lab down`, until the next `lab up`."""

@@ -65,7 +65,7 @@ TEST: Final = (
         name="unit",
         what="decisions, rendering, exact resources, the lab's own parts; no root, no image, no network",
         minutes=1.5,
-        commands=((*_PARALLEL, "tests/unit"),),
+        commands=((*_PARALLEL, "tests/unit", "lab/tests/unit"),),
     ),
     Tier(
         name="engine",
@@ -86,7 +86,7 @@ TEST: Final = (
         name="machines",
         what="one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy",
         minutes=7.2,
-        commands=((*_STREAMED, "tests/faults", "-m", "brief", "--untimed"),),
+        commands=((*_STREAMED, "tests/scenarios", "-m", "brief", "--untimed"),),
         releases=(_NEWEST,),
     ),
 )
@@ -97,7 +97,7 @@ REST: Final = (
         name="lab",
         what="the lab's own network and machines; a consumer's project with machines",
         minutes=13,
-        commands=((*_STREAMED, "tests/lab"),),
+        commands=((*_STREAMED, "lab/tests/machines", "tests/lab"),),
         releases=(_NEWEST,),
     ),
     Tier(

@@ -4,7 +4,7 @@
   as soon as n > N, or after S seconds (default 0, at most 60).
 - `/_lab/calls?after=N`: answers the recorded calls after sequence number N.
 - `/_lab/faults`: answers the faults to come; POST `?action=RunInstances&region=eu-west-2&code=VcpuLimitExceeded` adds
-  one (fields: `lab.api.faults.Fault`), DELETE forgets all.
+  one (fields: `lab.api.api_faults.Fault`), DELETE forgets all.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ from moto.core.request import Request
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
+from lab.api.api_faults import FaultRequestError
 from lab.api.authorization import ADMINISTRATOR, Scope, authorize, parse_scope
 from lab.api.errors import ApiError, render
-from lab.api.faults import FaultRequestError
 from lab.api.journal import RecordedCall
 from lab.api.needs import needs_of
 from lab.api.service import RESPONSES, action_of, answer, install, parameters_of

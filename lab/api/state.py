@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from lab.api.faults import Faults
+from lab.api.api_faults import Faults
 from lab.api.journal import Journal
 
 LOCK: Final = threading.RLock()

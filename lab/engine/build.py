@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import settings
-from lab.engine import golang, real
+from lab.engine import golang, real, warm, warm_client
 from lab.engine.compilation import Compilation, compile_if_needed, write
 from lab.engine.errors import EngineError
-from lab.plugins import warm, warm_client
 
 MODULES = Path(__file__).with_name("pulumi")
 LAUNCHERS = {
-    f"pulumi-language-{language}": f"lab.plugins.language_{language}" for language in ("go", "nodejs", "python", "yaml")
+    f"pulumi-language-{language}": f"lab.language_hosts.{language}" for language in ("go", "nodejs", "python", "yaml")
 }
 """The language hosts that the engine finds beside itself, and the modules that they are."""
 EXECUTOR = "pulumi-language-python-exec"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import settings
-from lab.plugins.versions import PACKAGES, plugin_version
+from lab.engine.versions import PACKAGES, plugin_version
 
 OLDEST = (3, 238, 0)
 """What the project's own Pulumi.yaml requires; the stand-ins' protocol is that of 3.220 and newer."""

@@ -38,7 +38,7 @@ class ApiProcess:
         return calls
 
     def add_fault(self, **fields: str) -> None:
-        """Ask for a fault; see lab.api.faults.Fault."""
+        """Ask for a fault; see lab.api.api_faults.Fault."""
         url = f"{self.url}/_lab/faults?{urllib.parse.urlencode(fields)}"
         urllib.request.urlopen(urllib.request.Request(url, method="POST")).close()  # noqa: S310 - our own server
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from components.arguments import SiteArgs, VpnGatewayPairArgs
+from components.inputs.arguments import SiteArgs, VpnGatewayPairArgs
 from lab.api.images import BUILDS, image_id
 from tests.unit.argument_sets import MISSING
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from lab import environment
+from lab.engine import warm
 from lab.engine.build import ensure_engine
-from lab.plugins import warm
-from lab.plugins.install import install_plugins
+from lab.engine.plugins import install_plugins
 from tests.engine.api_process import ApiProcess, running_api
 from tests.engine.diagnostics import causes_last
 
@@ -79,7 +79,7 @@ class Cli:
 def warm_plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Start stand-ins quickly, as a running lab does."""
     path = tmp_path_factory.mktemp("warm") / "plugins.sock"
-    command = [sys.executable, "-m", "lab.plugins.warm", str(path)]
+    command = [sys.executable, "-m", "lab.engine.warm", str(path)]
     with subprocess.Popen(command) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv(warm.VARIABLE, str(path))
         yield

@@ -10,8 +10,8 @@ from typing import Any
 from pulumi import automation
 
 from lab import settings
-from lab.plugins.install import install_stand_in
-from lab.plugins.versions import plugin_version
+from lab.engine.plugins import install_stand_in
+from lab.engine.versions import plugin_version
 
 
 class InlineStack:

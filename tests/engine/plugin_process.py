@@ -17,7 +17,7 @@ class PluginProcess:
 
     def __init__(self, plugin: str, environment: Mapping[str, str], settings: Mapping[str, Any]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"lab.plugins.{plugin}", "127.0.0.1:1"],
+            [sys.executable, "-m", f"lab.resource_plugins.{plugin}", "127.0.0.1:1"],
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
         )

@@ -96,7 +96,7 @@ def test_everything_wrong_is_told_at_once_by_the_names_of_the_stack_file_and_not
 LATE = """
 import pulumi
 import pulumi_random as random
-from components.gateway_secrets import checked_psk
+from components.resources.secrets import checked_psk
 
 late = random.RandomPassword("late", length=9, special=False)
 pulumi.Stash("psk", input=checked_psk(late.result))

@@ -161,7 +161,7 @@ def test_a_change_does_what_its_row_says_stays_and_is_taken_back(pair: Pair, cha
         assert preview(pair.stack, start).operations == {}
         _require_row(change, plan, None)
     elif wanted.get("verify"):
-        # Only machines can prove a tunnel: tests/faults has them.
+        # Only machines can prove a tunnel: tests/scenarios has them.
         _require_row(change, plan, None)
     else:
         assert does(pair.update(wanted)) == does(plan)

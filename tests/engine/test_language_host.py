@@ -206,7 +206,7 @@ def test_an_engine_that_is_killed_leaves_no_host_and_no_program_behind(pulumi: C
     program = psutil.Process(wait_for_pid(pulumi.folder / "pid"))
     host = program.parent()
     assert host is not None
-    assert "lab.plugins.warm" in host.cmdline()
+    assert "lab.engine.warm" in host.cmdline()
     command.kill()
     command.wait()
     _, alive = psutil.wait_procs([host, program], timeout=20)

@@ -1,32 +1,10 @@
-"""Tests in this tier take the machine's one lab for themselves."""
+"""A consumer's project with machines, in the whole lab.
 
-import os
-from collections.abc import Iterator
+Proves: that the component works in other people's programs. Does not prove: AWS itself. Command: `make test-lab`. By
+hand: `make lab-down`.
+"""
 
-import pytest
+from lab.tests.own_machine import machine
 
-from lab import daemons, stack
-
-
-def take_down() -> None:
-    """Destroy the lab's stack if there is one and stop the lab, as `make lab-down` does."""
-    if stack.exists():
-        if daemons.api_answers():
-            assert stack.destroy() == 0
-        stack.forget()
-    daemons.stop()
-
-
-@pytest.fixture(scope="package", autouse=True)
-def machine() -> Iterator[None]:
-    """Give the tests a machine on which no lab runs, and leave it so.
-
-    A lab that runs already is taken down only where `make test-lab` says so: somebody may be using it.
-    """
-    if os.geteuid() != 0:
-        pytest.fail("network namespaces need root; run `sudo make test-lab`")
-    if daemons.api_answers() and not os.environ.get("LAB_TAKE_DOWN"):
-        pytest.fail("a lab is running; take it down first with `make lab-down`")
-    take_down()
-    yield
-    take_down()
+__all__ = ["machine"]
+"""The fixture is used by every test of the folder."""

@@ -1,7 +1,7 @@
 """The tools tier: every rendered file is read by the real program that reads it on a gateway; needs root.
 
 Proves: what Libreswan, iptables, cloud-init, sshd, systemd and nft of the Debian releases say of our files and
-programs. Does not prove: ESP, which needs a guest's kernel (tests/faults). Command: `make test-tools`. The first run
+programs. Does not prove: ESP, which needs a guest's kernel (tests/scenarios). Command: `make test-tools`. The first run
 builds the releases' trees, which the lab shares. Nothing is left behind.
 """
 

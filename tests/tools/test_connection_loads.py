@@ -5,7 +5,7 @@
 
 import pytest
 
-from components.tunnel import TunnelProfile
+from components.decisions.tunnel import TunnelProfile
 from tests.tools import pluto
 from tests.unit.gateway_documents import gateway_document
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lab.network.sockets import call_in
-from tests.faults import captures
-from tests.faults.captures import Place, Recorder, Rule
+from tests.scenarios import captures
+from tests.scenarios.captures import Place, Recorder, Rule
 
 MARKER = b"tunnel-faults-0123456789abcdef"
 ENOUGH_BYTES = 2000

@@ -8,9 +8,9 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from tests.faults import endpoint, outages
-from tests.faults.sites import Pair, Site
-from tests.faults.stream import IN_FLIGHT_SECONDS, WAYS, Stream
+from tests.scenarios import endpoint, outages
+from tests.scenarios.sites import Pair, Site
+from tests.scenarios.stream import IN_FLIGHT_SECONDS, WAYS, Stream
 
 
 def site(name: str, address: str) -> Site:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from lab.network import names, ruleset
+from lab.tests.network_world import UK, article, rule, vpc, with_interface, with_rules
 from lab.world import Vpc
-from tests.network_world import UK, article, rule, vpc, with_interface, with_rules
 
 PORTS = {UK.eni_id(name): names.tap(UK.eni_id(name)) for name in ("gateway", "host")}
 

@@ -1,7 +1,7 @@
 """What the packet filter of a gateway does to real packets, loaded by its own script with the iptables of each release.
 
 Three network namespaces: a private host, the gateway, and an Internet that even has a route back. Does not prove ESP,
-which needs a guest's kernel (tests/faults): here every packet is in the clear. Command: `make test-tools`, and
+which needs a guest's kernel (tests/scenarios): here every packet is in the clear. Command: `make test-tools`, and
 `make test-debian-12` for the other release; needs root, leaves nothing.
 """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.tunnel import TunnelProfile
+from components.decisions.tunnel import TunnelProfile
 from lab.machines import toolroot
 from tests.unit.gateway_documents import HOST_KEY, IN_SSM, PSK, gateway_document, installed_files
 from userdata import SecretsInline, render_user_data

@@ -1,6 +1,6 @@
 """vpn-watch's hands on both Debian releases: the real whack, a real pluto, ICMP in a network namespace.
 
-Does not prove that a tunnel heals, which needs a guest's kernel (tests/faults). Needs root.
+Does not prove that a tunnel heals, which needs a guest's kernel (tests/scenarios). Needs root.
 """
 
 import json

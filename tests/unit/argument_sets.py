@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from components.addressing import default_subnets
-from components.arguments import SecretDelivery, SiteArgs, VpnGatewayPairArgs
-from components.tunnel import TunnelProfile
+from components.decisions.addressing import default_subnets
+from components.decisions.tunnel import TunnelProfile
+from components.inputs.arguments import SecretDelivery, SiteArgs, VpnGatewayPairArgs
 from tests.unit.existing_cloud import GATEWAY, PRIVATE, PUBLIC, TABLE_A, TABLE_B, VPC
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 

@@ -1,7 +1,7 @@
 """The unit tier: decisions, rendering, exact resources, and the lab's own parts; needs no root, image or network.
 
 Proves: what this repository's code decides, asks for and renders. Does not prove: that the real tools read it
-(tests/tools), what the engine does with it (tests/engine), or that packets cross (tests/faults). Command:
+(tests/tools), what the engine does with it (tests/engine), or that packets cross (tests/scenarios). Command:
 `make test-unit`. Property tests take four times as many examples with `make test-properties`. Nothing is left behind.
 """
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from components.addressing import PRIVATE_NETWORKS
-from components.tunnel import PROFILES, TCP_MSS, TUNNEL_MTU, End, TunnelProfile, connect
+from components.decisions.addressing import PRIVATE_NETWORKS
+from components.decisions.tunnel import PROFILES, TCP_MSS, TUNNEL_MTU, End, TunnelProfile, connect
 from userdata import Connection, GatewayDocument, Peer, SecretsInline, SecretsInSsm, render_user_data
 
 UK = End(site="uk", public_ip="203.0.113.10", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))

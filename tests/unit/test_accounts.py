@@ -8,8 +8,8 @@ import pytest
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 
 from components import SecretDelivery, SettingsError, VpnGatewayPair
-from components.images import architecture
-from components.settings import pair_settings
+from components.inputs.settings import pair_settings
+from components.resources.images import architecture
 from tests.unit.recording import Deployment, Recorder
 
 KEY = "arn:aws:kms:eu-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"

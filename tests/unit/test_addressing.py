@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.addressing import (
+from components.decisions.addressing import (
     Problem,
     check_disjoint,
     check_host,

@@ -1,6 +1,6 @@
 """Proves what the warning of a replacement says. That it comes at preview, tests/engine/test_changes.py proves."""
 
-from components.announcement import replacement_text
+from components.resources.announcement import replacement_text
 
 
 def test_the_warning_names_the_gateway_every_reason_and_what_stays() -> None:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.addressing import Problem
-from components.arguments import SecretDelivery, SiteArgs, VpnGatewayArgs
-from components.reader import SettingsError
-from components.settings import gateway_settings, pair_settings
-from components.tunnel import TunnelProfile
+from components.decisions.addressing import Problem
+from components.decisions.tunnel import TunnelProfile
+from components.inputs.arguments import SecretDelivery, SiteArgs, VpnGatewayArgs
+from components.inputs.reader import SettingsError
+from components.inputs.settings import gateway_settings, pair_settings
 from components.vpn_gateway import SiteOutputs, VpnGateway
 from tests.unit.existing_cloud import PUBLIC, TABLE_A, VPC
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY

@@ -49,8 +49,8 @@ def literals(path: Path) -> Iterator[str]:
 PRINTED = [
     # One text of a shell script may be written as two, joined by the end of a line.
     re.sub(r'" \\\n *"', " ", text)
-    for folder in ("components", "userdata", "userdata/gateway")
-    for path in sorted((ROOT / folder).glob("*.py"))
+    for folder in ("components", "userdata")
+    for path in sorted((ROOT / folder).rglob("*.py"))
     for text in literals(path)
 ]
 

@@ -11,7 +11,7 @@ import pulumi
 import pytest
 
 from components import SettingsError, VpnGatewayPair
-from components.settings import pair_settings
+from components.inputs.settings import pair_settings
 from tests.unit.existing_cloud import (
     GATEWAY,
     MAIN,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import captures
-from tests.faults.sites import Pair, Site
+from tests.scenarios import captures
+from tests.scenarios.sites import Pair, Site
 
 MARKER = b"tunnel-faults-0123456789abcdef"
 UK_EIP, AU_EIP, WEB = "198.51.100.1", "198.51.100.129", "198.18.0.80"

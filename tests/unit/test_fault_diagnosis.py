@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from components.tunnel import TunnelProfile
+from components.decisions.tunnel import TunnelProfile
 from lab import settings
-from tests.faults.diagnosis import answers, causes, deployment, ipsec_conf, table
-from tests.faults.diagnosis.answers import Answer, Layer
-from tests.faults.diagnosis.cause import Cause, Symptom
-from tests.faults.diagnosis.deployment import Up
-from tests.faults.diagnosis.table import Row, Table
+from tests.scenarios.diagnosis import answers, causes, deployment, ipsec_conf, table
+from tests.scenarios.diagnosis.answers import Answer, Layer
+from tests.scenarios.diagnosis.cause import Cause, Symptom
+from tests.scenarios.diagnosis.deployment import Up
+from tests.scenarios.diagnosis.table import Row, Table
 from tests.unit.gateway_documents import gateway_document, installed_files
 
 PSK = "correct-horse-battery-staple-0123456789abcde"

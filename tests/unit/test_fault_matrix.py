@@ -1,13 +1,13 @@
-"""The combinations of tests/faults/test_matrix.py: none is missing, and what changes between them is little."""
+"""The combinations of tests/scenarios/test_matrix.py: none is missing, and what changes between them is little."""
 
 from itertools import pairwise, product
 
 import yaml
 
-from components.tunnel import TunnelProfile
+from components.decisions.tunnel import TunnelProfile
 from lab import settings
-from tests.faults import matrix, negotiated
-from tests.faults.matrix import CELLS, LIBRESWAN, Cell
+from tests.scenarios import matrix, negotiated
+from tests.scenarios.matrix import CELLS, LIBRESWAN, Cell
 
 OWN = (settings.ROOT / "Pulumi.lab.yaml").read_text()
 

@@ -5,9 +5,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.faults import outages
-from tests.faults.outages import Crossing, Outage
-from tests.faults.stream import Journal
+from tests.scenarios import outages
+from tests.scenarios.outages import Crossing, Outage
+from tests.scenarios.stream import Journal
 
 
 def flow(pattern: str, *, every: float = 1.0) -> list[Crossing]:

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.faults import report
-from tests.faults.outages import Outage
-from tests.faults.report import Expectation, Flow, Result
+from tests.scenarios import report
+from tests.scenarios.outages import Outage
+from tests.scenarios.report import Expectation, Flow, Result
 
 SVG = "{http://www.w3.org/2000/svg}"
 

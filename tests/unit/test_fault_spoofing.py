@@ -1,6 +1,6 @@
 """Forged packets are well formed, and what the gateway counts is read right."""
 
-from tests.faults import spoofing
+from tests.scenarios import spoofing
 
 LISTING = """\
 Chain VPN-FORWARD (1 references)

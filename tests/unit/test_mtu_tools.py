@@ -1,7 +1,7 @@
-"""What tests/faults/test_mtu.py reads from ping and tcpdump."""
+"""What tests/scenarios/test_mtu.py reads from ping and tcpdump."""
 
 from lab.capture import Capture
-from tests.faults import mtu
+from tests.scenarios import mtu
 
 REFUSED = """\
 PING 172.31.200.200 (172.31.200.200) 1373(1401) bytes of data.

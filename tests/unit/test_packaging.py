@@ -26,7 +26,8 @@ import vpn_gateway_pair as package
 
 assert package.__file__.startswith(sys.argv[1]), package.__file__
 assert {"components", "userdata"}.isdisjoint(sys.modules)
-tunnel, user_data = import_module("vpn_gateway_pair.tunnel"), import_module("vpn_gateway_pair.gateway_user_data")
+tunnel = import_module("vpn_gateway_pair.decisions.tunnel")
+user_data = import_module("vpn_gateway_pair.gateway_user_data")
 uk = tunnel.End(site="uk", public_ip="192.0.2.1", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
 au = tunnel.End(site="au", public_ip="192.0.2.2", private_ip="10.2.1.254", cidr_blocks=("10.2.0.0/16",))
 print(user_data.gateway_user_data(
@@ -35,7 +36,7 @@ print(user_data.gateway_user_data(
     secrets=user_data.GivenSecrets(psk="fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip", host_private_key="key"),
     host_public_key="ssh-ed25519 AAAA",
 ))
-print("version", import_module("vpn_gateway_pair.plugin").version())
+print("version", import_module("vpn_gateway_pair.plugin.provider").version())
 """
 
 

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from components import VpnGatewayPair
-from components.arguments import SiteArgs, VpnGatewayPairArgs
-from components.configuration import config_key, pair_arguments
-from components.reader import SettingsError
-from components.settings import pair_settings
+from components.inputs.arguments import SiteArgs, VpnGatewayPairArgs
+from components.inputs.reader import SettingsError
+from components.inputs.settings import pair_settings
+from components.inputs.stack_configuration import config_key, pair_arguments
 from lab import settings as lab_settings
 from tests.unit.gateway_documents import PUBLIC_KEY
 from tests.unit.recording import Deployment

@@ -13,13 +13,13 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from components.decisions.tunnel import ConnectionDecision, End, TunnelProfile, connect
 from components.gateway_user_data import GivenSecrets, StoredSecrets
-from components.peer_settings import peer_of
-from components.reader import SettingsError
-from components.settings import PairSettings, pair_settings
-from components.site_settings import SiteSettings
+from components.inputs.peer import peer_of
+from components.inputs.reader import SettingsError
+from components.inputs.settings import PairSettings, pair_settings
+from components.inputs.site import SiteSettings
 from components.site_user_data import site_user_data
-from components.tunnel import ConnectionDecision, End, TunnelProfile, connect
 from tests.unit.argument_sets import ArgumentSet, argument_sets, rows_missing
 from tests.unit.gateway_documents import HOST_KEY, PSK, PUBLIC_KEY
 from userdata.encode import gzipped

@@ -20,10 +20,10 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 
 from components import VpnGatewayPair
-from components.arguments import SecretDelivery
-from components.reader import SettingsError
-from components.settings import PairSettings
-from components.site_settings import SiteSettings
+from components.inputs.arguments import SecretDelivery
+from components.inputs.reader import SettingsError
+from components.inputs.settings import PairSettings
+from components.inputs.site import SiteSettings
 from tests.unit.argument_sets import ArgumentSet, arbitrary, sound
 from tests.unit.existing_cloud import PRIVATE, PUBLIC, ExistingCloud
 from tests.unit.gateway_documents import files_of, user_data_of

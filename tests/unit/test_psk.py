@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from components.psk import LONGEST_PSK, psk_weakness
+from components.inputs.psk import LONGEST_PSK, psk_weakness
 
 SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
 """What RandomPassword takes besides letters and digits when `special` is on."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from components.plugin import provider
-from components.schema import SECRETS, described, properties, schema_name
+from components.plugin.provider import provider
+from components.plugin.schema import SECRETS, described, properties, schema_name
 from docs.generate import ROOT, generated
 
 GENERATED = generated()

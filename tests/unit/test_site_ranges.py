@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components import SettingsError, VpnGatewayPair
-from components.addressing import without
-from components.peer_settings import MOST_RANGE_PAIRS
-from components.settings import pair_settings
+from components.decisions.addressing import without
+from components.inputs.peer import MOST_RANGE_PAIRS
+from components.inputs.settings import pair_settings
 from tests.unit.gateway_documents import files_of, user_data_of
 from tests.unit.recording import Deployment, Recorder
 

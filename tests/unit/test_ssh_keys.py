@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.ssh_keys import key_problems
+from components.inputs.ssh_keys import key_problems
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 
 

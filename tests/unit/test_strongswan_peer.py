@@ -1,14 +1,14 @@
-"""What strongSwan is told and what is read from it and from Libreswan; the peer itself runs in tests/faults.
+"""What strongSwan is told and what is read from it and from Libreswan; the peer itself runs in tests/scenarios.
 
 `LISTED` is `swanctl --list-sas` of strongSwan 5.9.8 after a rekey, with addresses of documentation ranges.
 """
 
 import pytest
 
-from components.tunnel import TunnelProfile
-from tests.faults import negotiated
-from tests.faults import strongswan_configuration as configuration
-from tests.faults.strongswan_configuration import OFFERS, WEAK_OFFERS, Association
+from components.decisions.tunnel import TunnelProfile
+from tests.scenarios import negotiated
+from tests.scenarios import strongswan_configuration as configuration
+from tests.scenarios.strongswan_configuration import OFFERS, WEAK_OFFERS, Association
 from tests.unit.gateway_documents import AU, PSK, UK
 
 LISTED = """\

@@ -1,6 +1,6 @@
 """vpn-verify's parsers, and the tests' own, on what the tools print on gateways whose tunnel carries packets.
 
-The transcripts were taken in the lab by tests/faults/matrix_transcripts.py, on uk or au, from SAs that stand;
+The transcripts were taken in the lab by tests/scenarios/matrix_transcripts.py, on uk or au, from SAs that stand;
 more of them, taken later, are read by the same tests.
 """
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from components.tunnel import PROFILES, TunnelProfile
-from tests.faults import matrix_transcripts, negotiated
+from components.decisions.tunnel import PROFILES, TunnelProfile
+from tests.scenarios import matrix_transcripts, negotiated
 from userdata.gateway import vpn_verify
 
 NETWORKS = ("10.1.0.0/16", "172.31.0.0/16")

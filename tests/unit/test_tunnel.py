@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.tunnel import (
+from components.decisions.tunnel import (
     PROFILES,
     TCP_MSS,
     TUNNEL_MTU,

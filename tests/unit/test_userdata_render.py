@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from components.tunnel import TunnelProfile
+from components.decisions.tunnel import TunnelProfile
 from tests.unit.gateway_documents import (
     AU,
     HOST_KEY,

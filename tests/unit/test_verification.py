@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from components import VpnGatewayPair, verification
-from components.verification import DIAL_SECONDS, Route, dials, ping_script
+from components import VpnGatewayPair
+from components.resources import proof as verification
+from components.resources.proof import DIAL_SECONDS, Route, dials, ping_script
 from tests.unit.recording import Deployment, Recorder, address_of, public_key_of
 
 COMMAND = "command:remote:Command"

@@ -10,10 +10,10 @@ import yaml
 from pulumi.provider.experimental.component import ComponentProvider
 
 from components import VpnGateway, VpnGatewayPair
-from components.images import architecture
-from components.reader import SettingsError
-from components.security_groups import inbound_rules
-from components.settings import gateway_settings
+from components.inputs.reader import SettingsError
+from components.inputs.settings import gateway_settings
+from components.resources.images import architecture
+from components.resources.security_groups import inbound_rules
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY, files_of, user_data_of
 from tests.unit.recording import Deployment, Recorder, address_of, public_key_of
 

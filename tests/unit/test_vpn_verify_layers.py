@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from components.tunnel import TunnelProfile
+from components.decisions.tunnel import TunnelProfile
 from tests.unit.gateway_documents import PSK, gateway_document, installed_files, with_networks
 from tests.unit.test_vpn_verify_parsers import ROUTES
 from userdata.gateway import vpn_verify

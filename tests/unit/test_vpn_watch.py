@@ -1,6 +1,6 @@
 """vpn-watch's decisions over simulated time: two gateways, the SAs that each has, and a path that breaks.
 
-Proves when it acts, how hard, and that it stops. Does not prove what Libreswan makes of it (tests/faults).
+Proves when it acts, how hard, and that it stops. Does not prove what Libreswan makes of it (tests/scenarios).
 """
 
 from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""Pure decisions: addressing, the tunnel, routing. Imports no provider SDK."""

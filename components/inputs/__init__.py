@@ -1,0 +1,1 @@
+"""What a caller writes: arguments, their checks, and the settings read from them."""

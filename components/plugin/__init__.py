@@ -1,0 +1,1 @@
+"""The components as a plugin for any Pulumi language, and their schema."""

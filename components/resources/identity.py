@@ -1,0 +1,112 @@
+"""What of a gateway stays when its instance goes: interface, Elastic IP, and the private subnets' way to it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_aws import ec2
+
+from ..decisions.routing import ANYWHERE, destinations
+from ..inputs.settings import GatewaySettings
+from .network import SiteNetwork
+from .scope import Scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """The gateway as everything else knows it."""
+
+    interface: ec2.NetworkInterface
+    elastic_ip: ec2.Eip
+    association: ec2.EipAssociation
+    route_ids: tuple[pulumi.Output[str], ...]
+    """Of the routes from the private subnets to the interface: of one, or of all in one table, joined by commas."""
+
+
+def create_identity(
+    scope: Scope, settings: GatewaySettings, network: SiteNetwork, group: ec2.SecurityGroup
+) -> Identity:
+    """Create the interface with its address, and the routes to it."""
+    interface = ec2.NetworkInterface(
+        scope.name("gateway-interface"),
+        subnet_id=network.public_subnet_id,
+        # AWS never changes an interface's first address, so the provider makes another interface for another one.
+        private_ips=[str(settings.site.gateway_address)],
+        security_groups=[group.id],
+        description=network.mark,
+        # It forwards what is addressed to others: that is what a gateway is for.
+        source_dest_check=False,
+        tags=scope.tags("gateway-interface"),
+        opts=scope.options(),
+    )
+    elastic_ip = ec2.Eip(
+        scope.name("gateway-address"), domain="vpc", tags=scope.tags("gateway-address"), opts=scope.options()
+    )
+    association = ec2.EipAssociation(
+        scope.name("gateway-address-association"),
+        # AWS associates no address in a VPC without an Internet gateway, and detaches none while an address is there.
+        allocation_id=pulumi.Output.all(elastic_ip.allocation_id, network.internet_gateway_id).apply(_first),
+        network_interface_id=interface.id,
+        opts=scope.options(),
+    )
+    return Identity(
+        interface=interface,
+        elastic_ip=elastic_ip,
+        association=association,
+        route_ids=_routes(scope, settings, network, interface),
+    )
+
+
+def _first(values: list[str]) -> str:
+    return values[0]
+
+
+def _routes(
+    scope: Scope, settings: GatewaySettings, network: SiteNetwork, interface: ec2.NetworkInterface
+) -> tuple[pulumi.Output[str], ...]:
+    """Create the routes; return their ids."""
+    existing = settings.site.existing
+    wanted = destinations(
+        [network for peer in settings.peers for network in peer.networks],
+        take_default_route=existing is None or existing.take_default_route,
+    )
+
+    def create(table_id: pulumi.Input[str], key: str = "") -> pulumi.Output[str]:
+        routes = [
+            ec2.Route(
+                scope.name("-".join(["private", _thing(destination), *([key] if key else [])])),
+                route_table_id=table_id,
+                destination_cidr_block=str(destination),
+                network_interface_id=interface.id,
+                opts=scope.options(),
+            )
+            for destination in wanted
+        ]
+        return pulumi.Output.all(*(each.id for each in routes)).apply(",".join)
+
+    if existing is None:
+        return (create(network.private_route_table_ids[0]),)
+    seen: set[str] = set()
+
+    def create_by_id(table_id: Any) -> pulumi.Output[str] | str:
+        # What is given twice or is no id is refused by name where the network is looked up.
+        if not isinstance(table_id, str) or table_id in seen:
+            return ""
+        seen.add(table_id)
+        # By its place, a table's route would be made a second time when a table before it is taken out of the list, and
+        # AWS takes each destination once.
+        return create(network.vpc_id.apply(lambda _: table_id), table_id)
+
+    tables = existing.private_route_table_ids
+    if isinstance(tables, pulumi.Output):
+
+        def create_all(ids: Any) -> pulumi.Output[str]:
+            return pulumi.Output.all(*(map(create_by_id, ids) if isinstance(ids, list) else ())).apply(",".join)
+
+        return (tables.apply(create_all),)
+    # Each as soon as its id is known, so that a preview leaves out none but those of tables that are still to be made.
+    return tuple(pulumi.Output.from_input(each).apply(create_by_id) for each in tables)
+
+
+def _thing(destination: object) -> str:
+    return "default-route" if destination == ANYWHERE else f"route-{destination}".replace("/", "-")

@@ -1,0 +1,110 @@
+"""The disposable machines of one site: the gateway's instance and the probe host."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+from pulumi_aws import ec2, iam
+
+from ..inputs.site import SiteSettings
+from .images import Image
+from .refusals import refusing
+from .scope import Scope
+
+METADATA_OPTIONS = ec2.InstanceMetadataOptionsArgs(
+    http_endpoint="enabled",
+    http_tokens="required",
+    # One hop: nothing that is routed or forwarded reaches the metadata service.
+    http_put_response_hop_limit=1,
+)
+
+
+def create_gateway(
+    scope: Scope,
+    site: SiteSettings,
+    *,
+    image: Image,
+    instance_type: pulumi.Input[str],
+    key_pair: ec2.KeyPair,
+    interface: ec2.NetworkInterface,
+    instance_profile: iam.InstanceProfile | None,
+    user_data_base64: pulumi.Input[str],
+    kms_key_arn: pulumi.Input[str] | None,
+    needed_at_boot: Sequence[pulumi.Resource],
+) -> ec2.Instance:
+    """Create the gateway's instance on its interface. Whatever changes in the user data replaces it."""
+    options = pulumi.ResourceOptions(
+        # Replaced in this order because an interface is held by one instance at a time.
+        delete_before_replace=True,
+        # The interface alone says this. The provider takes the instance's silence for `true`, finds the interface's
+        # `false`, and would switch the gateway's forwarding off by the next update (terraform-provider-aws #44768).
+        ignore_changes=["sourceDestCheck"],
+        **_of_an_instance(scope, "gateway", image),
+    )
+    return ec2.Instance(
+        scope.name("gateway"),
+        ami=image.id,
+        instance_type=instance_type,
+        key_name=key_pair.key_name,
+        iam_instance_profile=None if instance_profile is None else instance_profile.name,
+        primary_network_interface=ec2.InstancePrimaryNetworkInterfaceArgs(network_interface_id=interface.id),
+        metadata_options=METADATA_OPTIONS,
+        root_block_device=_root_volume(site, kms_key_arn),
+        volume_tags=scope.tags("gateway-root"),
+        user_data_base64=user_data_base64,
+        user_data_replace_on_change=True,
+        tags=scope.tags("gateway"),
+        opts=pulumi.ResourceOptions.merge(scope.options(needed_at_boot), options),
+    )
+
+
+def create_probe_host(
+    scope: Scope,
+    site: SiteSettings,
+    *,
+    image: Image,
+    instance_type: pulumi.Input[str],
+    key_pair: ec2.KeyPair,
+    subnet_id: pulumi.Input[str],
+    security_group: ec2.SecurityGroup,
+    kms_key_arn: pulumi.Input[str] | None,
+) -> ec2.Instance:
+    """Create the probe host: an instance without user data or public address, at its fixed private one."""
+    # Replaced in this order because its address is held by one instance at a time.
+    one_holder = pulumi.ResourceOptions(delete_before_replace=True, **_of_an_instance(scope, "probe-host", image))
+    return ec2.Instance(
+        scope.name("probe-host"),
+        ami=image.id,
+        instance_type=instance_type,
+        key_name=key_pair.key_name,
+        subnet_id=subnet_id,
+        private_ip=str(site.probe_host_address),
+        vpc_security_group_ids=[security_group.id],
+        metadata_options=METADATA_OPTIONS,
+        root_block_device=_root_volume(site, kms_key_arn),
+        volume_tags=scope.tags("private-root"),
+        tags=scope.tags("private"),
+        opts=pulumi.ResourceOptions.merge(scope.options(), one_holder),
+    )
+
+
+def _of_an_instance(scope: Scope, thing: str, image: Image) -> dict[str, Any]:
+    """Return the options that both kinds have."""
+    refused = refusing(scope.name(f"{thing}-refused"), image.loss)
+    return {
+        # A volume grows while it is in use, its file system at the next boot, and neither ever shrinks.
+        "replace_on_changes": ["rootBlockDevice.volumeSize"],
+        # At preview, this refuses before the existing instance is deleted.
+        "hooks": pulumi.ResourceHookBinding(before_create=refused),
+    }
+
+
+def _root_volume(site: SiteSettings, kms_key_arn: pulumi.Input[str] | None) -> ec2.InstanceRootBlockDeviceArgs:
+    # Its tags are the instance's `volume_tags`: those are part of the launch, which an account may ask for.
+    return ec2.InstanceRootBlockDeviceArgs(
+        encrypted=True,
+        kms_key_id=kms_key_arn,
+        volume_type="gp3",
+        volume_size=site.root_volume_size,
+        delete_on_termination=True,
+    )

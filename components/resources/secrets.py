@@ -1,0 +1,211 @@
+"""How a gateway gets its secrets: by two SSM parameters and a role that reads exactly these, or in its user data."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_tls as tls
+from pulumi_aws import iam, ssm
+
+from ..decisions.addressing import Problem
+from ..gateway_user_data import GivenSecrets, StoredSecrets
+from ..inputs.psk import psk_weakness
+from ..inputs.reader import SECRET, SettingsError
+from ..inputs.ssh_keys import HOST_KEYS, LOGIN_KEYS, key_problems, public_key
+from .scope import Scope
+
+DNS_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
+"""Of the partitions whose services are not under amazonaws.com."""
+
+AWS_KEY = "alias/aws/ssm"
+"""AWS's own key for SecureString parameters (Systems Manager API reference, "PutParameter", KeyId)."""
+
+PRIVATE_KEY_OUTPUTS = ["private_key_openssh", "private_key_pem", "private_key_pem_pkcs8"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SshKey:
+    """An SSH key; the private part is secret, the public one a line of text."""
+
+    private: pulumi.Output[str]
+    public: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What the gateway's user data says about its secrets, and what the instance needs for it."""
+
+    secrets: pulumi.Output[StoredSecrets | GivenSecrets]
+    instance_profile: iam.InstanceProfile | None
+    needed_at_boot: tuple[pulumi.Resource, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the gateway is: its role's credentials are of no use elsewhere."""
+
+    public_ip: pulumi.Output[str]
+    private_ip: str
+    vpc_id: pulumi.Output[str]
+
+
+def given_ssh_key(what: str, private: pulumi.Input[str], public: pulumi.Input[str]) -> SshKey:
+    """Return the key `host` or `ssh` that the caller has; it fails with what is wrong with it, once it is known."""
+
+    def check(halves: list[str]) -> str:
+        problems = key_problems(f"{what}_private_key", halves[0], f"{what}_public_key", halves[1], host=what == "host")
+        if problems:
+            raise SettingsError("VPN gateway", problems)
+        return halves[0]
+
+    both = pulumi.Output.all(pulumi.Output.secret(private), public)
+    return SshKey(private=both.apply(check), public=public_key_line(what, public))
+
+
+def generated_ssh_key(name: str, options: pulumi.ResourceOptions) -> SshKey:
+    """Generate an ed25519 key, which is kept, encrypted, in the stack's state."""
+    secret_outputs = pulumi.ResourceOptions(additional_secret_outputs=PRIVATE_KEY_OUTPUTS)
+    key = tls.PrivateKey(name, algorithm="ED25519", opts=pulumi.ResourceOptions.merge(options, secret_outputs))
+    return SshKey(private=pulumi.Output.secret(key.private_key_openssh), public=key.public_key_openssh.apply(str.strip))
+
+
+def public_key_line(what: str, public: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Return the public half of the key `host` or `ssh` as a line without comment, which might not be ASCII.
+
+    It fails with what is wrong with it, once it is known.
+    """
+
+    def check(text: str) -> str:
+        key = public_key(text, HOST_KEYS if what == "host" else LOGIN_KEYS)
+        if key is None:
+            problems = key_problems("", None, f"{what}_public_key", text, host=what == "host")
+            raise SettingsError("VPN gateway", problems)
+        return key.line()
+
+    return pulumi.Output.from_input(public).apply(check)
+
+
+def checked_psk(psk: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Return the pre-shared key as a secret that fails with the rule it breaks, once it is known."""
+
+    def check(text: str) -> str:
+        weakness = psk_weakness(text)
+        if weakness is not None:
+            rule, remedy = weakness
+            raise SettingsError("VPN gateway", [Problem(setting="psk", value=SECRET, rule=rule, remedy=remedy)])
+        return text
+
+    return pulumi.Output.secret(psk).apply(check)
+
+
+def inline_secrets(psk: pulumi.Output[str], host_key: SshKey) -> Delivery:
+    """Deliver the secrets inside the user data."""
+    secrets: pulumi.Output[StoredSecrets | GivenSecrets] = pulumi.Output.all(psk, host_key.private).apply(
+        lambda values: GivenSecrets(psk=values[0], host_private_key=values[1])
+    )
+    return Delivery(secrets=secrets, instance_profile=None, needed_at_boot=())
+
+
+def stored_secrets(
+    scope: Scope,
+    psk: pulumi.Output[str],
+    host_key: SshKey,
+    *,
+    place: Place,
+    kms_key_arn: pulumi.Input[str] | None,
+    permissions_boundary_arn: pulumi.Input[str] | None,
+) -> Delivery:
+    """Deliver the secrets by SSM Parameter Store, to a role that reads them at the gateway's place only."""
+    psk_parameter = _parameter(scope, "psk", "Pre-shared key of the VPN", psk, kms_key_arn)
+    host_key_parameter = _parameter(scope, "host-key", "SSH host key of the VPN gateway", host_key.private, kms_key_arn)
+    role = iam.Role(
+        scope.name("role"),
+        description=f"VPN gateway {scope.site}: reads its own two secrets",
+        assume_role_policy=psk_parameter.arn.apply(_assume_role_policy),
+        permissions_boundary=permissions_boundary_arn,
+        tags=scope.tags("role"),
+        opts=scope.options(),
+    )
+    policy = iam.RolePolicy(
+        scope.name("role-policy"),
+        role=role.name,
+        policy=pulumi.Output.all(
+            public_ip=place.public_ip,
+            private_ip=place.private_ip,
+            vpc_id=place.vpc_id,
+            key=kms_key_arn,
+            parameters=pulumi.Output.all(psk_parameter.arn, host_key_parameter.arn),
+        ).apply(_read_policy),
+        opts=scope.options(),
+    )
+    profile = iam.InstanceProfile(
+        scope.name("instance-profile"), role=role.name, tags=scope.tags("instance-profile"), opts=scope.options()
+    )
+    parameters = (psk_parameter, host_key_parameter)
+    values = [value for parameter in parameters for value in (parameter.name, parameter.version)]
+    secrets: pulumi.Output[StoredSecrets | GivenSecrets] = pulumi.Output.all(psk_parameter.arn, *values).apply(_stored)
+    return Delivery(secrets=secrets, instance_profile=profile, needed_at_boot=(policy, *parameters))
+
+
+def _parameter(
+    scope: Scope, thing: str, description: str, value: pulumi.Output[str], kms_key_arn: pulumi.Input[str] | None
+) -> ssm.Parameter:
+    return ssm.Parameter(
+        scope.name(f"{thing}-parameter"),
+        type=ssm.ParameterType.SECURE_STRING,
+        description=description,
+        value=value,
+        # Named, also where it is the default: for the provider no key is no change (terraform-provider-aws #20150), and
+        # the value would stay under a key that the role may not use any more.
+        key_id=AWS_KEY if kms_key_arn is None else kms_key_arn,
+        tags=scope.tags(thing),
+        opts=scope.options(),
+    )
+
+
+def _stored(values: list[Any]) -> StoredSecrets:
+    arn, psk_name, psk_version, host_key_name, host_key_version = values
+    _, partition, _, region, *_ = str(arn).split(":")
+    return StoredSecrets(
+        endpoint=f"ssm.{region}.{_dns_suffix(partition)}",
+        region=region,
+        psk_parameter=psk_name,
+        host_key_parameter=host_key_name,
+        revision=f"{int(psk_version)}-{int(host_key_version)}",
+    )
+
+
+def _assume_role_policy(arn: str) -> str:
+    partition = arn.split(":")[1]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"ec2.{_dns_suffix(partition)}"},
+        "Action": "sts:AssumeRole",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _read_policy(known: dict[str, Any]) -> str:
+    parameters, key = known["parameters"], known["key"]
+    read = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": parameters}
+    # What a stolen credential says of itself (aws:EC2InstanceSourceVPC, ec2:SourceInstanceARN) it says everywhere; the
+    # network's own keys say where it is used. Over the Internet that is aws:SourceIp; by an endpoint in the VPC the
+    # other two (IAM user guide, "AWS global condition context keys").
+    internet = {"IpAddress": {"aws:SourceIp": f"{known['public_ip']}/32"}}
+    endpoint = {
+        "StringEquals": {"aws:SourceVpc": known["vpc_id"]},
+        "IpAddress": {"aws:VpcSourceIp": f"{known['private_ip']}/32"},
+    }
+    statements: list[dict[str, Any]] = [{**read, "Condition": internet}, {**read, "Condition": endpoint}]
+    if key is not None:
+        # Parameter Store tells KMS which parameter it is (Systems Manager user guide, "AWS KMS encryption for Parameter
+        # Store SecureString parameters"), so whatever else the key encrypts stays closed. It calls KMS from an
+        # address of AWS's, so there is no condition on that.
+        own = {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": parameters}}
+        statements.append({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key, "Condition": own})
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def _dns_suffix(partition: str) -> str:
+    return DNS_SUFFIXES.get(partition, "amazonaws.com")

@@ -1,0 +1,79 @@
+"""In which availability zone a site is, and whether its instance type is offered there."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+
+from ..decisions.addressing import Problem
+from ..inputs.reader import SettingsError
+from .kept import keep
+from .lookups import look_up
+from .scope import Scope
+
+_OFFERINGS: Final = "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings"
+_ZONE: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+[a-z]")
+"""Neither a Local Zone nor one of Wavelength."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """Where in a region an instance type is offered."""
+
+    instance_type: str
+    zones: tuple[str, ...]
+    failure: str
+    """Why that is not known; empty: it is."""
+
+
+async def _ask(scope: Scope, instance_type: str) -> Offer:
+    filters = [{"name": "instance-type", "values": [instance_type]}]
+    answer, failure = await look_up(scope, _OFFERINGS, {"filters": filters, "locationType": "availability-zone"})
+    zones = sorted(each for each in answer.get("locations") or () if _ZONE.fullmatch(each))
+    return Offer(instance_type=instance_type, zones=tuple(zones), failure=failure)
+
+
+def offer_of(scope: Scope, instance_type: str) -> pulumi.Output[Offer]:
+    """Look up where an instance type is offered."""
+    return pulumi.Output.from_input(_ask(scope, instance_type))
+
+
+def choose_zone(scope: Scope, offer: pulumi.Output[Offer], region: pulumi.Output[str]) -> pulumi.Output[str]:
+    """Return the zone of all subnets of a site: the first one that offers its instance type when it is first created.
+
+    It is then kept in the stack's state, because another zone is another network; another region chooses again.
+    """
+    first = offer.apply(lambda found: next(iter(found.zones), ""))
+    refusal = pulumi.Output.all(offer, region).apply(lambda found: _refusal(*found))
+    return keep(scope, "zone", first, again_for=region, refusal=refusal)
+
+
+def _refusal(offer: Offer, region: str) -> str:
+    if offer.zones:
+        return ""
+    rule = (
+        f"is not known to be offered in {region}: {offer.failure}" if offer.failure else f"is not offered in {region}"
+    )
+    remedy = "use another one, or name availability_zones"
+    return str(Problem(setting="instance_type", value=offer.instance_type, rule=rule, remedy=remedy))
+
+
+def offered_type(scope: Scope, offer: pulumi.Output[Offer], zones: pulumi.Output[list[str]]) -> pulumi.Output[str]:
+    """Return the instance type once it is found to be offered in all of `zones`; raises `SettingsError` if it is not.
+
+    AWS would say so when everything else is made, or when a running gateway is stopped for the change.
+    """
+
+    def check(offer: Offer, zones: list[str]) -> str:
+        missing = [] if offer.failure else sorted(set(zones) - set(offer.zones))
+        if missing:
+            rule = f"is not offered in {', '.join(missing)}, where the site's subnets are"
+            where = f"subnets in {' or '.join(offer.zones)}" if offer.zones else "another region"
+            problem = Problem(
+                setting="instance_type", value=offer.instance_type, rule=rule, remedy=f"use another one, or {where}"
+            )
+            raise SettingsError(f"VpnGateway {scope.resource_name!r}", [problem])
+        return offer.instance_type
+
+    return pulumi.Output.all(offer, zones).apply(lambda found: check(*found))

@@ -1,0 +1,1 @@
+"""Language hosts: what the engine starts to run a program."""

@@ -1,0 +1,97 @@
+"""The Go language host's own answers; the rest is every host's."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab import settings
+from lab.engine import golang
+from lab.engine.errors import EngineError
+from lab.language_hosts.base.errors import EnvironmentUnusableError
+from lab.language_hosts.base.host import Execution, LanguageHost, Sdk
+from lab.language_hosts.base.plugin_dependency import dependency
+from lab.language_hosts.base.processes import Output
+
+_PLUGIN_FILES = ("pulumi-plugin.json", "go/pulumi-plugin.json", "go/*/pulumi-plugin.json", "*/pulumi-plugin.json")
+"""Where a module may say which plugin it wants, in the order of the real host."""
+
+
+class GoHost(LanguageHost):
+    """Builds the program and runs it."""
+
+    language = "go"
+
+    def required_packages(self, info: Any) -> list[Any]:
+        """Ask Go where the modules that go.mod names are, and read what they say of their plugins."""
+        folder = Path(info.program_directory)
+        modules = [each["Path"] for each in json.loads(_go(folder, "mod", "edit", "-json"))["Require"] or []]
+        if not modules:
+            return []
+        # Not `all`: Go would want the go.mod of modules that no package of the program is in.
+        listed = _go(folder, "list", "-m", "-f", "{{.Path}} {{.Version}} {{.Dir}}", *modules)
+        found = (_dependency(*line.split(" ", 2)) for line in listed.splitlines())
+        return [each for each in found if each is not None]
+
+    def execution(self, request: Any) -> Execution:
+        """Build the program into the lab's cache, and run it in its folder."""
+        folder = Path(request.info.program_directory)
+        program = settings.CACHE / "go-programs" / request.project
+        program.parent.mkdir(parents=True, exist_ok=True)
+        _go(folder, "build", "-o", str(program), request.info.entry_point)
+        # Names of the Go SDK (pulumi/run.go).
+        values = {
+            "PULUMI_MONITOR": request.monitor_address,
+            "PULUMI_ENGINE": self.engine,
+            "PULUMI_ORGANIZATION": request.organization,
+            "PULUMI_PROJECT": request.project,
+            "PULUMI_ROOT_DIRECTORY": request.info.root_directory,
+            "PULUMI_STACK": request.stack,
+            "PULUMI_DRY_RUN": "true" if request.dryRun else "false",
+            "PULUMI_PARALLEL": str(request.parallel),
+        }
+        return Execution([str(program), *request.args], Path(request.pwd), {**golang.environment(), **values})
+
+    def install(self, info: Any, *, is_plugin: bool) -> Iterator[Output]:  # noqa: ARG002 - the base has it
+        """Run `go mod tidy`."""
+        folder = Path(info.program_directory)
+        yield Output(stdout=b"Installing dependencies by go mod tidy...\n")
+        yield from self.children.run_to_end([_command(folder), "mod", "tidy"], folder, golang.environment())
+
+    def link(self, info: Any, sdks: Sequence[Sdk]) -> str:
+        """Let go.mod take the SDKs' modules from their folders."""
+        folder = Path(info.program_directory)
+        modules = [_go(folder / sdk.path, "list", "-m").strip() for sdk in sdks]
+        for sdk, module in zip(sdks, modules, strict=True):
+            _go(folder, "mod", "edit", f"-replace={module}=./{sdk.path}")
+        imports = "\n".join(f'  "{module}"' for module in modules)
+        return f"You can then use the SDK in your Go code with:\n\n{imports}\n"
+
+
+def _command(folder: Path) -> str:
+    module = folder / "go.mod"
+    if not module.is_file():
+        raise EnvironmentUnusableError(f"{folder} has no go.mod; run `go mod init`")
+    try:
+        return str(golang.find(golang.required(module)).path)
+    except EngineError as error:
+        raise EnvironmentUnusableError(str(error)) from error
+
+
+def _go(folder: Path, *arguments: str) -> str:
+    command = [_command(folder), *arguments]
+    done = subprocess.run(command, cwd=folder, env=golang.environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EnvironmentUnusableError(f"`go {' '.join(arguments)}` failed in {folder}:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def _dependency(module: str, version: str, folder: str) -> Any:
+    """Return what a module asks for; a module that is not there, or says nothing, asks for nothing."""
+    files = (path for pattern in _PLUGIN_FILES for path in sorted(Path(folder).glob(pattern))) if folder else iter(())
+    described = next(files, None)
+    if described is None:
+        return None
+    name = module.rpartition("/pulumi-")[2].partition("/")[0]
+    return dependency(json.loads(described.read_text()), name=name, version=version)

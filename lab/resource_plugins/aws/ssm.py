@@ -1,0 +1,155 @@
+"""SSM parameters."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lab.resource_plugins.aws.kinds import (
+    CHOSEN,
+    code_of,
+    first,
+    gone_is_fine,
+    region_of,
+    regional,
+    session_of,
+    tag_list,
+    tagged,
+    tags_read,
+)
+from lab.resource_plugins.base import Call, Input, Properties, Resource
+
+_GONE = "ParameterNotFound"
+_VALUES = ("value", "insecureValue", "valueWo")
+
+
+def _ssm(call: Call, properties: Properties) -> Any:
+    return session_of(call).client("ssm", region_of(call, properties))
+
+
+def _check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
+    given = [key for key in _VALUES if key in inputs]
+    if len(given) != 1:
+        return [(given[0] if given else "value", f"a parameter has exactly one of {list(_VALUES)}; given: {given}")]
+    if inputs.get("type") == "SecureString" and given == ["insecureValue"]:
+        return [("insecureValue", "a SecureString takes 'value' or 'valueWo', for 'insecureValue' is plain everywhere")]
+    return inputs
+
+
+def _put(call: Call, inputs: Properties, **arguments: Any) -> None:
+    names = {
+        "description": "Description",
+        "allowedPattern": "AllowedPattern",
+        "dataType": "DataType",
+        "keyId": "KeyId",
+        "tier": "Tier",
+    }
+    _ssm(call, inputs).put_parameter(
+        Name=inputs["name"],
+        Type=inputs["type"],
+        Value=next(inputs[key] for key in _VALUES if key in inputs),
+        **{name: inputs[key] for key, name in names.items() if inputs.get(key)},
+        **arguments,
+    )
+
+
+def _create(call: Call, inputs: Properties) -> str:
+    overwrite = bool(inputs.get("overwrite"))
+    # AWS takes no tags together with Overwrite.
+    tags = tag_list(inputs.get("tags"))
+    _put(call, inputs, Overwrite=overwrite, **({} if overwrite or not tags else {"Tags": tags}))
+    name = call.created(inputs["name"])
+    if overwrite and tags:
+        _retag(call, name, inputs, [], inputs["tags"])
+    return name
+
+
+def _read(call: Call, name: str, state: Properties) -> Properties | None:
+    api = _ssm(call, state)
+    try:
+        found = api.get_parameter(Name=name, WithDecryption=True)["Parameter"]
+    except ClientError as error:
+        if code_of(error) == _GONE:
+            return None
+        raise
+    wanted = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
+    # What describes a parameter may appear a moment after the parameter itself.
+    about: Properties = call.wait_until(
+        f"description of parameter {name}",
+        lambda: first(api.describe_parameters, "Parameters", ParameterFilters=wanted),
+    )
+    tags = api.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+    hidden = "valueWo" in state or bool(state.get("hasValueWo") and "value" not in state)
+    plain = found["Type"] != "SecureString" and "insecureValue" in state
+    return {
+        "arn": found.get("ARN") or session_of(call).arn("ssm", f"parameter/{name.lstrip('/')}"),
+        "name": name,
+        "type": found["Type"],
+        "version": found["Version"],
+        "value": None if hidden else found["Value"],
+        "insecureValue": found["Value"] if plain else None,
+        "hasValueWo": hidden,
+        "description": about.get("Description", ""),
+        "allowedPattern": about.get("AllowedPattern", ""),
+        "dataType": about.get("DataType") or "text",
+        "keyId": about.get("KeyId", ""),
+        "tier": about.get("Tier") or "Standard",
+        **tags_read(call, tags),
+    }
+
+
+def _update(call: Call, _name: str, _state: Properties, inputs: Properties, _changed: frozenset[str]) -> None:
+    _put(call, inputs, Overwrite=True)
+
+
+def _delete(call: Call, name: str, state: Properties) -> None:
+    with gone_is_fine(_GONE):
+        _ssm(call, state).delete_parameter(Name=name)
+
+
+def _retag(call: Call, name: str, state: Properties, removed: Sequence[str], added: Mapping[str, str]) -> None:
+    api, resource = _ssm(call, state), {"ResourceType": "Parameter", "ResourceId": name}
+    if removed:
+        api.remove_tags_from_resource(**resource, TagKeys=removed)
+    if added:
+        api.add_tags_to_resource(**resource, Tags=tag_list(added))
+
+
+def _shrinks(state: Properties, inputs: Properties) -> bool:
+    return state.get("tier") == "Advanced" and inputs.get("tier") == "Standard"
+
+
+PARAMETER = regional(
+    tagged(
+        Resource(
+            "aws:ssm/parameter:Parameter",
+            {
+                "name": Input(replaces=True, computed=True),
+                "type": Input(required=True),
+                "value": CHOSEN,
+                "insecureValue": CHOSEN,
+                "valueWo": Input(write_only=True),
+                "valueWoVersion": Input(),
+                "description": Input(),
+                "allowedPattern": Input(),
+                "dataType": Input(replaces=True, computed=True),
+                "keyId": CHOSEN,
+                "tier": Input(computed=True, replaces=_shrinks),
+                "overwrite": Input(ignored=True),
+                "arn": CHOSEN,
+            },
+            _create,
+            _read,
+            _update,
+            _delete,
+            outputs=("hasValueWo", "version"),
+            secret_outputs=("value", "valueWo"),
+            moved_by={"version": ("value", "insecureValue", "valueWoVersion", "description", "type")},
+            check=_check,
+            auto_name="name",
+        ),
+        _retag,
+    )
+)
+
+RESOURCES = (PARAMETER,)

@@ -1,0 +1,116 @@
+"""`command:local:Command` and `command:local:run`: commands on this machine.
+
+`assetPaths` and `archivePaths` are not there and are refused by name.
+"""
+
+import asyncio
+import math
+import os
+import signal
+from collections.abc import Mapping
+
+from lab.resource_plugins.base import Call, Function, Input, Properties, Resource
+from lab.resource_plugins.command import waiting
+from lab.resource_plugins.command.lifecycle import INPUTS, OUTPUTS, Lifecycle, unknown_logging
+from lab.resource_plugins.command.transcript import CommandError, Stream, Transcript, previous_outputs
+
+_SHELL = ("/bin/sh", "-c")
+_CHUNK = 1 << 16
+
+
+def check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
+    """Say what is wrong with the inputs."""
+    return unknown_logging(inputs) or inputs
+
+
+def run(call: Call, arguments: Properties) -> Properties:
+    """Run `command` now, in previews too."""
+    return {**arguments, **_run(call, arguments["command"], arguments, {})}
+
+
+def _run(call: Call, command: str, properties: Properties, former: Properties) -> Properties:
+    return waiting.run(call, _run_here(call, command, properties, former))
+
+
+async def _run_here(call: Call, command: str, properties: Properties, former: Properties) -> Properties:
+    transcript = Transcript(properties.get("logging"), call.log)
+    environment = {**(properties.get("environment") or {}), **previous_outputs(properties, former)}
+    try:
+        process = await _start(command, properties, environment)
+    except OSError as error:
+        reason = f"{error.filename or properties.get('dir')}: {(error.strerror or str(error)).lower()}"
+        raise CommandError(transcript.failure(reason, command)) from error
+    try:
+        async with asyncio.timeout(waiting.seconds_left(call)):
+            await _converse(process, (properties.get("stdin") or "").encode(), transcript)
+    except TimeoutError:
+        pass
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        transcript.close()
+    if process.returncode:
+        raise CommandError(transcript.failure(_reason(process.returncode), command))
+    return transcript.outputs()
+
+
+async def _start(command: str, properties: Properties, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(properties.get("interpreter") or _SHELL),
+        command,
+        stdin=asyncio.subprocess.PIPE if properties.get("stdin") else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=properties.get("dir"),
+        env={**os.environ, **environment},
+    )
+
+
+async def _converse(process: asyncio.subprocess.Process, stdin: bytes, transcript: Transcript) -> None:
+    await asyncio.gather(
+        _feed(process.stdin, stdin),
+        _collect(process.stdout, "stdout", transcript),
+        _collect(process.stderr, "stderr", transcript),
+    )
+    await process.wait()
+
+
+async def _feed(stdin: asyncio.StreamWriter | None, data: bytes) -> None:
+    if stdin is None:
+        return
+    try:
+        stdin.write(data)
+        await stdin.drain()
+    except (BrokenPipeError, ConnectionResetError):
+        return  # a command need not read its input
+    finally:
+        stdin.close()
+
+
+async def _collect(reader: asyncio.StreamReader | None, stream: Stream, transcript: Transcript) -> None:
+    while reader is not None and (data := await reader.read(_CHUNK)):
+        transcript.write(stream, data)
+
+
+def _reason(status: int) -> str:
+    if status > 0:
+        return f"exit status {status}"
+    return f"signal: {(signal.strsignal(-status) or str(-status)).lower()}"
+
+
+_LIFECYCLE = Lifecycle(_run)
+
+COMMAND = Resource(
+    "command:local:Command",
+    {"interpreter": Input(), "dir": Input(), **INPUTS},
+    create=_LIFECYCLE.create,
+    update=_LIFECYCLE.update,
+    delete=_LIFECYCLE.delete,
+    check=check,
+    outputs=OUTPUTS,
+    moved_by=dict.fromkeys(OUTPUTS, ("*",)),
+    timeout=math.inf,
+)
+
+RUN = Function("command:local:run", run)

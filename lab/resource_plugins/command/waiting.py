@@ -1,0 +1,36 @@
+"""Runs a coroutine for a blocking handler, and ends it when the engine says so."""
+
+import asyncio
+import math
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from lab.resource_plugins.base import Call, CancelledError
+
+T = TypeVar("T")
+
+_LONGEST_DELAY = 0.1
+"""Seconds until a cancellation is noticed."""
+
+
+def run(call: Call, work: Coroutine[Any, Any, T]) -> T:
+    """Return what `work` returns. Raises CancelledError as soon as the engine cancels."""
+    return asyncio.run(_unless_cancelled(call, work))
+
+
+def seconds_left(call: Call) -> float | None:
+    """Return how long the operation may still take; None without a limit (the plugin's default)."""
+    if math.isinf(call.timeout):
+        return None
+    return max(0.0, call.started + call.timeout - time.monotonic())
+
+
+async def _unless_cancelled(call: Call, work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.ensure_future(work)
+    while not (await asyncio.wait({task}, timeout=_LONGEST_DELAY))[0]:
+        if call.cancelled.is_set():
+            task.cancel()
+            await asyncio.wait({task})
+            raise CancelledError("context canceled")
+    return task.result()

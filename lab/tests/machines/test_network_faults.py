@@ -1,0 +1,59 @@
+"""Faults of the lab's Internet, in a namespace that stands for it; what they do to a tunnel is in test_article.py."""
+
+import errno
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from lab import network_faults as faults
+from lab import settings
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(autouse=True)
+def internet(machine: None) -> Iterator[None]:
+    subprocess.run(["ip", "netns", "add", settings.INTERNET_NAMESPACE], check=True)
+    yield
+    subprocess.run(["ip", "netns", "delete", settings.INTERNET_NAMESPACE], check=True)
+
+
+@pytest.mark.parametrize("fault", faults.FAULTS)
+def test_a_fault_is_on_once_until_it_is_healed(fault: str) -> None:
+    assert faults.active() == []
+    faults.inject(fault)
+    faults.inject(fault)
+    assert faults.active() == [fault]
+    faults.heal()
+    assert faults.active() == []
+
+
+def test_faults_add_up_and_heal_together() -> None:
+    faults.inject("no-udp-500")
+    faults.inject("no-udp-4500")
+    assert faults.active() == ["no-udp-500", "no-udp-4500"]
+    faults.heal()
+    faults.heal()
+    assert faults.active() == []
+
+
+CONNECT = f"import socket; print(socket.socket().connect_ex(('{settings.WEB_SERVER}', 80)))"
+
+
+def ask_the_mirror() -> int:
+    """Return the errno of a connection to the package mirror, at which nobody listens."""
+    inside = ["ip", "netns", "exec", settings.INTERNET_NAMESPACE]
+    return int(subprocess.run([*inside, "python3", "-c", CONNECT], capture_output=True, check=True, timeout=10).stdout)
+
+
+def test_the_mirror_is_gone_for_who_asks_it_and_says_so_at_once() -> None:
+    inside = ["ip", "-n", settings.INTERNET_NAMESPACE]
+    subprocess.run([*inside, "link", "set", "lo", "up"], check=True)
+    subprocess.run([*inside, "addr", "add", f"{settings.WEB_SERVER}/32", "dev", "lo"], check=True)
+    faults.inject("partition")
+    assert ask_the_mirror() == errno.ECONNREFUSED
+    faults.inject("mirror")
+    assert ask_the_mirror() == errno.EHOSTUNREACH
+    faults.heal()
+    assert ask_the_mirror() == errno.ECONNREFUSED

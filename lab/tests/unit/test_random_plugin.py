@@ -1,0 +1,129 @@
+"""The `random` stand-in by itself."""
+
+import base64
+import re
+import string
+from typing import Any
+
+import bcrypt
+import pytest
+
+from lab.resource_plugins.base import UNKNOWN, Call, Resource
+from lab.resource_plugins.random import binary, names, text
+
+CALL = Call("random:index/randomBytes:RandomBytes", "key", None, 60)
+
+
+def create(resource: Resource, **inputs: Any) -> tuple[str, dict[str, Any]]:
+    assert resource.check is None or isinstance(resource.check(CALL, inputs), dict)
+    created = resource.create(CALL, resource.with_defaults(inputs))
+    assert isinstance(created, tuple)
+    return created
+
+
+def complaints(resource: Resource, **inputs: Any) -> Any:
+    assert resource.check is not None
+    return resource.check(CALL, inputs)
+
+
+def test_bytes_come_as_base64_and_hex_of_the_same_value_and_differ_each_time() -> None:
+    _, first = create(binary.BYTES, length=32)
+    _, second = create(binary.BYTES, length=32)
+    assert base64.b64decode(first["base64"]) == bytes.fromhex(first["hex"])
+    assert len(bytes.fromhex(first["hex"])) == 32
+    assert first != second
+
+
+def test_the_id_of_random_bytes_is_their_base64_as_in_the_real_plugin() -> None:
+    resource_id, outputs = create(binary.BYTES, length=16)
+    assert resource_id == outputs["base64"]
+    assert set(binary.BYTES.secret_outputs) == {"base64", "hex"}
+
+
+def test_random_bytes_are_imported_by_their_base64() -> None:
+    assert binary.read_bytes(CALL, "AAEC/w==", {}) == {"length": 4, "base64": "AAEC/w==", "hex": "000102ff"}
+    assert binary.read_bytes(CALL, "AAEC/w==", {"length": 4}) == {}
+
+
+@pytest.mark.parametrize("given", ["not base64!", ""])
+def test_a_text_that_is_no_base64_cannot_be_imported_and_is_not_repeated(given: str) -> None:
+    with pytest.raises(ValueError, match="imported by their base64 text") as caught:
+        binary.read_bytes(CALL, given, {})
+    assert not given or given not in str(caught.value)
+
+
+@pytest.mark.parametrize("length", [0, -1, 1.5, "x"])
+def test_a_length_below_one_is_refused(length: Any) -> None:
+    assert complaints(binary.BYTES, length=length)[0][0] == "length"
+
+
+def test_an_unknown_length_is_accepted_in_a_preview() -> None:
+    assert complaints(binary.BYTES, length=UNKNOWN) == {"length": UNKNOWN}
+    assert complaints(text.PASSWORD, length=UNKNOWN) == {"length": UNKNOWN}
+
+
+def test_an_id_has_its_prefix_in_every_form_but_the_id() -> None:
+    resource_id, outputs = create(binary.ID, byteLength=8, prefix="gw-")
+    assert outputs["b64Url"] == f"gw-{resource_id}"
+    value = bytes.fromhex(outputs["hex"].removeprefix("gw-"))
+    assert base64.b64decode(outputs["b64Std"].removeprefix("gw-")) == value
+    assert int(outputs["dec"].removeprefix("gw-")) == int.from_bytes(value)
+
+
+def test_an_id_is_imported_with_its_prefix() -> None:
+    resource_id, outputs = create(binary.ID, byteLength=5, prefix="a,b")
+    assert binary.read_id(CALL, f"a,b,{resource_id}", {}) == {"byteLength": 5, "prefix": "a,b", **outputs}
+
+
+def test_a_password_has_the_least_of_each_class_and_nothing_that_is_switched_off() -> None:
+    _, outputs = create(text.PASSWORD, length=12, minUpper=3, minNumeric=4, minLower=1, special=False)
+    result = outputs["result"]
+    assert len(result) == 12
+    assert sum(each in string.ascii_uppercase for each in result) >= 3
+    assert sum(each in string.digits for each in result) >= 4
+    assert not set(result) & set(text.SPECIAL)
+
+
+def test_a_password_takes_other_special_characters() -> None:
+    off = {"upper": False, "lower": False, "numeric": False}
+    assert set(create(text.PASSWORD, length=40, overrideSpecial="_-", **off)[1]["result"]) <= {"_", "-"}
+
+
+def test_a_passwords_id_says_nothing_and_its_hash_is_bcrypt() -> None:
+    resource_id, outputs = create(text.PASSWORD, length=80)
+    assert resource_id == "none"
+    assert bcrypt.checkpw(outputs["result"].encode()[:72], outputs["bcryptHash"].encode())
+    assert set(text.PASSWORD.secret_outputs) == {"result", "bcryptHash"}
+
+
+def test_a_string_is_its_own_id_and_not_secret() -> None:
+    resource_id, outputs = create(text.STRING, length=9)
+    assert resource_id == outputs["result"]
+    assert not text.STRING.secret_outputs
+
+
+def test_number_is_the_old_name_of_numeric() -> None:
+    assert complaints(text.STRING, length=9, number=False)["numeric"] is False
+
+
+@pytest.mark.parametrize(
+    ("inputs", "what"),
+    [
+        ({"length": 3, "minUpper": 2, "minLower": 2}, "less than the 4"),
+        ({"length": 3, "upper": False, "lower": False, "numeric": False, "special": False}, "no characters"),
+    ],
+)
+def test_a_password_that_cannot_be_is_refused(inputs: dict[str, Any], what: str) -> None:
+    assert what in complaints(text.PASSWORD, **inputs)[0][1]
+
+
+@pytest.mark.parametrize("length", [1, 2, 4])
+def test_a_pet_has_as_many_words_as_asked(length: int) -> None:
+    resource_id, _ = create(names.PET, length=length, prefix="gw", separator="_")
+    assert re.fullmatch(rf"gw(_[a-z]+){{{length}}}", resource_id)
+
+
+@pytest.mark.parametrize("resource", [binary.BYTES, binary.ID, text.PASSWORD, text.STRING, names.PET])
+def test_every_change_replaces(resource: Resource) -> None:
+    assert resource.update is None
+    assert "keepers" in resource.inputs

@@ -1,0 +1,104 @@
+"""`pulumi up` that verifies again although no resource is new, and what it shows when that fails."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import settings, stack
+from tests.scenarios.diagnosis.answers import SCREEN_COLUMNS, SCREEN_LINES, rows
+
+_CONFIG = settings.ROOT / f"Pulumi.{stack.STACK}.yaml"
+_TIMEOUT = re.compile(r"(:verifyTimeoutSeconds: )(\d+)")
+_SMALLEST = 30
+"""Seconds; the program refuses less."""
+_DIFFERENT = 15
+_BLOCK = re.compile(r"^  (\S+) \((\S+)\):$")
+_WELL_KNOWN = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+
+
+@dataclass(frozen=True)
+class Up:
+    """One `pulumi up`."""
+
+    exit_code: int
+    seconds: float
+    output: str
+    screens: Mapping[str, Sequence[str]]
+    """Name of a resource that failed -> the lines shown of it."""
+
+
+class Deployment:
+    """The lab's stack, with its proof run anew each time: its commands say how long they wait, and that changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _CONFIG.name
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def up(self, *arguments: str) -> Up:
+        """Run `pulumi up` with `arguments`, under a configuration that differs from that of the last call."""
+        before = self._path.read_text() if self._path.exists() else ""
+        self._path.write_text(with_other_timeout(_CONFIG.read_text(), before))
+        return self._run(f"--config-file={self._path}", *arguments)
+
+    def put_back(self) -> Up:
+        """Run `pulumi up` with the stack's own configuration, after a look at what there really is."""
+        return self._run("--refresh")
+
+    def _run(self, *arguments: str) -> Up:
+        began = time.monotonic()
+        options = ["--stack", stack.STACK, "--yes", "--skip-preview", "--suppress-permalink", "--suppress-progress"]
+        done = stack.pulumi(["up", *options, *arguments], capture=True)
+        output = done.stdout + done.stderr
+        return Up(done.returncode, time.monotonic() - began, output, screens(output))
+
+
+def with_other_timeout(config: str, before: str) -> str:
+    """Return the configuration with another verifyTimeoutSeconds, a small one, than `before` has."""
+    last = _TIMEOUT.search(before)
+    offset = int(last[2]) + 1 - _SMALLEST if last else 0
+    changed, count = _TIMEOUT.subn(rf"\g<1>{_SMALLEST + offset % _DIFFERENT}", config)
+    if count != 1:
+        raise ValueError(f"verifyTimeoutSeconds stands {count} times in {_CONFIG.name}")
+    return changed
+
+
+def screens(output: str) -> dict[str, list[str]]:
+    """Return the lines that pulumi shows of each resource below `Diagnostics:`, without their indentation."""
+    found: dict[str, list[str]] = {}
+    _, _, diagnostics = output.partition("Diagnostics:\n")
+    current: list[str] | None = None
+    for line in diagnostics.splitlines():
+        if block := _BLOCK.match(line):
+            current = found.setdefault(block[2], [])
+        elif line and not line.startswith("  "):
+            current = None
+        elif current is not None and line.strip():
+            current.append(line.removeprefix("    "))
+    return found
+
+
+def judge(up: Up, name: str, patterns: Sequence[str], secrets: Sequence[str]) -> list[str]:
+    """Return what is not as expected of a red `pulumi up`: all `patterns`, in this order, on the screen of a resource.
+
+    Nothing when all is.
+    """
+    problems = [f"a secret of {len(secret)} characters is in the output" for secret in secrets if secret in up.output]
+    if _WELL_KNOWN.search(up.output):
+        problems.append("a private key is in the output")
+    if up.exit_code == 0:
+        return [*problems, "pulumi up is green"]
+    screen = list(up.screens.get(name, ()))
+    if not screen:
+        return [*problems, f"pulumi up shows nothing of {name}, but of {sorted(up.screens)}"]
+    text, position = "\n".join(screen), 0
+    for pattern in patterns:
+        found = re.compile(pattern, re.I | re.M).search(text, position)
+        if found is None:
+            problems.append(f"{name}: {pattern!r} is not shown, but: {text}")
+            break
+        position = found.end()
+    if rows(screen) > SCREEN_LINES:
+        problems.append(f"{name} takes {rows(screen)} rows of {SCREEN_COLUMNS} columns, not {SCREEN_LINES}")
+    return problems

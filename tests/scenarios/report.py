@@ -1,0 +1,207 @@
+"""What the fault cases found: the verdict, the table, the JSON and the picture. Pure but for `write`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from math import inf
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from lab import settings
+from tests.scenarios.outages import Outage
+
+FOLDER: Final = settings.STATE / "faults"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """One direction of the stream during one case; all times in seconds."""
+
+    way: str
+    """E.g. `uk->au`."""
+    outages: tuple[Outage, ...]
+    """Their starts count from when the cause began."""
+    sent: int
+    lost_seconds: float
+    healed_after: float
+    """From the cause's end to the end of the last outage."""
+    first_after: float | None
+    """From the cause's end to the first packet that arrived since; None: there was none."""
+    is_steady: bool
+    """Whether the last seconds lost nothing."""
+
+    @property
+    def lost_packets(self) -> int:
+        """How many packets never arrived."""
+        return sum(outage.packets for outage in self.outages)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What a case must keep; all times in seconds."""
+
+    limit_seconds: float
+    """Traffic flows again within this time after the cause has ended: the issue's goal where it has one."""
+    lossless: bool = False
+    """Not one packet may be lost, but in a hiccup."""
+    hiccup_seconds: float = 0.0
+    """Outages of at most this are told, and no failure: where a protocol itself has a gap."""
+    goal: str = ""
+    """Where the limit comes from, for people."""
+
+    def __str__(self) -> str:
+        """Return it for the table."""
+        if self.limit_seconds == inf:
+            return "told, not judged"
+        if self.lossless:
+            return f"no loss > {self.hiccup_seconds:g} s" if self.hiccup_seconds else "no loss"
+        return f"<= {self.limit_seconds:g} s{f' ({self.goal})' if self.goal else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One case; all times in seconds."""
+
+    name: str
+    title: str
+    expectation: Expectation
+    began: float
+    """Since the epoch: when the cause began."""
+    cause_seconds: float
+    seconds: float
+    """From the cause's begin to the end of the case."""
+    flows: tuple[Flow, ...]
+    leaks: tuple[str, ...]
+    captured: int
+    """Packets seen by the captures."""
+    dropped: int
+    """Packets that the captures could not see."""
+    probes_lost: tuple[str, ...] = ()
+    """Internet requests that failed while their gateway was not itself down."""
+    notes: tuple[str, ...] = ()
+    failures: tuple[str, ...] = field(init=False)
+    """What does not hold, empty when all does."""
+
+    def __post_init__(self) -> None:
+        """Judge."""
+        object.__setattr__(self, "failures", tuple(_failures(self)))
+
+
+UNTIMED: Final = Expectation(limit_seconds=inf)
+"""Traffic must flow again, and nothing may leak: all that can be asked of a machine that others keep busy."""
+
+
+def _failures(result: Result) -> list[str]:
+    found = []
+    wanted = result.expectation
+    for flow in result.flows:
+        if not flow.sent:
+            found.append(f"{flow.way}: nothing was sent, so nothing is proved")
+        elif not flow.is_steady:
+            found.append(
+                f"{flow.way}: has not healed {result.seconds - result.cause_seconds:.1f} s after the cause ended"
+            )
+        elif wanted.lossless:
+            outages = [outage for outage in flow.outages if outage.seconds > wanted.hiccup_seconds]
+            if outages:
+                packets, seconds = sum(one.packets for one in outages), sum(one.seconds for one in outages)
+                found.append(f"{flow.way}: {packets} packets lost in {seconds:.2f} s, but {wanted} is allowed")
+        elif flow.healed_after > wanted.limit_seconds:
+            found.append(f"{flow.way}: healed after {flow.healed_after:.1f} s, not {wanted}")
+    if result.leaks:
+        found.append(f"{len(result.leaks)} packets leaked, the first: {result.leaks[0]}")
+    if not result.captured:
+        found.append("the captures saw nothing at all, so nothing is proved")
+    if result.dropped:
+        found.append(f"the captures missed {result.dropped} packets, so nothing is proved")
+    if result.probes_lost:
+        found.append(f"{len(result.probes_lost)} Internet requests lost, the first: {result.probes_lost[0]}")
+    return found
+
+
+HEADINGS: Final = ("case", "lost uk->au", "au->uk", "after its end", "first", "leaks", "goal", "verdict")
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return the table for people: seconds of lost traffic each way, seconds after the cause's end, leaks, verdict."""
+    rows = [HEADINGS, *(_row(result) for result in results)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    for result in results:
+        lines += [f"{result.name}: {failure}" for failure in result.failures]
+        lines += [f"{result.name}: note: {note}" for note in result.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    by_way = {flow.way: flow for flow in result.flows}
+    lost = [f"{by_way[way].lost_seconds:.1f} s" if way in by_way else "quiet" for way in ("uk->au", "au->uk")]
+    healed = max((flow.healed_after for flow in result.flows), default=0.0)
+    arrivals = [flow.first_after for flow in result.flows]
+    first = max((arrival for arrival in arrivals if arrival is not None), default=None)
+    return (
+        result.name,
+        *lost,
+        f"{healed:.1f} s" if all(flow.is_steady for flow in result.flows) else "never",
+        "none" if first is None or None in arrivals else f"{first:.1f} s",
+        str(len(result.leaks)),
+        str(result.expectation),
+        "FAILS" if result.failures else "holds",
+    )
+
+
+# The picture's measures, in its own units.
+_LEFT, _RIGHT, _TOP, _ROW, _LANE, _WIDTH = 190, 70, 64, 34, 10, 1000
+
+
+def picture(results: Sequence[Result]) -> str:
+    """Return an SVG: a row per case, on its own scale of time, with the traffic that was lost each way in red."""
+    rows = []
+    for number, result in enumerate(results):
+        scale = _WIDTH / max(result.seconds, 1.0)
+        top = _TOP + number * _ROW
+        lanes = [
+            {
+                "y": top + place * (_LANE + 2),
+                "lost": [
+                    {"x": _LEFT + max(outage.start, 0) * scale, "width": max(outage.seconds * scale, 1.5)}
+                    for outage in flow.outages
+                ],
+                "way": flow.way,
+            }
+            for place, flow in enumerate(result.flows)
+        ]
+        rows.append(
+            {
+                "name": result.name,
+                "verdict": "FAILS" if result.failures else "holds",
+                "y": top,
+                "cause": max(result.cause_seconds * scale, 1.5),
+                "seconds": f"{result.seconds:.0f} s",
+                "lanes": lanes,
+            }
+        )
+    sizes = {"left": _LEFT, "width": _WIDTH, "lane": _LANE, "row": _ROW, "right": _RIGHT}
+    height = _TOP + len(results) * _ROW + 10
+    return _template().render(rows=rows, total=_LEFT + _WIDTH + _RIGHT, height=height, **sizes)
+
+
+def _template() -> Template:
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, undefined=StrictUndefined, autoescape=True, trim_blocks=True)
+    return environment.get_template("report.svg.j2")
+
+
+def write(results: Sequence[Result], folder: Path = FOLDER) -> None:
+    """Write report.json, report.txt and report.svg into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {
+        "holds": not any(result.failures for result in results),
+        "cases": [asdict(result) for result in results],
+    }
+    (folder / "report.json").write_text(json.dumps(document, indent=2) + "\n")
+    (folder / "report.txt").write_text(table(results))
+    (folder / "report.svg").write_text(picture(results))

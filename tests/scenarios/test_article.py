@@ -1,0 +1,91 @@
+"""The article on the deployed stack: evidence, a second up, a refresh, a broken tunnel.
+
+Proves that `pulumi up` of the checkout's own program makes gateways that boot the rendered user data and carry the
+private hosts' packets encrypted; that a tunnel which carries nothing is red and the layer is named. Does not prove:
+AWS's own hardware, prices, latency. By hand: `make lab`, `make lab-down`.
+"""
+
+import json
+
+import pytest
+
+from lab import evidence, hosts, settings, stack
+from lab import network_faults as faults
+
+pytestmark = [pytest.mark.brief, pytest.mark.timeout(1500), pytest.mark.usefixtures("running_stack")]
+
+
+def test_the_articles_evidence_holds() -> None:
+    found = evidence.collect()
+    assert found.failures == []
+    written = json.loads((settings.EVIDENCE / "evidence.json").read_text())
+    assert written["holds"] is True
+    assert {path.name for path in settings.EVIDENCE.iterdir()} >= {
+        "evidence.json",
+        "ping-au-private-to-uk-private.txt",
+        "ping-uk-private-to-au-private.txt",
+        "tcpdump-au-private.txt",
+        "tcpdump-internet.txt",
+        "tcpdump-uk-private.txt",
+    }
+
+
+def test_a_second_up_would_change_nothing() -> None:
+    shown = stack.pulumi(["preview", "--stack", stack.STACK, "--expect-no-changes"], capture=True)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+
+
+def test_a_refresh_finds_no_drift() -> None:
+    shown = stack.pulumi(["refresh", "--stack", stack.STACK, "--yes", "--expect-no-changes"], capture=True)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize("gateway", ["uk-gateway", "au-gateway"])
+def test_vpn_verify_says_that_every_layer_holds(gateway: str) -> None:
+    asked = hosts.run(gateway, ["vpn-verify", "--json"], timeout=60)
+    answer = json.loads(asked.stdout)
+    assert asked.returncode == 0, answer
+    assert {layer["status"] for layer in answer["layers"]} == {"ok"}
+
+
+@pytest.mark.parametrize("private_host", ["uk-private", "au-private"])
+def test_private_hosts_reach_the_internet_through_their_gateway(private_host: str) -> None:
+    asked = hosts.run(
+        private_host, ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"http://{settings.WEB_SERVER}/"]
+    )
+    assert asked.stdout == b"200", asked.stderr
+
+
+def test_the_tunnels_route_outlives_a_restart_of_what_configures_the_interface() -> None:
+    def route() -> str:
+        return hosts.run("uk-gateway", ["ip", "route", "show", "172.31.0.0/16"]).stdout.decode()
+
+    there = route()
+    assert "mtu 1400" in there
+    restart = ["systemctl", "restart", "systemd-networkd", "systemd-networkd-wait-online"]
+    assert hosts.run("uk-gateway", restart).returncode == 0
+    assert route() == there
+
+
+def test_no_secret_stands_in_the_state_in_plain() -> None:
+    exported = stack.pulumi(["stack", "export", "--stack", stack.STACK], capture=True).stdout
+    assert "BEGIN OPENSSH PRIVATE KEY" not in exported
+    psk = hosts.run("uk-gateway", ["sh", "-c", "cat /etc/ipsec.d/*.secrets"]).stdout.decode()
+    value = psk.split("PSK", 1)[1].strip().strip('"').removeprefix("0x")
+    assert len(value) >= 32
+    assert value not in exported
+
+
+def test_a_partition_turns_the_proof_red_and_names_the_layer_and_healing_turns_it_green() -> None:
+    faults.inject("partition")
+    try:
+        asked = hosts.run("uk-gateway", ["vpn-verify", "--json"], timeout=90)
+    finally:
+        faults.heal()
+    answer = json.loads(asked.stdout)
+    assert asked.returncode != 0
+    failed = [layer for layer in answer["layers"] if layer["status"] == "failed"]
+    assert failed, answer
+    assert all(layer["remedy"] for layer in failed)
+    healed = hosts.run("uk-gateway", ["vpn-verify", "--json", "--wait", "120"], timeout=150)
+    assert healed.returncode == 0, healed.stdout

@@ -1,0 +1,95 @@
+"""The test of the test: with a filter that leaks, the judge of the captures says so.
+
+Each time uk has no daemon and no policies, as after `ipsec stop`; what is then left is the packet filter alone.
+"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.scenarios import operations, report, runner
+from tests.scenarios.captures import Captures, capturing, places
+from tests.scenarios.cases import EVERYBODY
+from tests.scenarios.operations import on_gateway
+from tests.scenarios.sites import Pair
+from tests.scenarios.stream import Stream
+
+pytestmark = [pytest.mark.brief, pytest.mark.timeout(300)]
+
+_SECONDS = 4.0
+_PLAIN = "plain text for the other side leaves the gateway"
+_MARKED = "the marker in the clear"
+_PRIVATE_DESTINATION = "a private destination on the Internet"
+
+_WITHOUT_OURS = """
+for chain in INPUT FORWARD OUTPUT; do iptables -w -D $chain -j VPN-$chain; done
+for chain in PREROUTING OUTPUT; do iptables -w -t raw -D $chain -j VPN-$chain; done
+iptables -w -t nat -D POSTROUTING -j VPN-POSTROUTING
+"""
+_WITHOUT_THE_DROP = """
+iptables -w -D VPN-FORWARD -d {remote} -m policy --dir out --pol none -j DROP
+iptables -w -D VPN-FORWARD -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
+"""
+_ARTICLE = f"""{_WITHOUT_OURS}
+iptables -w -t nat -A POSTROUTING -o ens5 -s {{local}} -d {{remote}} -j ACCEPT
+iptables -w -t nat -A POSTROUTING -o ens5 -s {{local}} -j MASQUERADE
+"""
+_EXEMPTION_BY_POLICY = f"""{_WITHOUT_OURS}
+iptables -w -t nat -A POSTROUTING -m policy --dir out --pol ipsec -j ACCEPT
+iptables -w -t nat -A POSTROUTING -o ens5 -s {{local}} -j MASQUERADE
+"""
+
+
+@pytest.fixture
+def without_tunnel(pair: Pair) -> Iterator[Pair]:
+    """Take the daemon and the policies from uk; put them and its own filter back afterwards."""
+    with operations.without_tunnel(pair.uk):
+        yield pair
+        on_gateway(pair.uk, "iptables -w -t nat -F POSTROUTING; systemctl reload vpn-filter")
+    # Flows that were tracked without the exemption would keep their translation; a new stream is new flows.
+    with Stream(pair) as stream:
+        runner.settle(stream)
+
+
+def seen_with(pair: Pair, rules: str) -> Captures:
+    """Return what the captures hold after some seconds of a new stream against uk's filter, changed by `rules`."""
+    if rules:
+        on_gateway(pair.uk, rules.format(local=pair.uk.network, remote=pair.au.network))
+    with (
+        Stream(pair) as stream,
+        capturing(places(pair), report.FOLDER / "captures" / "judge", stream.marker) as captures,
+    ):
+        stream.send(EVERYBODY)
+        time.sleep(_SECONDS)
+    return captures
+
+
+def told(captures: Captures) -> set[tuple[str, str]]:
+    """Return (place, rule) of all violations."""
+    return {(violation.where, violation.rule) for violation in captures.violations}
+
+
+def test_the_gateways_own_filter_leaks_nothing_without_daemon_and_policies(without_tunnel: Pair) -> None:
+    captures = seen_with(without_tunnel, "")
+    assert captures.packets > 0
+    assert captures.violations == []
+
+
+def test_a_missing_drop_rule_is_told(without_tunnel: Pair) -> None:
+    # Behind it, the range is also one of the private ones to which nothing is forwarded.
+    assert told(seen_with(without_tunnel, _WITHOUT_THE_DROP)) == {("uk-gateway", _PLAIN), ("uk-gateway", _MARKED)}
+
+
+def test_the_articles_two_rules_alone_are_told(without_tunnel: Pair) -> None:
+    assert told(seen_with(without_tunnel, _ARTICLE)) == {("uk-gateway", _PLAIN), ("uk-gateway", _MARKED)}
+
+
+def test_an_exemption_by_policy_alone_is_told_also_in_the_internet(without_tunnel: Pair) -> None:
+    captures = seen_with(without_tunnel, _EXEMPTION_BY_POLICY)
+    assert told(captures) >= {
+        ("uk-gateway", _PLAIN),
+        ("uk-gateway", _MARKED),
+        ("internet", _PRIVATE_DESTINATION),
+        ("internet", _MARKED),
+    }
