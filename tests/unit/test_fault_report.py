@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.scenarios import report
+from tests.scenarios import render, report
 from tests.scenarios.outages import Outage
 from tests.scenarios.report import Expectation, Flow, Result
 
@@ -94,13 +94,28 @@ def test_the_table_has_a_row_per_case_and_a_line_per_failure() -> None:
     assert failure == "reboot: 1 packets leaked, the first: +1.0 s plain"
 
 
-def test_the_picture_is_an_svg_with_a_red_bar_per_outage_on_the_rows_own_scale() -> None:
-    drawn = report.picture([result(), result(name="a & b", seconds=200.0)])
+def test_the_picture_shows_each_outage_as_a_red_bar_on_one_axis_of_time() -> None:
+    drawn = report.picture([result(), result(title="a & b", seconds=200.0)])
     root = ElementTree.fromstring(drawn)  # noqa: S314 - our own text
-    red = [bar for bar in root.iter(f"{SVG}rect") if bar.get("fill") == "#c22"]
-    assert [bar.get("width") for bar in red] == ["100.0", "100.0", "10.0", "10.0"]
-    assert [float(str(bar.get("x"))) for bar in red] == [240.0, 240.0, 195.0, 195.0]
-    assert "a & b" in {text.text for text in root.iter(f"{SVG}text")}
+    red = [bar for bar in root.iter(f"{SVG}rect") if bar.get("fill") == "#b3261e" and bar.get("height") == "10"]
+    assert len(red) == 4
+    assert len({(bar.get("x"), bar.get("width")) for bar in red}) == 1
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    assert "a & b" in texts
+    assert texts.count("2.0 s") == 4
+
+
+def test_the_picture_says_which_direction_sends_nothing() -> None:
+    drawn = report.picture([result(flows=(flow("au->uk"),))])
+    assert drawn.index("uk \N{RIGHTWARDS ARROW} au") < drawn.index("sends nothing") < drawn.index("2.0 s")
+
+
+def test_the_picture_of_a_finished_run_is_drawn_again_from_its_report(tmp_path: Path) -> None:
+    results = [result(expectation=report.UNTIMED), result(leaks=("plain",), flows=(flow(is_steady=False),))]
+    report.write(results, tmp_path)
+    again = render.results((tmp_path / "report.json").read_text())
+    assert again == results
+    assert report.picture(again) == (tmp_path / "report.svg").read_text()
 
 
 def test_the_report_is_written_as_json_text_and_picture(tmp_path: Path) -> None:
