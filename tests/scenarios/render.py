@@ -17,7 +17,7 @@ def results(report: str) -> Sequence[Result]:
 
 def _result(case: Mapping[str, Any]) -> Result:
     # A result judges itself, so its failures are no argument.
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in case.items()}
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in case.items()}
     del fields["failures"]
     fields["expectation"] = Expectation(**case["expectation"])
     fields["flows"] = tuple(_flow(flow) for flow in case["flows"])
