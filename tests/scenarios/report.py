@@ -136,6 +136,11 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def cells(result: Result) -> dict[str, str]:
+    """Return the cells of a case's row by their headings."""
+    return dict(zip(HEADINGS, _row(result), strict=True))
+
+
 def _row(result: Result) -> tuple[str, ...]:
     by_way = {flow.way: flow for flow in result.flows}
     lost = [f"{by_way[way].lost_seconds:.1f} s" if way in by_way else "quiet" for way in ("uk->au", "au->uk")]

@@ -118,6 +118,21 @@ def test_the_picture_of_a_finished_run_is_drawn_again_from_its_report(tmp_path: 
     assert report.picture(again) == (tmp_path / "report.svg").read_text()
 
 
+def test_a_finished_run_is_shown_in_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = tmp_path / "guarantees.md"
+    document.write_text("before\n<!-- faults -->\nearlier run\n<!-- /faults -->\nafter\n")
+    monkeypatch.setattr(render, "DOCUMENT", document)
+    monkeypatch.setattr(render, "PICTURE", tmp_path / "lost-traffic.svg")
+    report.write([result()], tmp_path)
+    render.main(tmp_path / "report.json")
+    written = document.read_text()
+    assert "| the daemon is killed | <= 10 s (daemon) | 2.0 s | 2.0 s | 3.0 s | holds |\n" in written
+    assert written.startswith("before\n<!-- faults -->\n\nRun of 1970-01-01:")
+    assert written.endswith("\n<!-- /faults -->\nafter\n")
+    assert "earlier run" not in written
+    assert (tmp_path / "lost-traffic.svg").read_text() == report.picture([result()])
+
+
 def test_the_report_is_written_as_json_text_and_picture(tmp_path: Path) -> None:
     report.write([result(), result(leaks=("plain",))], tmp_path)
     document = json.loads((tmp_path / "report.json").read_text())
