@@ -9,8 +9,8 @@ HEAD = """# Reference
 `make generated` writes this page from [components/schema.json](../components/schema.json). Every description is the
 documentation of the argument or output in the code.
 
-Names are those of Python. If another language spells a name differently, the other spelling is below it: `cidr_block` is
-`cidrBlock` in TypeScript and YAML, and `CidrBlock` in Go. The column *type* also has these words:
+Names are those of Python. If another language spells a name differently, the other spelling is below it: `cidr_block`
+is `cidrBlock` in TypeScript and YAML, and `CidrBlock` in Go. The column *type* also has these words:
 
 - *required*: the argument has no default.
 - *Output*: the value may be an output of another resource. Any other value decides which resources exist, so it must be
