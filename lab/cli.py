@@ -99,14 +99,14 @@ def status() -> None:
     from lab import daemons, machines, preflight, processes
     from lab import network_faults as faults
 
-    for name in (preflight.API_PROCESS, preflight.CLOUD_PROCESS, preflight.PLUGINS_PROCESS):
+    for name in (preflight.API_PROCESS, preflight.DATA_PLANE_PROCESS, preflight.PLUGINS_PROCESS):
         process = processes.find(name)
-        print(f"{name:<8} {f'running, pid {process.pid}' if process else 'not running'}")
+        print(f"{name:<10} {f'running, pid {process.pid}' if process else 'not running'}")
     if not daemons.api_answers():
         raise typer.Exit(1)
     for machine in machines.status():
         print(machine)
-    print(f"faults   {', '.join(faults.active()) or 'none'}")
+    print(f"faults     {', '.join(faults.active()) or 'none'}")
 
 
 @app.command()
