@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import network_faults as faults
-from lab import settings
+from lab import network_faults, settings
 
 pytestmark = pytest.mark.lab
 
@@ -19,23 +18,23 @@ def internet(machine: None) -> Iterator[None]:
     subprocess.run(["ip", "netns", "delete", settings.INTERNET_NAMESPACE], check=True)
 
 
-@pytest.mark.parametrize("fault", faults.FAULTS)
+@pytest.mark.parametrize("fault", network_faults.FAULTS)
 def test_a_fault_is_on_once_until_it_is_healed(fault: str) -> None:
-    assert faults.active() == []
-    faults.inject(fault)
-    faults.inject(fault)
-    assert faults.active() == [fault]
-    faults.heal()
-    assert faults.active() == []
+    assert network_faults.active() == []
+    network_faults.inject(fault)
+    network_faults.inject(fault)
+    assert network_faults.active() == [fault]
+    network_faults.heal()
+    assert network_faults.active() == []
 
 
 def test_faults_add_up_and_heal_together() -> None:
-    faults.inject("no-udp-500")
-    faults.inject("no-udp-4500")
-    assert faults.active() == ["no-udp-500", "no-udp-4500"]
-    faults.heal()
-    faults.heal()
-    assert faults.active() == []
+    network_faults.inject("no-udp-500")
+    network_faults.inject("no-udp-4500")
+    assert network_faults.active() == ["no-udp-500", "no-udp-4500"]
+    network_faults.heal()
+    network_faults.heal()
+    assert network_faults.active() == []
 
 
 CONNECT = f"import socket; print(socket.socket().connect_ex(('{settings.WEB_SERVER}', 80)))"
@@ -51,9 +50,9 @@ def test_the_mirror_is_gone_for_who_asks_it_and_says_so_at_once() -> None:
     inside = ["ip", "-n", settings.INTERNET_NAMESPACE]
     subprocess.run([*inside, "link", "set", "lo", "up"], check=True)
     subprocess.run([*inside, "addr", "add", f"{settings.WEB_SERVER}/32", "dev", "lo"], check=True)
-    faults.inject("partition")
+    network_faults.inject("partition")
     assert ask_the_mirror() == errno.ECONNREFUSED
-    faults.inject("mirror")
+    network_faults.inject("mirror")
     assert ask_the_mirror() == errno.EHOSTUNREACH
-    faults.heal()
+    network_faults.heal()
     assert ask_the_mirror() == errno.ECONNREFUSED
