@@ -305,7 +305,7 @@ def test_a_failed_step_leaves_the_rest_in_force_and_is_made_good_later(
 ) -> None:
     monkeypatch.setattr("lab.network.services._NFT", "/bin/false")
     changed = with_rules(world, "sg-host-au", [rule(), rule(egress=True), rule(protocol=6, ports=(22, 22))])
-    with pytest.raises(ExceptionGroup, match="could not be made in full"):
+    with pytest.raises(ExceptionGroup, match="could not be created completely"):
         network.apply(changed)
     monkeypatch.undo()
     network.apply(changed)
