@@ -103,8 +103,20 @@ def tool_root(release: str, progress: Progress = lambda _: None) -> Path:
 
 @cache
 def _recipe_syntax() -> str:
-    # The syntax trees: a comment or a line break does not shape an image.
-    return "".join(ast.dump(ast.parse(Path(str(module.__file__)).read_text())) for module in _SHAPED_BY)
+    return "".join(_syntax(Path(str(module.__file__)).read_text()) for module in _SHAPED_BY)
+
+
+def _syntax(source: str) -> str:
+    # Comments, line breaks and docstrings do not shape an image.
+    return ast.dump(_WithoutDocstrings().visit(ast.parse(source)))
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Removes expressions that consist of a constant: docstrings of modules, classes, functions and attributes."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """Return None for a docstring."""
+        return None if isinstance(node.value, ast.Constant) else node
 
 
 def _is_complete(image: GuestImage) -> bool:

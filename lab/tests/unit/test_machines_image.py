@@ -86,7 +86,16 @@ def test_packages_that_user_data_installs_are_in_the_mirror_and_not_in_the_image
     assert not {"libreswan", "iptables"} & set(recipe.PACKAGES)
 
 
-def test_a_comment_does_not_rebuild_an_image_but_another_authority_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_comment_or_docstring_does_not_rebuild_an_image_but_other_code_does() -> None:
+    source = "A = 1\n\n\ndef f():\n    return A\n"
+    documented = (
+        '"""Module."""\n\nA = 1  # comment\n"""Attribute."""\n\n\ndef f():\n    """Function."""\n    return A\n'
+    )
+    assert image._syntax(documented) == image._syntax(source)
+    assert image._syntax(source.replace("A = 1", "A = 2")) != image._syntax(source)
+
+
+def test_another_authority_or_release_has_another_image(monkeypatch: pytest.MonkeyPatch) -> None:
     directories = []
     for certificate in (b"one", b"one", b"two"):
         monkeypatch.setattr(image, "ca_certificate_pem", lambda certificate=certificate: certificate)
