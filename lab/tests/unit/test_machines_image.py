@@ -88,9 +88,7 @@ def test_packages_that_user_data_installs_are_in_the_mirror_and_not_in_the_image
 
 def test_a_comment_or_docstring_does_not_rebuild_an_image_but_other_code_does() -> None:
     source = "A = 1\n\n\ndef f():\n    return A\n"
-    documented = (
-        '"""Module."""\n\nA = 1  # comment\n"""Attribute."""\n\n\ndef f():\n    """Function."""\n    return A\n'
-    )
+    documented = '"""Module."""\nA = 1  # comment\n"""Attribute."""\n\n\ndef f():\n    """Function."""\n    return A\n'
     assert image._syntax(documented) == image._syntax(source)
     assert image._syntax(source.replace("A = 1", "A = 2")) != image._syntax(source)
 
