@@ -96,17 +96,16 @@ def destroy() -> None:
 @app.command()
 def status() -> None:
     """Show the processes, machines and faults of the running lab."""
-    from lab import daemons, machines, preflight, processes
-    from lab import network_faults as faults
+    from lab import daemons, machines, network_faults, preflight, processes
 
-    for name in (preflight.API_PROCESS, preflight.CLOUD_PROCESS, preflight.PLUGINS_PROCESS):
+    for name in (preflight.API_PROCESS, preflight.DATA_PLANE_PROCESS, preflight.PLUGINS_PROCESS):
         process = processes.find(name)
-        print(f"{name:<8} {f'running, pid {process.pid}' if process else 'not running'}")
+        print(f"{name:<10} {f'running, pid {process.pid}' if process else 'not running'}")
     if not daemons.api_answers():
         raise typer.Exit(1)
     for machine in machines.status():
         print(machine)
-    print(f"faults   {', '.join(faults.active()) or 'none'}")
+    print(f"faults     {', '.join(network_faults.active()) or 'none'}")
 
 
 @app.command()
@@ -144,17 +143,17 @@ def fault(
     name: Annotated[str | None, typer.Argument(help="the fault, or `heal` to switch all off; none lists them")] = None,
 ) -> None:
     """Break the lab's Internet in a named way, or heal it."""
-    from lab import network_faults as faults
+    from lab import network_faults
 
     if name is None:
-        for known in faults.FAULTS:
-            print(f"{known:<12} {'on' if known in faults.active() else 'off'}")
+        for known in network_faults.FAULTS:
+            print(f"{known:<12} {'on' if known in network_faults.active() else 'off'}")
     elif name == "heal":
-        faults.heal()
-    elif name in faults.FAULTS:
-        faults.inject(name)
+        network_faults.heal()
+    elif name in network_faults.FAULTS:
+        network_faults.inject(name)
     else:
-        _fail(f"there is no fault {name!r}; there are {', '.join(faults.FAULTS)}, and `heal`")
+        _fail(f"there is no fault {name!r}; there are {', '.join(network_faults.FAULTS)}, and `heal`")
 
 
 @app.command()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from lab import machines, network, preflight, processes, settings
 from lab.data_plane import READY
-from lab.preflight import API_PROCESS, CLOUD_PROCESS, PLUGINS_PROCESS
+from lab.preflight import API_PROCESS, DATA_PLANE_PROCESS, PLUGINS_PROCESS
 
 _START_SECONDS = 30.0
 
@@ -22,7 +22,7 @@ def start() -> None:
     """Start what is not running; return when the API answers and the data plane serves."""
     preflight.check()
     if processes.find(API_PROCESS) is None:
-        # An API that died took the cloud with it: what an older data plane made belongs to nobody any more.
+        # The API keeps its state in memory only: nothing can use what a data plane of an earlier API made.
         stop()
         _remove_old_logs()
         processes.start(
@@ -30,14 +30,16 @@ def start() -> None:
             [sys.executable, "-m", "lab.api", "--port", str(settings.API_PORT)],
             log=settings.LOGS / "api.log",
         )
-    if processes.find(CLOUD_PROCESS) is None:
+    if processes.find(DATA_PLANE_PROCESS) is None:
         READY.unlink(missing_ok=True)
-        processes.start(CLOUD_PROCESS, [sys.executable, "-m", "lab.data_plane"], log=settings.LOGS / "cloud.log")
+        processes.start(
+            DATA_PLANE_PROCESS, [sys.executable, "-m", "lab.data_plane"], log=settings.LOGS / "data-plane.log"
+        )
     if processes.find(PLUGINS_PROCESS) is None:
         command = [sys.executable, "-m", "lab.engine.warm", str(settings.WARM_PLUGINS)]
         processes.start(PLUGINS_PROCESS, command, log=settings.LOGS / "plugins.log")
     _wait(API_PROCESS, api_answers)
-    _wait(CLOUD_PROCESS, READY.exists)
+    _wait(DATA_PLANE_PROCESS, READY.exists)
 
 
 def stop() -> list[str]:
@@ -46,7 +48,7 @@ def stop() -> list[str]:
     Needs nothing but what is recorded on this machine; safe at any time, and twice. Caches, logs and evidence stay.
     """
     removed = []
-    for name in (PLUGINS_PROCESS, CLOUD_PROCESS, API_PROCESS):
+    for name in (PLUGINS_PROCESS, DATA_PLANE_PROCESS, API_PROCESS):
         if processes.find(name) is not None:
             removed.append(f"process {name}")
         processes.stop(name)
@@ -80,6 +82,6 @@ def _wait(process: str, ready: Callable[[], bool]) -> None:
 
 
 def _remove_old_logs() -> None:
-    for name in (API_PROCESS, CLOUD_PROCESS, PLUGINS_PROCESS):
+    for name in (API_PROCESS, DATA_PLANE_PROCESS, PLUGINS_PROCESS):
         (settings.LOGS / f"{name}.log").unlink(missing_ok=True)
     shutil.rmtree(settings.LOGS / "machines", ignore_errors=True)

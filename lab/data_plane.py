@@ -20,7 +20,7 @@ from lab.network import Network
 from lab.network.internet import InternetServices
 from lab.observe import observe
 
-READY: Path = settings.RUN / "cloud.ready"
+READY: Path = settings.RUN / "data-plane.ready"
 """Written once the data plane serves; `lab up` waits for it."""
 
 _LONG_POLL_SECONDS = 2.0

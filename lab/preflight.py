@@ -10,7 +10,7 @@ import psutil
 from lab import processes, settings
 
 API_PROCESS = "api"
-CLOUD_PROCESS = "cloud"
+DATA_PLANE_PROCESS = "data-plane"
 PLUGINS_PROCESS = "plugins"
 
 _GIB = 1024**3

@@ -38,12 +38,12 @@ class ApiProcess:
         return calls
 
     def add_fault(self, **fields: str) -> None:
-        """Ask for a fault; see lab.api.api_faults.Fault."""
+        """Add an API fault; see lab.api.api_faults.ApiFault."""
         url = f"{self.url}/_lab/faults?{urllib.parse.urlencode(fields)}"
         urllib.request.urlopen(urllib.request.Request(url, method="POST")).close()  # noqa: S310 - our own server
 
     def faults(self) -> list[dict[str, Any]]:
-        """Return the faults that nothing has met yet."""
+        """Return the pending API faults."""
         with urllib.request.urlopen(f"{self.url}/_lab/faults") as answer:  # noqa: S310 - our own server
             faults: list[dict[str, Any]] = json.load(answer)
         return faults

@@ -2,7 +2,7 @@
 
 One side is a new network, with a key and a permissions boundary; the other is in a network that is there already.
 Proves that docs/iam-deployer-policy.json has exactly the actions that were called, besides those with another reason;
-that the bounded one is enough for a pair with the boundary (lab/tests/unit/test_api_roles.py has what it refuses); and
+that the bounded one is enough for a pair with the boundary (lab/tests/unit/test_api_deployer.py: what it refuses); and
 that a gateway's role, as IAM stored it, reads its own two parameters, with a key decrypts these, and nothing else.
 Does not prove that AWS's provider calls nothing else: the lab's stands in for it. tests/engine/test_changes.py
 applies its changes with the policy and no other right. `pytest tests/engine/test_iam.py`; nothing to clean up.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from lab import network_faults as faults
+from lab import network_faults
 from tests.scenarios import endpoint, operations
 from tests.scenarios.report import Expectation
 from tests.scenarios.sites import Pair, Site
@@ -56,11 +56,11 @@ def _reboot(*names: str) -> Action:
 
 def _partition(seconds: float) -> Action:
     def act(pair: Pair) -> float:
-        faults.inject("partition")
+        network_faults.inject("partition")
         try:
             time.sleep(seconds)
         finally:
-            faults.heal()
+            network_faults.heal()
         return time.time()
 
     return act

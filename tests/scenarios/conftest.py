@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import daemons
-from lab import network_faults as faults
+from lab import daemons, network_faults
 from lab.tests.own_machine import take_down
 from tests.scenarios import report, sites
 from tests.scenarios.first_boot import FirstBoot
@@ -84,10 +83,10 @@ def first_boot(results: list[Result]) -> Iterator[Result | None]:
         if boot.code:
             pytest.fail(f"pulumi up of the article's stack exits with {boot.code}")
         record(seen, results)
-    faults.heal()
+    network_faults.heal()
     yield seen
     if daemons.api_answers():
-        faults.heal()
+        network_faults.heal()
     if not keep:
         take_down()
 

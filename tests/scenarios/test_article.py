@@ -9,8 +9,7 @@ import json
 
 import pytest
 
-from lab import evidence, hosts, settings, stack
-from lab import network_faults as faults
+from lab import evidence, hosts, network_faults, settings, stack
 
 pytestmark = [pytest.mark.brief, pytest.mark.timeout(1500), pytest.mark.usefixtures("running_stack")]
 
@@ -77,11 +76,11 @@ def test_no_secret_stands_in_the_state_in_plain() -> None:
 
 
 def test_a_partition_turns_the_proof_red_and_names_the_layer_and_healing_turns_it_green() -> None:
-    faults.inject("partition")
+    network_faults.inject("partition")
     try:
         asked = hosts.run("uk-gateway", ["vpn-verify", "--json"], timeout=90)
     finally:
-        faults.heal()
+        network_faults.heal()
     answer = json.loads(asked.stdout)
     assert asked.returncode != 0
     failed = [layer for layer in answer["layers"] if layer["status"] == "failed"]

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import hosts
-from lab import network_faults as faults
+from lab import hosts, network_faults
 from tests.scenarios import sites
 from tests.scenarios.diagnosis import answers, deployment
 from tests.scenarios.diagnosis.answers import MARGIN, SILENT_SECONDS, WELL_SECONDS, Answer
@@ -54,7 +53,7 @@ def stack_under_test(running_stack: None) -> Iterator[Deployment]:
     before = deployed.put_back()
     assert before.exit_code == 0, before.output
     yield deployed
-    faults.heal()
+    network_faults.heal()
     after = deployed.put_back()
     assert after.exit_code == 0, after.output
 
@@ -113,16 +112,16 @@ def test_a_first_boot_without_secret_or_packages_says_so_and_goes_on_as_its_reme
     policy, rows = RolePolicy(pair.uk), list[Row]()
     try:
         policy.take_away()
-        faults.inject("mirror")
+        network_faults.inject("mirror")
         for row in held_up_boot(pair, stack_under_test, policy, secrets):
             rows.append(row)
         policy.put_back()
-        faults.heal()
+        network_faults.heal()
         note_healing(rows[-1], pair, time.monotonic(), within=300)
         note_green(rows[-1], stack_under_test.up())
     finally:
         policy.put_back()
-        faults.heal()
+        network_faults.heal()
         for row in rows:
             table.add(row)
     assert [problem for row in rows for problem in row.problems] == []

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
 
-from lab import network_faults as faults
+from lab import network_faults
 from lab.api.client import client
 from tests.scenarios import operations
 from tests.scenarios.operations import OperationError, on_gateway, wait_until
@@ -183,11 +183,11 @@ class RolePolicy:
 @contextmanager
 def internet_with(fault: str) -> Iterator[None]:
     """Have a fault of `lab.network_faults` in the Internet."""
-    faults.inject(fault)
+    network_faults.inject(fault)
     try:
         yield
     finally:
-        faults.heal()
+        network_faults.heal()
 
 
 def _network(site: Site) -> str:
