@@ -327,32 +327,4 @@ INTERNET_GATEWAY = ec2_resource(
 )
 
 
-def _create_attachment(call: Call, inputs: Properties) -> str:
-    _attach(call, ec2(call, inputs), inputs["internetGatewayId"], inputs["vpcId"])
-    return f"{inputs['internetGatewayId']}:{inputs['vpcId']}"
-
-
-def _read_attachment(call: Call, resource_id: str, state: Properties) -> Properties | None:
-    gateway_id, vpc_id = resource_id.split(":")
-    gateway = _gateway(ec2(call, state), gateway_id)
-    if gateway is None or _attached_vpc(gateway) != vpc_id:
-        return None
-    return {"internetGatewayId": gateway_id, "vpcId": vpc_id}
-
-
-def _delete_attachment(call: Call, resource_id: str, state: Properties) -> None:
-    _detach(call, ec2(call, state), *resource_id.split(":"))
-
-
-INTERNET_GATEWAY_ATTACHMENT = regional(
-    Resource(
-        "aws:ec2/internetGatewayAttachment:InternetGatewayAttachment",
-        {"internetGatewayId": NEEDED, "vpcId": NEEDED},
-        _create_attachment,
-        _read_attachment,
-        delete=_delete_attachment,
-        timeout=1200,
-    )
-)
-
-RESOURCES = (VPC, VPC_CIDR_BLOCK, SUBNET, INTERNET_GATEWAY, INTERNET_GATEWAY_ATTACHMENT)
+RESOURCES = (VPC, VPC_CIDR_BLOCK, SUBNET, INTERNET_GATEWAY)

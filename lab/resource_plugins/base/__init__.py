@@ -8,7 +8,6 @@ It is built on the SDK's own `pulumi.provider.experimental`.
 """
 
 from lab.resource_plugins.base.dispatch import Provider, UnsupportedError
-from lab.resource_plugins.base.naming import auto_name
 from lab.resource_plugins.base.resource import Call, CancelledError, Function, Input, Resource, TimedOutError
 from lab.resource_plugins.base.server import serve
 from lab.resource_plugins.base.values import UNKNOWN, Properties, is_known
@@ -24,7 +23,6 @@ __all__ = [
     "Resource",
     "TimedOutError",
     "UnsupportedError",
-    "auto_name",
     "is_known",
     "serve",
 ]

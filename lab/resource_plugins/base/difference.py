@@ -49,14 +49,14 @@ def differences(
     return found
 
 
-def response(resource: Resource, state: Properties, inputs: Properties, found: list[Difference]) -> DiffResponse:
+def response(resource: Resource, inputs: Properties, found: list[Difference]) -> DiffResponse:
     """Return the engine's form of `found`."""
     replaces = [each.key for each in found if each.replaces]
     return DiffResponse(
         changes=bool(found),
         replaces=replaces,
         diffs=[each.key for each in found],
-        delete_before_replace=bool(replaces) and _must_go_first(resource, state, inputs, replaces),
+        delete_before_replace=bool(replaces) and _must_go_first(resource, inputs, replaces),
         detailed_diff={
             path: PropertyDiff(_REPLACING[kind] if each.replaces else kind, input_diff=False)
             for each in found
@@ -65,10 +65,8 @@ def response(resource: Resource, state: Properties, inputs: Properties, found: l
     )
 
 
-def _must_go_first(resource: Resource, state: Properties, inputs: Properties, replaces: list[str]) -> bool:
-    """Tell whether the old one stands in the way: by its rule, or because the program fixed the name of both."""
-    if decide(resource.delete_before_replace, state, inputs):
-        return True
+def _must_go_first(resource: Resource, inputs: Properties, replaces: list[str]) -> bool:
+    """Tell whether the old resource has to go first because the program fixed the name of both."""
     name = resource.auto_name
     return name is not None and name not in replaces and name not in inputs.get(DEFAULTS, [])
 

@@ -121,7 +121,7 @@ class Provider(wire.Provider):
         """Compare the state with the program's inputs, so that drift found by a refresh is a change too."""
         resource = self._resource(request.type)
         state, inputs = plain_map(request.old_state), plain_map(request.new_inputs)
-        return response(resource, state, inputs, differences(resource, state, inputs, tuple(request.ignore_changes)))
+        return response(resource, inputs, differences(resource, state, inputs, tuple(request.ignore_changes)))
 
     async def create(self, request: wire.CreateRequest) -> wire.CreateResponse:
         """Create the resource, or in a preview say what is known of it."""
@@ -150,7 +150,7 @@ class Provider(wire.Provider):
         imported = not state
         if imported and resource.read is None:
             raise UnsupportedError(f"{request.type} cannot be imported: nothing keeps its state but the stack itself")
-        resource_id = resource.imports(request.resource_id) if imported and resource.imports else request.resource_id
+        resource_id = request.resource_id
         outputs = await self._run(resource.read, call, resource_id, state) if resource.read else {}
         if outputs is None:
             return wire.ReadResponse()

@@ -126,9 +126,6 @@ class Resource:
     auto_name: str | None = None
     """Input that is filled in with `<logical name>-<7 hex>` when absent."""
     name_length: int = 255
-    delete_before_replace: Rule = False
-    imports: Callable[[str], str] | None = None
-    """Turns an id given for import into the resource's own id, raising ValueError when it has the wrong form."""
     timeout: float = 600.0
     """Seconds an operation may take when the program sets no `custom_timeouts`."""
 

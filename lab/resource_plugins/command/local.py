@@ -1,6 +1,6 @@
-"""`command:local:Command` and `command:local:run`: commands on this machine.
+"""`command:local:Command`: a command on this machine, for each of create, update and delete.
 
-`assetPaths` and `archivePaths` are not there and are refused by name.
+The inputs `assetPaths` and `archivePaths` are not supported and are refused.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Mapping
 
-from lab.resource_plugins.base import Call, Function, Input, Properties, Resource
+from lab.resource_plugins.base import Call, Input, Properties, Resource
 from lab.resource_plugins.command import waiting
 from lab.resource_plugins.command.lifecycle import INPUTS, OUTPUTS, Lifecycle, unknown_logging
 from lab.resource_plugins.command.transcript import CommandError, Stream, Transcript, previous_outputs
@@ -21,11 +21,6 @@ _CHUNK = 1 << 16
 def check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
     """Say what is wrong with the inputs."""
     return unknown_logging(inputs) or inputs
-
-
-def run(call: Call, arguments: Properties) -> Properties:
-    """Run `command` now, in previews too."""
-    return {**arguments, **_run(call, arguments["command"], arguments, {})}
 
 
 def _run(call: Call, command: str, properties: Properties, former: Properties) -> Properties:
@@ -112,5 +107,3 @@ COMMAND = Resource(
     moved_by=dict.fromkeys(OUTPUTS, ("*",)),
     timeout=math.inf,
 )
-
-RUN = Function("command:local:run", run)

@@ -90,7 +90,6 @@ ID = Resource(
     {"byteLength": Input(required=True), "prefix": Input(), "keepers": Input()},
     create=create_id,
     read=read_id,
-    imports=lambda given: given,
     check=lambda _call, inputs: at_least_one(inputs, "byteLength") or inputs,
     outputs=("b64Url", "b64Std", "hex", "dec"),
 )

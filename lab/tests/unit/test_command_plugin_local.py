@@ -55,10 +55,6 @@ def test_a_local_command_is_killed_when_its_time_is_up() -> None:
         create({"create": "exec sleep 30"}, timeout=0.3)
 
 
-def test_run_returns_its_arguments_and_the_outputs() -> None:
-    assert local.RUN.answer(call(), {"command": "echo hi"}) == {"command": "echo hi", "stdout": "hi", "stderr": ""}
-
-
 def test_lines_are_shown_whole_and_outputs_lose_one_newline() -> None:
     lines: list[str] = []
     transcript = Transcript(None, lambda _severity, line: lines.append(line))

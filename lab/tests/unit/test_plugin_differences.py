@@ -15,7 +15,7 @@ def changes(rule: Input, old: Any, new: Any) -> dict[str, str]:
     """Return the changed paths, with the kind of change, of one input `x`."""
     one = resource({"x": rule})
     state, inputs = ({"x": value} if value is not None else {} for value in (old, new))
-    detailed = response(one, state, inputs, differences(one, state, inputs)).detailed_diff
+    detailed = response(one, inputs, differences(one, state, inputs)).detailed_diff
     return {path: each.kind.name for path, each in detailed.items()}
 
 
@@ -93,7 +93,7 @@ def test_the_old_resource_goes_first_when_the_program_fixed_a_name_that_stays() 
 
     def first(old: str, new: dict[str, Any]) -> bool:
         state = {"name": old, "x": 1}
-        return response(one, state, new, differences(one, state, new)).delete_before_replace
+        return response(one, new, differences(one, state, new)).delete_before_replace
 
     assert first("mine", {"name": "mine", "x": 2})
     assert not first("mine", {"name": "other", "x": 2})

@@ -1,7 +1,6 @@
 """The `random` stand-in by itself."""
 
 import base64
-import re
 import string
 from typing import Any
 
@@ -9,7 +8,7 @@ import bcrypt
 import pytest
 
 from lab.resource_plugins.base import UNKNOWN, Call, Resource
-from lab.resource_plugins.random import binary, names, text
+from lab.resource_plugins.random import binary, text
 
 CALL = Call("random:index/randomBytes:RandomBytes", "key", None, 60)
 
@@ -117,13 +116,7 @@ def test_a_password_that_cannot_be_is_refused(inputs: dict[str, Any], what: str)
     assert what in complaints(text.PASSWORD, **inputs)[0][1]
 
 
-@pytest.mark.parametrize("length", [1, 2, 4])
-def test_a_pet_has_as_many_words_as_asked(length: int) -> None:
-    resource_id, _ = create(names.PET, length=length, prefix="gw", separator="_")
-    assert re.fullmatch(rf"gw(_[a-z]+){{{length}}}", resource_id)
-
-
-@pytest.mark.parametrize("resource", [binary.BYTES, binary.ID, text.PASSWORD, text.STRING, names.PET])
+@pytest.mark.parametrize("resource", [binary.BYTES, binary.ID, text.PASSWORD, text.STRING])
 def test_every_change_replaces(resource: Resource) -> None:
     assert resource.update is None
     assert "keepers" in resource.inputs
