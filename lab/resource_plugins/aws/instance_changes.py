@@ -4,8 +4,8 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+from lab.resource_plugins.aws.common import ec2, filters, first, tag_list
 from lab.resource_plugins.aws.instance_state import find
-from lab.resource_plugins.aws.kinds import ec2, filters, first, tag_list
 from lab.resource_plugins.base import Call, Properties
 
 _STOPPED_ONLY = ("instanceType", "userData", "userDataBase64")

@@ -3,8 +3,8 @@
 import base64
 from typing import Any
 
-from lab.resource_plugins.aws.interfaces import dns_name
-from lab.resource_plugins.aws.kinds import ec2, first, region_of, session_of, tags_read
+from lab.resource_plugins.aws.common import ec2, first, region_of, session_of, tags_read
+from lab.resource_plugins.aws.elastic_addresses import dns_name
 from lab.resource_plugins.base import Call, Properties
 
 INSTANCE_GONE = ("InvalidInstanceID.NotFound",)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 from zlib import crc32
 
-from lab.resource_plugins.aws.kinds import (
+from lab.resource_plugins.aws.common import (
     FIXED,
     NEEDED,
     ec2,

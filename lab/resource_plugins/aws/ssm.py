@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.resource_plugins.aws.kinds import (
+from lab.resource_plugins.aws.common import (
     CHOSEN,
     code_of,
     first,

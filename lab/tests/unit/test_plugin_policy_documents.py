@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from lab.resource_plugins.aws.iam import same_document
+from lab.resource_plugins.aws.iam.documents import same_document
 from lab.resource_plugins.aws.policy_documents import policy_document
 
 
