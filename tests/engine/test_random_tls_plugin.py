@@ -86,5 +86,5 @@ def test_an_algorithm_that_there_is_not_is_refused_at_preview(stack: InlineStack
     def run() -> None:
         tls.PrivateKey("old", algorithm="DSA")
 
-    with pytest.raises(CommandError, match="algorithm 'DSA' is to be one of: RSA, ECDSA, ED25519"):
+    with pytest.raises(CommandError, match="algorithm 'DSA' must be one of: RSA, ECDSA, ED25519"):
         stack.preview(run)

@@ -1,4 +1,4 @@
-"""`python -m lab.resource_plugins.aws ENGINE_ADDRESS` serves package `aws`; AWS_ENDPOINT_URL names the API."""
+"""`python -m lab.resource_plugins.aws ENGINE_ADDRESS` serves package `aws`; AWS_ENDPOINT_URL is the API's address."""
 
 from lab.resource_plugins.aws import (
     elastic_addresses,

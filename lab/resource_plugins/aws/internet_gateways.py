@@ -22,8 +22,8 @@ _GATEWAY_GONE = ("InvalidInternetGatewayID.NotFound",)
 
 def _create_gateway(call: Call, inputs: Properties) -> str:
     api = ec2(call, inputs)
-    made = api.create_internet_gateway(**tag_specifications("internet-gateway", inputs.get("tags")))
-    gateway_id = call.created(made["InternetGateway"]["InternetGatewayId"])
+    response = api.create_internet_gateway(**tag_specifications("internet-gateway", inputs.get("tags")))
+    gateway_id = call.created(response["InternetGateway"]["InternetGatewayId"])
     if inputs.get("vpcId"):
         _attach(call, api, gateway_id, inputs["vpcId"])
     return gateway_id

@@ -21,12 +21,12 @@ _KEY_GONE = ("InvalidKeyPair.NotFound",)
 
 
 def _import_key(call: Call, inputs: Properties) -> str:
-    made = ec2(call, inputs).import_key_pair(
+    key = ec2(call, inputs).import_key_pair(
         KeyName=inputs["keyName"],
         PublicKeyMaterial=inputs["publicKey"].encode(),
         **tag_specifications("key-pair", inputs.get("tags")),
     )
-    return call.created(made["KeyName"])
+    return call.created(key["KeyName"])
 
 
 def _read_key(call: Call, name: str, state: Properties) -> Properties | None:

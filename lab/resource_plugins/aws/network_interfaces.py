@@ -77,28 +77,28 @@ def _detach(call: Call, api: Any, interface_id: str) -> None:
 
 
 def _read_interface(call: Call, interface_id: str, state: Properties) -> Properties | None:
-    found = interface(ec2(call, state), interface_id)
-    if found is None:
+    description = interface(ec2(call, state), interface_id)
+    if description is None:
         return None
-    owner = found["OwnerId"]
-    addresses = [each["PrivateIpAddress"] for each in found["PrivateIpAddresses"]]
+    owner = description["OwnerId"]
+    addresses = [each["PrivateIpAddress"] for each in description["PrivateIpAddresses"]]
     resource = f"network-interface/{interface_id}"
-    attachment = found.get("Attachment")
+    attachment = description.get("Attachment")
     return {
         "arn": session_of(call).arn("ec2", resource, region=region_of(call, state), account=owner),
         "ownerId": owner,
-        "subnetId": found["SubnetId"],
-        "description": found.get("Description"),
-        "interfaceType": found.get("InterfaceType"),
-        "macAddress": found["MacAddress"],
-        "privateDnsName": found.get("PrivateDnsName", ""),
-        "privateIp": found["PrivateIpAddress"],
+        "subnetId": description["SubnetId"],
+        "description": description.get("Description"),
+        "interfaceType": description.get("InterfaceType"),
+        "macAddress": description["MacAddress"],
+        "privateDnsName": description.get("PrivateDnsName", ""),
+        "privateIp": description["PrivateIpAddress"],
         "privateIps": addresses,
         "privateIpsCount": len(addresses) - 1,
-        "securityGroups": [group["GroupId"] for group in found["Groups"]],
-        "sourceDestCheck": found["SourceDestCheck"],
+        "securityGroups": [group["GroupId"] for group in description["Groups"]],
+        "sourceDestCheck": description["SourceDestCheck"],
         "attachments": [_attachment(attachment)] if attachment and attachment.get("InstanceId") else [],
-        **tags_read(call, found.get("TagSet")),
+        **tags_read(call, description.get("TagSet")),
     }
 
 

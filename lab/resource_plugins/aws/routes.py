@@ -1,4 +1,4 @@
-"""Route tables, routes, and which subnets use which table."""
+"""Route tables, routes, and associations of route tables with subnets and gateways."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -57,14 +57,14 @@ def _named(properties: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
     return {name: properties[key] for key, name in names.items() if properties.get(key)}
 
 
-def _read_keys(found: Mapping[str, Any], names: Mapping[str, str]) -> Properties:
-    return {key: found.get(name) for key, name in names.items()}
+def _read_keys(description: Mapping[str, Any], names: Mapping[str, str]) -> Properties:
+    return {key: description.get(name) for key, name in names.items()}
 
 
 def _create_table(call: Call, inputs: Properties) -> str:
     api = ec2(call, inputs)
-    made = api.create_route_table(VpcId=inputs["vpcId"], **tag_specifications("route-table", inputs.get("tags")))
-    table_id = call.created(made["RouteTable"]["RouteTableId"])
+    response = api.create_route_table(VpcId=inputs["vpcId"], **tag_specifications("route-table", inputs.get("tags")))
+    table_id = call.created(response["RouteTable"]["RouteTableId"])
     _change_inline_routes(api, table_id, [], inputs.get("routes") or [])
     return table_id
 
@@ -88,10 +88,10 @@ def _destination(route: Properties) -> tuple[Any, ...]:
 
 
 def describe_routes(table: Properties, more: Mapping[str, str] = MappingProxyType({})) -> list[Properties]:
-    """Return a table's routes as a program writes them, without the local ones and those that a gateway propagates.
+    """Return a table's routes in a program's form, without the local and the propagated ones.
 
-    `more` adds attributes. The look-up also has the instance of an attached interface, which a program does not write
-    (terraform-provider-aws, vpc_route_table_data_source.go).
+    `more` adds keys: the look-up also returns the instance of an interface (terraform-provider-aws,
+    vpc_route_table_data_source.go).
     """
     return [
         _read_keys(route, {**_INLINE_DESTINATIONS, **_TARGETS, **more})
@@ -149,13 +149,11 @@ ROUTE_TABLE = ec2_resource(
 
 def _check_route(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
     failures = []
-    for what, names in (("destination", _DESTINATIONS), ("target", _TARGETS)):
-        given = [key for key in names if inputs.get(key)]
-        if len(given) != 1:
-            said = f"not {len(given)} ({', '.join(given)})" if given else "not none"
-            failures.append(
-                (given[0] if given else next(iter(names)), f"a route has one {what}, {said}: {list(names)}")
-            )
+    for kind, names in (("destination", _DESTINATIONS), ("target", _TARGETS)):
+        set_keys = [key for key in names if inputs.get(key)]
+        if len(set_keys) != 1:
+            place = set_keys[0] if set_keys else next(iter(names))
+            failures.append((place, f"a route needs one {kind}: set exactly one of {list(names)}, not {set_keys}"))
     return failures or inputs
 
 
@@ -180,9 +178,9 @@ def _route_id(state: Properties) -> str:
 
 def _route(api: Any, state: Properties) -> Properties | None:
     table = _table(api, state["routeTableId"])
-    wanted = _named(state, _DESTINATIONS).items()
+    destination = _named(state, _DESTINATIONS).items()
     routes = table["Routes"] if table else []
-    return next((dict(route) for route in routes if wanted <= route.items()), None)
+    return next((dict(route) for route in routes if destination <= route.items()), None)
 
 
 def _read_route(call: Call, route_id: str, state: Properties) -> Properties | None:
@@ -234,55 +232,55 @@ ROUTE = regional(
 
 def _create_association(call: Call, inputs: Properties) -> str:
     api = ec2(call, inputs)
-    place = _named(inputs, {"subnetId": "SubnetId", "gatewayId": "GatewayId"})
-    made = api.associate_route_table(RouteTableId=inputs["routeTableId"], **place)
-    return call.created(made["AssociationId"])
+    user = _named(inputs, {"subnetId": "SubnetId", "gatewayId": "GatewayId"})
+    association = api.associate_route_table(RouteTableId=inputs["routeTableId"], **user)
+    return call.created(association["AssociationId"])
 
 
 def _association(api: Any, association_id: str, state: Properties) -> Properties | None:
-    """Find an association by its id, or, as replacing the table gives it a new one, by its subnet or gateway."""
+    """Return an association by its id, or by its subnet, because replacing the table gives it a new id."""
     if "/" in association_id:  # an id for import: subnet-1234/rtb-1234
-        place, table_id = association_id.split("/")
-        found = _associations(api, route_table_id=table_id)
-        return next((each for each in found if place in {each.get("SubnetId"), each.get("GatewayId")}), None)
-    found = _associations(api, association__route_table_association_id=association_id)
-    if not any(each["RouteTableAssociationId"] == association_id for each in found) and state.get("subnetId"):
-        found = _associations(api, association__subnet_id=state["subnetId"])
-        return next((each for each in found if each.get("SubnetId") == state["subnetId"]), None)
-    return next((each for each in found if each["RouteTableAssociationId"] == association_id), None)
+        user, table_id = association_id.split("/")
+        matches = _associations(api, route_table_id=table_id)
+        return next((each for each in matches if user in {each.get("SubnetId"), each.get("GatewayId")}), None)
+    matches = _associations(api, association__route_table_association_id=association_id)
+    if not any(each["RouteTableAssociationId"] == association_id for each in matches) and state.get("subnetId"):
+        matches = _associations(api, association__subnet_id=state["subnetId"])
+        return next((each for each in matches if each.get("SubnetId") == state["subnetId"]), None)
+    return next((each for each in matches if each["RouteTableAssociationId"] == association_id), None)
 
 
-def _associations(api: Any, **wanted: str) -> list[Properties]:
-    tables = api.describe_route_tables(Filters=filters(**wanted))["RouteTables"]
+def _associations(api: Any, **criteria: str) -> list[Properties]:
+    tables = api.describe_route_tables(Filters=filters(**criteria))["RouteTables"]
     return [dict(each) for table in tables for each in table.get("Associations", [])]
 
 
 def _read_association(call: Call, association_id: str, state: Properties) -> Properties | None:
-    found = _association(ec2(call, state), association_id, state)
-    if found is None:
+    association = _association(ec2(call, state), association_id, state)
+    if association is None:
         return None
     return {
-        # Replacing the table gave it a new id; the old one stays the resource's name.
-        "id": found["RouteTableAssociationId"] if "/" in association_id else association_id,
-        "routeTableId": found["RouteTableId"],
-        "subnetId": found.get("SubnetId"),
-        "gatewayId": found.get("GatewayId"),
+        # Replacing the table changes the association's id; the resource keeps its old id.
+        "id": association["RouteTableAssociationId"] if "/" in association_id else association_id,
+        "routeTableId": association["RouteTableId"],
+        "subnetId": association.get("SubnetId"),
+        "gatewayId": association.get("GatewayId"),
     }
 
 
 def _update_association(call: Call, resource_id: str, state: Properties, inputs: Properties, _: frozenset[str]) -> None:
     api = ec2(call, state)
-    found = _association(api, resource_id, state)
-    current = found["RouteTableAssociationId"] if found else resource_id
+    association = _association(api, resource_id, state)
+    current = association["RouteTableAssociationId"] if association else resource_id
     api.replace_route_table_association(AssociationId=current, RouteTableId=inputs["routeTableId"])
 
 
 def _delete_association(call: Call, resource_id: str, state: Properties) -> None:
     api = ec2(call, state)
-    found = _association(api, resource_id, state)
-    if found is not None:
+    association = _association(api, resource_id, state)
+    if association is not None:
         with gone_is_fine(*_ASSOCIATION_GONE):
-            api.disassociate_route_table(AssociationId=found["RouteTableAssociationId"])
+            api.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
 
 
 ROUTE_TABLE_ASSOCIATION = regional(

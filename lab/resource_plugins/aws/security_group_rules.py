@@ -63,13 +63,13 @@ def _ports(inputs: Properties) -> dict[str, int]:
 
 def _rule_resource(direction: Direction) -> Resource:
     def create(call: Call, inputs: Properties) -> str:
-        made = direction.authorize(
+        response = direction.authorize(
             ec2(call, inputs),
             GroupId=inputs["securityGroupId"],
             IpPermissions=[_rule_permission(inputs)],
             **tag_specifications("security-group-rule", inputs.get("tags")),
         )
-        return call.created(made["SecurityGroupRules"][0]["SecurityGroupRuleId"])
+        return call.created(response["SecurityGroupRules"][0]["SecurityGroupRuleId"])
 
     def delete(call: Call, rule_id: str, state: Properties) -> None:
         with gone_is_fine("InvalidPermission.NotFound", *_RULE_GONE):
@@ -99,8 +99,8 @@ def _rule_resource(direction: Direction) -> Resource:
 
 def _read_rule(call: Call, rule_id: str, state: Properties) -> Properties | None:
     api = ec2(call, state)
-    wanted = filters(security_group_rule_id=rule_id)
-    rule = first(api.describe_security_group_rules, "SecurityGroupRules", _RULE_GONE, Filters=wanted)
+    by_id = filters(security_group_rule_id=rule_id)
+    rule = first(api.describe_security_group_rules, "SecurityGroupRules", _RULE_GONE, Filters=by_id)
     if rule is None:
         return None
     owner = rule.get("GroupOwnerId") or session_of(call).account

@@ -36,13 +36,13 @@ def _group(api: Any, group_id: str) -> Properties | None:
 
 def _create_group(call: Call, inputs: Properties) -> str:
     api = ec2(call, inputs)
-    made = api.create_security_group(
+    response = api.create_security_group(
         GroupName=inputs["name"],
         Description=inputs["description"],
         **({"VpcId": inputs["vpcId"]} if inputs.get("vpcId") else {}),
         **tag_specifications("security-group", inputs.get("tags")),
     )
-    group_id = call.created(made["GroupId"])
+    group_id = call.created(response["GroupId"])
     group: Properties = call.wait_until(f"security group {group_id}", lambda: _group(api, group_id))
     # As the real provider does: remove AWS's default "allow all outgoing", so that only the program's rules apply.
     if group["IpPermissionsEgress"]:

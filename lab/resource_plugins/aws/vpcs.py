@@ -124,16 +124,16 @@ VPC = ec2_resource(
 
 def _create_cidr_block(call: Call, inputs: Properties) -> str:
     api, vpc_id = ec2(call, inputs), inputs["vpcId"]
-    made = api.associate_vpc_cidr_block(VpcId=vpc_id, CidrBlock=inputs["cidrBlock"])["CidrBlockAssociation"]
-    association_id = call.created(made["AssociationId"])
+    association = api.associate_vpc_cidr_block(VpcId=vpc_id, CidrBlock=inputs["cidrBlock"])["CidrBlockAssociation"]
+    association_id = call.created(association["AssociationId"])
     call.wait_until(f"{inputs['cidrBlock']} of {vpc_id}", lambda: _cidr_block(api, association_id))
     return association_id
 
 
 def _cidr_block(api: Any, association_id: str) -> Properties | None:
     """Return the VPC and the block of an association; None unless it is in the state `associated`."""
-    wanted = filters(cidr_block_association__association_id=association_id)
-    vpc = first(api.describe_vpcs, "Vpcs", Filters=wanted) or {}
+    by_id = filters(cidr_block_association__association_id=association_id)
+    vpc = first(api.describe_vpcs, "Vpcs", Filters=by_id) or {}
     for each in vpc.get("CidrBlockAssociationSet", []):
         if each["AssociationId"] == association_id and each["CidrBlockState"]["State"] == "associated":
             return {"vpcId": vpc["VpcId"], "cidrBlock": each["CidrBlock"]}

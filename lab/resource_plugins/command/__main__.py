@@ -1,4 +1,4 @@
-"""Serves the plugin: `python -m lab.resource_plugins.command ENGINE_ADDRESS`."""
+"""`python -m lab.resource_plugins.command ENGINE_ADDRESS` serves package `command`."""
 
 from lab.resource_plugins.base import Provider, serve
 from lab.resource_plugins.command import local, remote

@@ -19,17 +19,17 @@ _CHUNK = 1 << 16
 
 
 def check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
-    """Say what is wrong with the inputs."""
+    """Validate the inputs."""
     return unknown_logging(inputs) or inputs
 
 
-def _run(call: Call, command: str, properties: Properties, former: Properties) -> Properties:
-    return waiting.run(call, _run_here(call, command, properties, former))
+def _run_to_end(call: Call, command: str, properties: Properties, previous: Properties) -> Properties:
+    return waiting.run(call, _run(call, command, properties, previous))
 
 
-async def _run_here(call: Call, command: str, properties: Properties, former: Properties) -> Properties:
+async def _run(call: Call, command: str, properties: Properties, previous: Properties) -> Properties:
     transcript = Transcript(properties.get("logging"), call.log)
-    environment = {**(properties.get("environment") or {}), **previous_outputs(properties, former)}
+    environment = {**(properties.get("environment") or {}), **previous_outputs(properties, previous)}
     try:
         process = await _start(command, properties, environment)
     except OSError as error:
@@ -78,7 +78,7 @@ async def _feed(stdin: asyncio.StreamWriter | None, data: bytes) -> None:
         stdin.write(data)
         await stdin.drain()
     except (BrokenPipeError, ConnectionResetError):
-        return  # a command need not read its input
+        return  # the command does not read its input
     finally:
         stdin.close()
 
@@ -94,7 +94,7 @@ def _reason(status: int) -> str:
     return f"signal: {(signal.strsignal(-status) or str(-status)).lower()}"
 
 
-_LIFECYCLE = Lifecycle(_run)
+_LIFECYCLE = Lifecycle(_run_to_end)
 
 COMMAND = Resource(
     "command:local:Command",

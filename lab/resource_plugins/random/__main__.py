@@ -1,4 +1,4 @@
-"""Serves the plugin: `python -m lab.resource_plugins.random ENGINE_ADDRESS`."""
+"""`python -m lab.resource_plugins.random ENGINE_ADDRESS` serves package `random`."""
 
 from lab.resource_plugins.base import Provider, serve
 from lab.resource_plugins.random import binary, text

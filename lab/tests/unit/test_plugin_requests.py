@@ -213,7 +213,7 @@ def test_waiting_ends_with_the_answer_or_says_what_did_not_happen_in_time() -> N
     answers = iter([None, None, "there"])
     call = Call(TOKEN, "crate", None, 0.05)
     assert call.wait_until("the box", lambda: next(answers), interval=0.001) == "there"
-    with pytest.raises(TimedOutError, match=r"the box: not within 0 s; raise custom_timeouts"):
+    with pytest.raises(TimedOutError, match=r"the box: not within 0 s; find the reason or raise custom_timeouts"):
         call.wait_until("the box", lambda: None, interval=0.001)
 
 

@@ -108,7 +108,7 @@ def test_number_is_the_old_name_of_numeric() -> None:
 @pytest.mark.parametrize(
     ("inputs", "what"),
     [
-        ({"length": 3, "minUpper": 2, "minLower": 2}, "less than the 4"),
+        ({"length": 3, "minUpper": 2, "minLower": 2}, "less than 4"),
         ({"length": 3, "upper": False, "lower": False, "numeric": False, "special": False}, "no characters"),
     ],
 )

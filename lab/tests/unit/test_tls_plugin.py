@@ -101,7 +101,7 @@ def test_keys_that_there_are_not_are_refused(inputs: dict[str, Any], where: str)
 @pytest.mark.parametrize("form", ["privateKeyPem", "privateKeyOpenssh"])
 def test_the_public_half_of_a_key_is_told(form: str) -> None:
     resource_id, outputs = create(algorithm="ED25519")
-    answer = GET_PUBLIC_KEY.answer(CALL, {form: outputs[form]})
+    answer = GET_PUBLIC_KEY.handler(CALL, {form: outputs[form]})
     assert answer["id"] == resource_id
     assert answer["algorithm"] == "ED25519"
     assert answer["publicKeyOpenssh"] == outputs["publicKeyOpenssh"]
@@ -113,9 +113,9 @@ def test_the_public_half_of_a_key_is_told(form: str) -> None:
     [
         ({}, "given neither"),
         ({"privateKeyPem": "a", "privateKeyOpenssh": "b"}, "given privateKeyPem and privateKeyOpenssh"),
-        ({"privateKeyPem": "no key"}, "privateKeyPem is no private key"),
+        ({"privateKeyPem": "no key"}, "privateKeyPem is not a private key"),
     ],
 )
 def test_a_key_that_cannot_be_read_is_refused(arguments: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        GET_PUBLIC_KEY.answer(CALL, arguments)
+        GET_PUBLIC_KEY.handler(CALL, arguments)

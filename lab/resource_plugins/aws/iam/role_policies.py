@@ -17,12 +17,12 @@ def _put_policy(call: Call, inputs: Properties) -> str:
 def _read_policy(call: Call, resource_id: str, _state: Properties) -> Properties | None:
     role, name = resource_id.split(":", 1)
     try:
-        found = client(call).get_role_policy(RoleName=role, PolicyName=name)
+        policy = client(call).get_role_policy(RoleName=role, PolicyName=name)
     except ClientError as error:
         if code_of(error) == GONE:
             return None
         raise
-    return {"role": found["RoleName"], "name": found["PolicyName"], "policy": document_text(found["PolicyDocument"])}
+    return {"role": policy["RoleName"], "name": policy["PolicyName"], "policy": document_text(policy["PolicyDocument"])}
 
 
 def _update_policy(call: Call, _id: str, _state: Properties, inputs: Properties, _changed: frozenset[str]) -> None:

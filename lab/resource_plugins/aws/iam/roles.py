@@ -123,7 +123,7 @@ ROLE = tagged(
         outputs=("arn", "createDate", "uniqueId"),
         auto_name="name",
         name_length=64,
-        # IAM answers at once whether something hangs on the role; a policy deleted a moment ago may still be seen.
+        # IAM refuses at once to delete a role with policies, and may still see a policy that was just deleted.
         timeout=120,
     ),
     _retag_role,

@@ -51,15 +51,15 @@ def _get_partition(call: Call, _arguments: Properties) -> Properties:
 def _get_parameter(call: Call, arguments: Properties) -> Properties:
     api = session_of(call).client("ssm", arguments.get("region"))
     decrypt = arguments.get("withDecryption", True)
-    found = api.get_parameter(Name=arguments["name"], WithDecryption=decrypt)["Parameter"]
+    parameter = api.get_parameter(Name=arguments["name"], WithDecryption=decrypt)["Parameter"]
     return {
-        "id": found["Name"],
+        "id": parameter["Name"],
         "name": arguments["name"],
-        "arn": found["ARN"],
-        "type": found["Type"],
-        "value": found["Value"],
-        "insecureValue": found["Value"] if found["Type"] != "SecureString" else "",
-        "version": found["Version"],
+        "arn": parameter["ARN"],
+        "type": parameter["Type"],
+        "value": parameter["Value"],
+        "insecureValue": parameter["Value"] if parameter["Type"] != "SecureString" else "",
+        "version": parameter["Version"],
         "withDecryption": decrypt,
         "region": region_of(call, arguments),
     }

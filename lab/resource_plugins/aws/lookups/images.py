@@ -54,7 +54,7 @@ def _image(call: Call, arguments: Properties, image: Properties) -> Properties:
 
 
 def _mapping(mapping: Properties) -> Properties:
-    # A map of texts keeps the names that its keys have in Terraform.
+    # The keys of a map of strings have the same names as in Terraform.
     names = {
         "DeleteOnTermination": "delete_on_termination",
         "Encrypted": "encrypted",
@@ -80,7 +80,7 @@ def _text(value: Any) -> str:
 def _get_offerings(call: Call, arguments: Properties) -> Properties:
     location_type = arguments.get("locationType") or "region"
     pages = ec2(call, arguments).get_paginator("describe_instance_type_offerings")
-    found = [
+    offerings = [
         each
         for page in pages.paginate(LocationType=location_type, Filters=filters_of(arguments))
         for each in page["InstanceTypeOfferings"]
@@ -91,7 +91,7 @@ def _get_offerings(call: Call, arguments: Properties) -> Properties:
         **arguments,
         "id": region,
         "region": region,
-        **{key: [each[name] for each in found] for key, name in lists.items()},
+        **{key: [each[name] for each in offerings] for key, name in lists.items()},
     }
 
 

@@ -9,7 +9,7 @@ from lab.resource_plugins.base import Call, Function, Properties
 def _get_vpc(call: Call, arguments: Properties) -> Properties:
     api = ec2(call, arguments)
     default = {"is_default": "true"} if arguments.get("default") else {}
-    wanted = filters_of(
+    criteria = filters_of(
         arguments,
         vpc_id=arguments.get("id"),
         cidr=arguments.get("cidrBlock"),
@@ -17,7 +17,7 @@ def _get_vpc(call: Call, arguments: Properties) -> Properties:
         state=arguments.get("state"),
         **default,
     )
-    vpc = only("EC2 VPC", api.describe_vpcs(Filters=wanted)["Vpcs"])
+    vpc = only("EC2 VPC", api.describe_vpcs(Filters=criteria)["Vpcs"])
     vpc_id, region = vpc["VpcId"], region_of(call, arguments)
     names = ("enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics")
     attributes = {
@@ -54,7 +54,7 @@ def _get_vpc(call: Call, arguments: Properties) -> Properties:
 
 
 def _get_subnet(call: Call, arguments: Properties) -> Properties:
-    wanted = filters_of(
+    criteria = filters_of(
         arguments,
         subnet_id=arguments.get("id"),
         vpc_id=arguments.get("vpcId"),
@@ -64,7 +64,7 @@ def _get_subnet(call: Call, arguments: Properties) -> Properties:
         state=arguments.get("state"),
         **({"default_for_az": "true"} if arguments.get("defaultForAz") else {}),
     )
-    subnet = only("EC2 Subnet", ec2(call, arguments).describe_subnets(Filters=wanted)["Subnets"])
+    subnet = only("EC2 Subnet", ec2(call, arguments).describe_subnets(Filters=criteria)["Subnets"])
     return {
         **arguments,
         "id": subnet["SubnetId"],
@@ -90,14 +90,14 @@ def _get_subnets(call: Call, arguments: Properties) -> Properties:
 
 
 def _get_route_table(call: Call, arguments: Properties) -> Properties:
-    wanted = filters_of(
+    criteria = filters_of(
         arguments,
         route_table_id=arguments.get("routeTableId"),
         vpc_id=arguments.get("vpcId"),
         association__subnet_id=arguments.get("subnetId"),
         association__gateway_id=arguments.get("gatewayId"),
     )
-    table = only("EC2 Route Table", ec2(call, arguments).describe_route_tables(Filters=wanted)["RouteTables"])
+    table = only("EC2 Route Table", ec2(call, arguments).describe_route_tables(Filters=criteria)["RouteTables"])
     table_id, region = table["RouteTableId"], region_of(call, arguments)
     return {
         **arguments,
@@ -133,10 +133,10 @@ def _get_interfaces(call: Call, arguments: Properties) -> Properties:
 
 
 def _get_interface(call: Call, arguments: Properties) -> Properties:
-    found = ec2(call, arguments).describe_network_interfaces(
+    interfaces = ec2(call, arguments).describe_network_interfaces(
         Filters=filters_of(arguments, network_interface_id=arguments.get("id"))
     )["NetworkInterfaces"]
-    interface = only("EC2 Network Interface", found)
+    interface = only("EC2 Network Interface", interfaces)
     interface_id, region = interface["NetworkInterfaceId"], region_of(call, arguments)
     attachment = interface.get("Attachment")
     return {
