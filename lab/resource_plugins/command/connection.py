@@ -25,7 +25,7 @@ def with_defaults(connection: Any) -> Any:
     return {**filled, "proxy": with_defaults(filled["proxy"])} if "proxy" in filled else filled
 
 
-def complaints(connection: Any, path: str = "connection") -> list[tuple[str, str]]:
+def problems_of(connection: Any, path: str = "connection") -> list[tuple[str, str]]:
     """Return the problems with the fields of `connection`, as (path, reason)."""
     if connection is UNKNOWN:
         return []
@@ -39,5 +39,5 @@ def complaints(connection: Any, path: str = "connection") -> list[tuple[str, str
     if not connection.get("host"):
         problems.append((f"{path}.host", f"{path} needs 'host': the name or address to connect to"))
     if path == "connection" and connection.get("proxy") is not None:
-        problems += complaints(connection["proxy"], "connection.proxy")
+        problems += problems_of(connection["proxy"], "connection.proxy")
     return problems

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from lab.resource_plugins.base import Call, Input, Properties, Resource
-from lab.resource_plugins.command.connection import complaints, with_defaults
+from lab.resource_plugins.command.connection import problems_of, with_defaults
 from lab.resource_plugins.command.lifecycle import INPUTS, OUTPUTS, Lifecycle, unknown_logging
 from lab.resource_plugins.command.transcript import Transcript, previous_outputs
 
@@ -17,7 +17,7 @@ from lab.resource_plugins.command.transcript import Transcript, previous_outputs
 def check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
     """Validate the inputs and fill in the connection's defaults."""
     connection = with_defaults(inputs["connection"])
-    problems = complaints(connection) + unknown_logging(inputs)
+    problems = problems_of(connection) + unknown_logging(inputs)
     return problems or {**inputs, "connection": connection}
 
 
