@@ -261,7 +261,9 @@ def test_resources_and_look_ups_that_only_consumers_use_are_supported(stack: Inl
         provider = aws.Provider("here", region=LEFT)
         own, look_up = pulumi.ResourceOptions(provider=provider), pulumi.InvokeOptions(provider=provider)
         vpc = aws.ec2.Vpc("vpc", cidr_block="10.95.0.0/16", opts=own)
-        ssh = {"protocol": "tcp", "from_port": 22, "to_port": 22, "cidr_blocks": ["192.0.2.0/24"], "self": True}
+        ssh = aws.ec2.SecurityGroupIngressArgs(
+            protocol="tcp", from_port=22, to_port=22, cidr_blocks=["192.0.2.0/24"], self=True
+        )
         aws.ec2.SecurityGroup("group", vpc_id=vpc.id, ingress=[ssh], opts=own)
         role = aws.iam.Role("role", assume_role_policy=json.dumps(TRUST), opts=own)
         partition = aws.get_partition(opts=look_up).partition

@@ -45,7 +45,7 @@ def code_of(error: ClientError) -> str:
 
 
 @contextmanager
-def gone_is_fine(*codes: str) -> Iterator[None]:
+def ignoring_errors(*codes: str) -> Iterator[None]:
     """Ignore API errors with one of `codes`, which mean that the resource to delete does not exist."""
     try:
         yield
@@ -67,7 +67,7 @@ def first(
     return dict(elements[0]) if elements else None
 
 
-def persistently(call: Call, what: str, action: Callable[[], T], codes: Collection[str], *, text: str = "") -> T:
+def retry(call: Call, what: str, action: Callable[[], T], codes: Collection[str], *, text: str = "") -> T:
     """Repeat `action` while it fails with one of `codes`, and `text` in the message, until the call's timeout.
 
     Then raises the API's last error.

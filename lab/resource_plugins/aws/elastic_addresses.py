@@ -10,10 +10,10 @@ from lab.resource_plugins.aws.common import (
     ec2_resource,
     filters,
     first,
-    gone_is_fine,
-    persistently,
+    ignoring_errors,
     region_of,
     regional,
+    retry,
     session_of,
     tag_specifications,
     tags_read,
@@ -58,7 +58,7 @@ def _associate_as_declared(call: Call, api: Any, allocation_id: str, inputs: Pro
 
 def _associate(call: Call, api: Any, **arguments: Any) -> str:
     # AWS refuses an instance that does not run yet.
-    association = persistently(
+    association = retry(
         call,
         f"association of {arguments.get('AllocationId') or arguments.get('PublicIp')}",
         lambda: api.associate_address(**arguments),
@@ -117,16 +117,16 @@ def _update_address(call: Call, allocation_id: str, state: Properties, inputs: P
 
 def _disassociate(api: Any, association_id: str | None) -> None:
     if association_id:
-        with gone_is_fine(*_ASSOCIATION_GONE):
+        with ignoring_errors(*_ASSOCIATION_GONE):
             api.disassociate_address(AssociationId=association_id)
 
 
 def _delete_address(call: Call, allocation_id: str, state: Properties) -> None:
     api = ec2(call, state)
     _disassociate(api, state.get("associationId"))
-    with gone_is_fine(*_ADDRESS_GONE):
+    with ignoring_errors(*_ADDRESS_GONE):
         what = f"release of {allocation_id}"
-        persistently(call, what, lambda: api.release_address(AllocationId=allocation_id), {"InvalidIPAddress.InUse"})
+        retry(call, what, lambda: api.release_address(AllocationId=allocation_id), {"InvalidIPAddress.InUse"})
 
 
 EIP = ec2_resource(

@@ -4,15 +4,7 @@ import base64
 import uuid
 from typing import Any
 
-from lab.resource_plugins.aws.common import (
-    CHOSEN,
-    FIXED_CHOSEN,
-    ec2,
-    ec2_resource,
-    gone_is_fine,
-    persistently,
-    tag_list,
-)
+from lab.resource_plugins.aws.common import CHOSEN, FIXED_CHOSEN, ec2, ec2_resource, ignoring_errors, retry, tag_list
 from lab.resource_plugins.aws.instance_changes import change, root_needs_replacement
 from lab.resource_plugins.aws.instance_state import INSTANCE_GONE, find, read, root_device, root_volume
 from lab.resource_plugins.aws.network_interfaces import wait_until_available
@@ -115,7 +107,7 @@ def _create(call: Call, inputs: Properties) -> str:
     # The token prevents a second launch when botocore repeats the request.
     arguments = {**_launch_arguments(api, inputs), "ClientToken": f"pulumi-{uuid.uuid4().hex}"}
     # EC2 may not know a new instance profile yet.
-    launch = persistently(
+    launch = retry(
         call,
         f"launch of instance {call.name}",
         lambda: api.run_instances(MinCount=1, MaxCount=1, **arguments),
@@ -151,7 +143,7 @@ def _wait_until_running(call: Call, api: Any, instance_id: str) -> None:
 
 def _delete(call: Call, instance_id: str, state: Properties) -> None:
     api = ec2(call, state)
-    with gone_is_fine(*INSTANCE_GONE):
+    with ignoring_errors(*INSTANCE_GONE):
         if state.get("disableApiTermination") and state.get("forceDestroy"):
             api.modify_instance_attribute(InstanceId=instance_id, DisableApiTermination={"Value": False})
         api.terminate_instances(InstanceIds=[instance_id])

@@ -7,9 +7,9 @@ from lab.resource_plugins.aws.common import (
     ec2,
     ec2_resource,
     first,
-    gone_is_fine,
-    persistently,
+    ignoring_errors,
     region_of,
+    retry,
     session_of,
     tag_specifications,
     tags_read,
@@ -30,7 +30,7 @@ def _create_gateway(call: Call, inputs: Properties) -> str:
 
 
 def _attach(call: Call, api: Any, gateway_id: str, vpc_id: str) -> None:
-    persistently(
+    retry(
         call,
         f"attachment of {gateway_id} to {vpc_id}",
         lambda: api.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id),
@@ -40,8 +40,8 @@ def _attach(call: Call, api: Any, gateway_id: str, vpc_id: str) -> None:
 
 def _detach(call: Call, api: Any, gateway_id: str, vpc_id: str) -> None:
     # AWS refuses while the VPC has mapped public addresses. They disappear with their instances and Elastic IPs.
-    with gone_is_fine("Gateway.NotAttached", *_GATEWAY_GONE, *_VPC_GONE):
-        persistently(
+    with ignoring_errors("Gateway.NotAttached", *_GATEWAY_GONE, *_VPC_GONE):
+        retry(
             call,
             f"detachment of {gateway_id} from {vpc_id}",
             lambda: api.detach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id),
@@ -84,10 +84,10 @@ def _delete_gateway(call: Call, gateway_id: str, state: Properties) -> None:
     api = ec2(call, state)
     if state.get("vpcId"):
         _detach(call, api, gateway_id, state["vpcId"])
-    with gone_is_fine(*_GATEWAY_GONE):
+    with ignoring_errors(*_GATEWAY_GONE):
         delete = api.delete_internet_gateway
         what = f"deletion of {gateway_id}"
-        persistently(call, what, lambda: delete(InternetGatewayId=gateway_id), {"DependencyViolation"})
+        retry(call, what, lambda: delete(InternetGatewayId=gateway_id), {"DependencyViolation"})
 
 
 INTERNET_GATEWAY = ec2_resource(

@@ -6,7 +6,7 @@ from lab.resource_plugins.aws.common import (
     FIXED_CHOSEN,
     ec2,
     first,
-    gone_is_fine,
+    ignoring_errors,
     region_of,
     regional,
     retag_ec2,
@@ -45,7 +45,7 @@ def _read_key(call: Call, name: str, state: Properties) -> Properties | None:
 
 
 def _delete_key(call: Call, name: str, state: Properties) -> None:
-    with gone_is_fine(*_KEY_GONE):
+    with ignoring_errors(*_KEY_GONE):
         ec2(call, state).delete_key_pair(KeyName=name)
 
 

@@ -9,7 +9,7 @@ from lab.resource_plugins.aws.common import (
     ec2,
     ec2_resource,
     first,
-    gone_is_fine,
+    ignoring_errors,
     region_of,
     session_of,
     tag_specifications,
@@ -71,7 +71,7 @@ def _attach(api: Any, interface_id: str, attachment: Properties) -> None:
 def _detach(call: Call, api: Any, interface_id: str) -> None:
     attachment = (interface(api, interface_id) or {}).get("Attachment")
     if attachment and attachment.get("DeviceIndex"):  # the primary interface cannot be detached
-        with gone_is_fine("InvalidAttachmentID.NotFound", *_INTERFACE_GONE):
+        with ignoring_errors("InvalidAttachmentID.NotFound", *_INTERFACE_GONE):
             api.detach_network_interface(AttachmentId=attachment["AttachmentId"], Force=True)
         wait_until_available(call, api, interface_id)
 
@@ -138,7 +138,7 @@ def _delete_interface(call: Call, interface_id: str, state: Properties) -> None:
     api = ec2(call, state)
     if state.get("attachments"):
         _detach(call, api, interface_id)
-    with gone_is_fine(*_INTERFACE_GONE):
+    with ignoring_errors(*_INTERFACE_GONE):
         api.delete_network_interface(NetworkInterfaceId=interface_id)
 
 

@@ -12,10 +12,10 @@ from lab.resource_plugins.aws.common import (
     ec2_resource,
     filters,
     first,
-    gone_is_fine,
-    persistently,
+    ignoring_errors,
     region_of,
     regional,
+    retry,
     session_of,
     tag_specifications,
     tags_read,
@@ -73,7 +73,7 @@ def _change_inline_routes(api: Any, table_id: str, old: Iterable[Properties], ne
     before = {_destination(route): route for route in old}
     after = {_destination(route): route for route in new}
     for destination in before.keys() - after.keys():
-        with gone_is_fine(*_ROUTE_GONE):
+        with ignoring_errors(*_ROUTE_GONE):
             api.delete_route(RouteTableId=table_id, **_named(before[destination], _INLINE_DESTINATIONS))
     for destination, route in after.items():
         arguments = {**_named(route, _INLINE_DESTINATIONS), **_named(route, _TARGETS)}
@@ -124,9 +124,9 @@ def _delete_table(call: Call, table_id: str, state: Properties) -> None:
     api = ec2(call, state)
     for association in (_table(api, table_id) or {}).get("Associations", []):
         if not association.get("Main"):
-            with gone_is_fine(*_ASSOCIATION_GONE):
+            with ignoring_errors(*_ASSOCIATION_GONE):
                 api.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
-    with gone_is_fine(*_TABLE_GONE):
+    with ignoring_errors(*_TABLE_GONE):
         api.delete_route_table(RouteTableId=table_id)
 
 
@@ -160,7 +160,7 @@ def _check_route(_call: Call, inputs: Properties) -> Properties | list[tuple[str
 def _create_route(call: Call, inputs: Properties) -> str:
     api, table_id = ec2(call, inputs), inputs["routeTableId"]
     arguments = {**_named(inputs, _DESTINATIONS), **_named(inputs, _TARGETS)}
-    persistently(
+    retry(
         call,
         f"route in {table_id}",
         lambda: api.create_route(RouteTableId=table_id, **arguments),
@@ -210,7 +210,7 @@ def _update_route(call: Call, _id: str, state: Properties, inputs: Properties, _
 
 
 def _delete_route(call: Call, _id: str, state: Properties) -> None:
-    with gone_is_fine(*_ROUTE_GONE):
+    with ignoring_errors(*_ROUTE_GONE):
         ec2(call, state).delete_route(RouteTableId=state["routeTableId"], **_named(state, _DESTINATIONS))
 
 
@@ -279,7 +279,7 @@ def _delete_association(call: Call, resource_id: str, state: Properties) -> None
     api = ec2(call, state)
     association = _association(api, resource_id, state)
     if association is not None:
-        with gone_is_fine(*_ASSOCIATION_GONE):
+        with ignoring_errors(*_ASSOCIATION_GONE):
             api.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
 
 

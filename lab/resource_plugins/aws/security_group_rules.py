@@ -8,7 +8,7 @@ from lab.resource_plugins.aws.common import (
     ec2_resource,
     filters,
     first,
-    gone_is_fine,
+    ignoring_errors,
     region_of,
     session_of,
     tag_specifications,
@@ -72,7 +72,7 @@ def _rule_resource(direction: Direction) -> Resource:
         return call.created(response["SecurityGroupRules"][0]["SecurityGroupRuleId"])
 
     def delete(call: Call, rule_id: str, state: Properties) -> None:
-        with gone_is_fine("InvalidPermission.NotFound", *_RULE_GONE):
+        with ignoring_errors("InvalidPermission.NotFound", *_RULE_GONE):
             direction.revoke(ec2(call, state), GroupId=state["securityGroupId"], SecurityGroupRuleIds=[rule_id])
 
     kind = f"securityGroup{direction.name.capitalize()}Rule"

@@ -8,9 +8,9 @@ from lab.resource_plugins.aws.common import (
     ec2,
     ec2_resource,
     first,
-    gone_is_fine,
-    persistently,
+    ignoring_errors,
     region_of,
+    retry,
     session_of,
     tag_specifications,
     tags_read,
@@ -90,13 +90,13 @@ def _update_group(call: Call, group_id: str, state: Properties, inputs: Properti
 
 def _delete_group(call: Call, group_id: str, state: Properties) -> None:
     api = ec2(call, state)
-    with gone_is_fine(*GROUP_GONE):
+    with ignoring_errors(*GROUP_GONE):
         if state.get("revokeRulesOnDelete"):
             for direction in _DIRECTIONS:
                 permissions = (_group(api, group_id) or {}).get(direction.permissions)
                 if permissions:
                     direction.revoke(api, GroupId=group_id, IpPermissions=permissions)
-        persistently(call, f"deletion of {group_id}", lambda: api.delete_security_group(GroupId=group_id), _IN_USE)
+        retry(call, f"deletion of {group_id}", lambda: api.delete_security_group(GroupId=group_id), _IN_USE)
 
 
 SECURITY_GROUP = ec2_resource(

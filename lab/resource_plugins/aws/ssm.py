@@ -9,7 +9,7 @@ from lab.resource_plugins.aws.common import (
     CHOSEN,
     code_of,
     first,
-    gone_is_fine,
+    ignoring_errors,
     region_of,
     regional,
     session_of,
@@ -103,7 +103,7 @@ def _update(call: Call, _name: str, _state: Properties, inputs: Properties, _cha
 
 
 def _delete(call: Call, name: str, state: Properties) -> None:
-    with gone_is_fine(_GONE):
+    with ignoring_errors(_GONE):
         _ssm(call, state).delete_parameter(Name=name)
 
 

@@ -8,8 +8,8 @@ from lab.resource_plugins.aws.common import (
     ec2,
     ec2_resource,
     first,
-    gone_is_fine,
-    persistently,
+    ignoring_errors,
+    retry,
     tag_specifications,
     tags_read,
 )
@@ -71,9 +71,9 @@ def _update_subnet(call: Call, subnet_id: str, state: Properties, inputs: Proper
 
 
 def _delete_subnet(call: Call, subnet_id: str, state: Properties) -> None:
-    with gone_is_fine(*_SUBNET_GONE):
+    with ignoring_errors(*_SUBNET_GONE):
         delete = ec2(call, state).delete_subnet
-        persistently(call, f"deletion of {subnet_id}", lambda: delete(SubnetId=subnet_id), {"DependencyViolation"})
+        retry(call, f"deletion of {subnet_id}", lambda: delete(SubnetId=subnet_id), {"DependencyViolation"})
 
 
 SUBNET = ec2_resource(

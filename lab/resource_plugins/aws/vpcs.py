@@ -9,10 +9,10 @@ from lab.resource_plugins.aws.common import (
     ec2_resource,
     filters,
     first,
-    gone_is_fine,
-    persistently,
+    ignoring_errors,
     region_of,
     regional,
+    retry,
     session_of,
     tag_specifications,
     tags_read,
@@ -89,9 +89,9 @@ def _update_vpc(call: Call, vpc_id: str, state: Properties, inputs: Properties, 
 
 
 def _delete_vpc(call: Call, vpc_id: str, state: Properties) -> None:
-    with gone_is_fine(*_VPC_GONE):
+    with ignoring_errors(*_VPC_GONE):
         delete = ec2(call, state).delete_vpc
-        persistently(call, f"deletion of {vpc_id}", lambda: delete(VpcId=vpc_id), {"DependencyViolation"})
+        retry(call, f"deletion of {vpc_id}", lambda: delete(VpcId=vpc_id), {"DependencyViolation"})
 
 
 def _tenancy_needs_replacement(state: Properties, inputs: Properties) -> bool:

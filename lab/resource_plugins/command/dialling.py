@@ -52,12 +52,12 @@ async def dialled(call: Call, target: Target) -> AsyncIterator[asyncssh.SSHClien
     """
     async with AsyncExitStack() as opened:
         if target.proxy is None:
-            yield await _persist(call, "Dial", target.dial_error_limit, lambda: _connect(target, opened))
+            yield await _retry(call, "Dial", target.dial_error_limit, lambda: _connect(target, opened))
         else:
             yield await _dial_through(call, target, target.proxy, opened)
 
 
-async def _persist(call: Call, what: str, limit: int, attempt: Callable[[], Awaitable[T]]) -> T:
+async def _retry(call: Call, what: str, limit: int, attempt: Callable[[], Awaitable[T]]) -> T:
     delay = _FIRST_DELAY
     failed = 0
     while True:
@@ -87,10 +87,10 @@ async def _dial_through(
 ) -> asyncssh.SSHClientConnection:
     """Log in to the proxy, and through one channel of it to the target. A failed login closes that channel."""
     try:
-        bridge = await _persist(call, "Dial proxy", proxy.dial_error_limit, lambda: _connect(proxy, opened))
+        bridge = await _retry(call, "Dial proxy", proxy.dial_error_limit, lambda: _connect(proxy, opened))
         limit = target.dial_error_limit
-        channel = await _persist(call, "Dial from proxy", limit, lambda: _open_channel(bridge, target, opened))
-        return await _persist(call, "Dial", limit, channel.log_in)
+        channel = await _retry(call, "Dial from proxy", limit, lambda: _open_channel(bridge, target, opened))
+        return await _retry(call, "Dial", limit, channel.log_in)
     except (DialError, TimedOutError, CancelledError) as error:
         raise type(error)(f"proxy: {error}") from error
 

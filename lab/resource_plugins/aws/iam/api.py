@@ -17,7 +17,7 @@ def client(call: Call) -> Any:
     return session_of(call).client("iam")
 
 
-def found_or_none(operation: Callable[..., Mapping[str, Any]], key: str, **arguments: Any) -> Any:
+def get_or_none(operation: Callable[..., Mapping[str, Any]], key: str, **arguments: Any) -> Any:
     """Return `key` of a response; None when the entity does not exist."""
     try:
         return operation(**arguments)[key]

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from lab.resource_plugins.aws.common import gone_is_fine, persistently, tag_list, tagged, tags_read
-from lab.resource_plugins.aws.iam.api import GONE, NAME, client, found_or_none, tags_argument
+from lab.resource_plugins.aws.common import ignoring_errors, retry, tag_list, tagged, tags_read
+from lab.resource_plugins.aws.iam.api import GONE, NAME, client, get_or_none, tags_argument
 from lab.resource_plugins.base import Call, Input, Properties, Resource
 
 
@@ -17,7 +17,7 @@ def _create_profile(call: Call, inputs: Properties) -> str:
 
 
 def _add_role(call: Call, name: str, role: str) -> None:
-    persistently(
+    retry(
         call,
         f"role {role} in instance profile {name}",
         lambda: client(call).add_role_to_instance_profile(InstanceProfileName=name, RoleName=role),
@@ -26,12 +26,12 @@ def _add_role(call: Call, name: str, role: str) -> None:
 
 
 def _remove_role(call: Call, name: str, role: str) -> None:
-    with gone_is_fine(GONE):
+    with ignoring_errors(GONE):
         client(call).remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
 
 
 def _read_profile(call: Call, name: str, _state: Properties) -> Properties | None:
-    profile = found_or_none(client(call).get_instance_profile, "InstanceProfile", InstanceProfileName=name)
+    profile = get_or_none(client(call).get_instance_profile, "InstanceProfile", InstanceProfileName=name)
     if profile is None:
         return None
     return {
@@ -55,7 +55,7 @@ def _update_profile(call: Call, name: str, state: Properties, inputs: Properties
 def _delete_profile(call: Call, name: str, state: Properties) -> None:
     if state.get("role"):
         _remove_role(call, name, state["role"])
-    with gone_is_fine(GONE):
+    with ignoring_errors(GONE):
         client(call).delete_instance_profile(InstanceProfileName=name)
 
 

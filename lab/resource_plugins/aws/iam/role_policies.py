@@ -2,8 +2,8 @@
 
 from botocore.exceptions import ClientError
 
-from lab.resource_plugins.aws.common import NEEDED, code_of, gone_is_fine
-from lab.resource_plugins.aws.iam.api import GONE, NAME, client, found_or_none
+from lab.resource_plugins.aws.common import NEEDED, code_of, ignoring_errors
+from lab.resource_plugins.aws.iam.api import GONE, NAME, client, get_or_none
 from lab.resource_plugins.aws.iam.documents import POLICY, document_text
 from lab.resource_plugins.base import Call, Properties, Resource
 
@@ -31,7 +31,7 @@ def _update_policy(call: Call, _id: str, _state: Properties, inputs: Properties,
 
 def _delete_policy(call: Call, resource_id: str, _state: Properties) -> None:
     role, name = resource_id.split(":", 1)
-    with gone_is_fine(GONE):
+    with ignoring_errors(GONE):
         client(call).delete_role_policy(RoleName=role, PolicyName=name)
 
 
@@ -55,13 +55,13 @@ def _create_attachment(call: Call, inputs: Properties) -> str:
 
 def _read_attachment(call: Call, resource_id: str, _state: Properties) -> Properties | None:
     role, arn = resource_id.split("/", 1)
-    attached = found_or_none(client(call).list_attached_role_policies, "AttachedPolicies", RoleName=role) or []
+    attached = get_or_none(client(call).list_attached_role_policies, "AttachedPolicies", RoleName=role) or []
     return {"role": role, "policyArn": arn} if any(policy["PolicyArn"] == arn for policy in attached) else None
 
 
 def _delete_attachment(call: Call, resource_id: str, _state: Properties) -> None:
     role, arn = resource_id.split("/", 1)
-    with gone_is_fine(GONE):
+    with ignoring_errors(GONE):
         client(call).detach_role_policy(RoleName=role, PolicyArn=arn)
 
 

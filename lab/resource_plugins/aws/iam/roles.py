@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.resource_plugins.aws.common import gone_is_fine, persistently, tag_list, tagged, tags_read
-from lab.resource_plugins.aws.iam.api import GONE, NAME, client, found_or_none, tags_argument
+from lab.resource_plugins.aws.common import ignoring_errors, retry, tag_list, tagged, tags_read
+from lab.resource_plugins.aws.iam.api import GONE, NAME, client, get_or_none, tags_argument
 from lab.resource_plugins.aws.iam.documents import POLICY, document_text
 from lab.resource_plugins.base import Call, Input, Properties, Resource
 
@@ -27,7 +27,7 @@ def _create_role(call: Call, inputs: Properties) -> str:
     name = inputs["name"]
     arguments = {**_optional(inputs, _ROLE_OPTIONS), **tags_argument(inputs)}
     document = inputs["assumeRolePolicy"]
-    persistently(
+    retry(
         call,
         f"role {name}",
         lambda: client(call).create_role(RoleName=name, AssumeRolePolicyDocument=document, **arguments),
@@ -41,14 +41,14 @@ def _create_role(call: Call, inputs: Properties) -> str:
 
 def _change_attached(call: Call, name: str, old: Sequence[str], new: Sequence[str]) -> None:
     for arn in sorted(set(old) - set(new)):
-        with gone_is_fine(GONE):
+        with ignoring_errors(GONE):
             client(call).detach_role_policy(RoleName=name, PolicyArn=arn)
     for arn in sorted(set(new) - set(old)):
         client(call).attach_role_policy(RoleName=name, PolicyArn=arn)
 
 
 def _read_role(call: Call, name: str, _state: Properties) -> Properties | None:
-    role = found_or_none(client(call).get_role, "Role", RoleName=name)
+    role = get_or_none(client(call).get_role, "Role", RoleName=name)
     if role is None:
         return None
     attached = client(call).list_attached_role_policies(RoleName=name)["AttachedPolicies"]
@@ -85,7 +85,7 @@ def _update_role(call: Call, name: str, state: Properties, inputs: Properties, c
 
 def _delete_role(call: Call, name: str, state: Properties) -> None:
     api = client(call)
-    with gone_is_fine(GONE):
+    with ignoring_errors(GONE):
         for profile in api.list_instance_profiles_for_role(RoleName=name)["InstanceProfiles"]:
             api.remove_role_from_instance_profile(InstanceProfileName=profile["InstanceProfileName"], RoleName=name)
         if state.get("forceDetachPolicies"):
@@ -93,7 +93,7 @@ def _delete_role(call: Call, name: str, state: Properties) -> None:
             _change_attached(call, name, [policy["PolicyArn"] for policy in attached], [])
             for policy in api.list_role_policies(RoleName=name)["PolicyNames"]:
                 api.delete_role_policy(RoleName=name, PolicyName=policy)
-        persistently(call, f"deletion of role {name}", lambda: api.delete_role(RoleName=name), _CONFLICTS)
+        retry(call, f"deletion of role {name}", lambda: api.delete_role(RoleName=name), _CONFLICTS)
 
 
 def _retag_role(call: Call, name: str, _state: Properties, removed: Sequence[str], added: Mapping[str, str]) -> None:
