@@ -1,4 +1,4 @@
-"""Starting and stopping the lab: its processes (the API, the data plane, warm plugins) and everything they made."""
+"""Starts and stops the lab: the processes of the API, the data plane and the plugins, and everything they created."""
 
 import shutil
 import sys
@@ -19,10 +19,10 @@ class DaemonError(Exception):
 
 
 def start() -> None:
-    """Start what is not running; return when the API answers and the data plane serves."""
+    """Start the processes that do not run; return when the API and the data plane are ready."""
     preflight.check()
     if processes.find(API_PROCESS) is None:
-        # The API keeps its state in memory only: nothing can use what a data plane of an earlier API made.
+        # A new API knows nothing of the resources of an old one, so what an old data plane created is removed.
         stop()
         _remove_old_logs()
         processes.start(
@@ -45,7 +45,8 @@ def start() -> None:
 def stop() -> list[str]:
     """End every process and remove every namespace, mount, interface and file of the lab; return what was removed.
 
-    Needs nothing but what is recorded on this machine; safe at any time, and twice. Caches, logs and evidence stay.
+    Needs only the records on this machine, and may be called at any time and repeatedly. Keeps caches, logs and
+    evidence.
     """
     removed = []
     for name in (PLUGINS_PROCESS, DATA_PLANE_PROCESS, API_PROCESS):
@@ -62,7 +63,7 @@ def stop() -> list[str]:
 
 
 def api_answers() -> bool:
-    """Say whether the AWS API of this lab is up."""
+    """Tell whether the AWS API of this lab responds."""
     try:
         with urllib.request.urlopen(f"{settings.API_URL}/_lab/generation?after=-1&timeout=0", timeout=2):  # noqa: S310
             return True

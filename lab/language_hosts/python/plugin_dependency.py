@@ -1,21 +1,21 @@
-"""Which resource plugin an installed Pulumi package asks the engine for."""
+"""The resource plugin that an installed Python package requires."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from lab.language_hosts.base import plugin_dependency as packages
+from lab.language_hosts.base.plugin_dependency import plugin_dependency
 
 _STAGES = {"a": "alpha", "b": "beta", "rc": "rc"}
 
 
-def dependency(package: Mapping[str, Any]) -> Any:
-    """Return the PackageDependency of a package that `packages.plugins` has listed.
+def dependency_of(package: Mapping[str, Any]) -> Any:
+    """Return the PackageDependency for an element of `installed_packages.plugins()`.
 
-    None for a package that says it has no plugin, or whose plugin version cannot be told. What pulumi-plugin.json does
-    not say is derived from the distribution's name and version.
+    Name and version are derived from the distribution's where pulumi-plugin.json has none. Returns None when the
+    package has no plugin or the plugin's version is unknown.
     """
-    return packages.dependency(
+    return plugin_dependency(
         package["plugin"] or {"resource": True},
         name=package["name"].removeprefix("pulumi-"),
         version=semantic_version(package["version"]),
@@ -25,7 +25,8 @@ def dependency(package: Mapping[str, Any]) -> Any:
 def semantic_version(version: str) -> str | None:
     """Return a Python package's version (PEP 440) as a plugin's: `1.0` -> `1.0.0`, `1.2.3a4` -> `1.2.3-alpha.4`.
 
-    `.post1` and `.dev1` become build metadata. None for an epoch, and for a version that is no PEP 440 version.
+    `.post1` and `.dev1` become build metadata. Returns None for a version with an epoch, and for one that does not
+    follow PEP 440.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)*)(?:(a|b|rc)(\d+))?(?:\.(post\d+))?(?:\.(dev\d+))?", version)
     if match is None:

@@ -1,4 +1,4 @@
-"""What AWS's resources have in common: a region, tags, errors that mean "gone", and deletions that must wait."""
+"""What the AWS resources share: a region, tags, errors that mean "does not exist", and operations that are retried."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,24 +13,24 @@ from lab.resource_plugins.base import Call, Input, Properties, Resource, TimedOu
 T = TypeVar("T")
 
 FIXED = Input(replaces=True)
-"""Changing it makes a new resource."""
+"""A change replaces the resource."""
 CHOSEN = Input(computed=True)
-"""AWS chooses a value when the program gives none."""
+"""AWS chooses a value when the program sets none."""
 FIXED_CHOSEN = Input(replaces=True, computed=True)
 NEEDED = Input(replaces=True, required=True)
-"""Must be given, and changing it makes a new resource."""
+"""Required, and a change replaces the resource."""
 
 RetagHandler: TypeAlias = Callable[[Call, str, Properties, Sequence[str], Mapping[str, str]], None]
 
 
 def session_of(call: Call) -> Session:
-    """Return the configuration of the provider that a call came to."""
+    """Return the session of the provider that handles a call."""
     session: Session = call.configuration
     return session
 
 
 def region_of(call: Call, properties: Mapping[str, Any]) -> str:
-    """Return the region a resource is in: its own `region`, else its provider's."""
+    """Return the region of a resource: its own `region`, or its provider's."""
     return properties.get("region") or session_of(call).region
 
 
@@ -45,8 +45,8 @@ def code_of(error: ClientError) -> str:
 
 
 @contextmanager
-def gone_is_fine(*codes: str) -> Iterator[None]:
-    """Swallow the API errors that say: what you want deleted is not there."""
+def ignoring_errors(*codes: str) -> Iterator[None]:
+    """Ignore API errors with one of `codes`, which mean that the resource to delete does not exist."""
     try:
         yield
     except ClientError as error:
@@ -57,22 +57,22 @@ def gone_is_fine(*codes: str) -> Iterator[None]:
 def first(
     operation: Callable[..., Mapping[str, Any]], key: str, gone: Collection[str] = (), **arguments: Any
 ) -> Properties | None:
-    """Return the first element of a describe call's list `key`; None when there is none or the error says so."""
+    """Return the first element of the list `key` in a response; None for an empty list or an error code in `gone`."""
     try:
-        found = operation(**arguments)[key]
+        elements = operation(**arguments)[key]
     except ClientError as error:
         if code_of(error) in gone:
             return None
         raise
-    return dict(found[0]) if found else None
+    return dict(elements[0]) if elements else None
 
 
-def persistently(call: Call, what: str, action: Callable[[], T], codes: Collection[str], *, text: str = "") -> T:
-    """Do `action`, again and again while it fails with one of `codes` (and `text` in its message), for the call's time.
+def retry(call: Call, what: str, action: Callable[[], T], codes: Collection[str], *, text: str = "") -> T:
+    """Repeat `action` while it fails with one of `codes`, and `text` in the message, until the call's timeout.
 
-    Raises the API's own last error when the time is over.
+    Then raises the API's last error.
     """
-    last: list[ClientError] = []
+    errors: list[ClientError] = []
 
     def attempt() -> list[T] | None:
         try:
@@ -80,38 +80,38 @@ def persistently(call: Call, what: str, action: Callable[[], T], codes: Collecti
         except ClientError as error:
             if code_of(error) not in codes or text not in str(error):
                 raise
-            last[:] = [error]
+            errors.append(error)
             return None
 
     try:
         return call.wait_until(what, attempt)[0]
     except TimedOutError as error:
-        raise last[0] from error
+        raise errors[-1] from error
 
 
-def filters(**wanted: str | Sequence[str]) -> list[dict[str, Any]]:
-    """Return EC2 filters: underscores in names stand for hyphens, double underscores for dots."""
+def filters(**criteria: str | Sequence[str]) -> list[dict[str, Any]]:
+    """Return EC2 filters. In the names an underscore stands for a hyphen, a double underscore for a dot."""
     return [
         {
             "Name": name.replace("__", ".").replace("_", "-"),
             "Values": [value] if isinstance(value, str) else list(value),
         }
-        for name, value in wanted.items()
+        for name, value in criteria.items()
     ]
 
 
 def tag_specifications(kind: str, tags: Mapping[str, str] | None) -> dict[str, Any]:
-    """Return the argument that tags a new EC2 resource of `kind`; nothing without tags."""
+    """Return the argument that tags a new EC2 resource of `kind`; empty without tags."""
     return {"TagSpecifications": [{"ResourceType": kind, "Tags": tag_list(tags)}]} if tags else {}
 
 
 def tag_list(tags: Mapping[str, str] | None) -> list[dict[str, str]]:
-    """Return tags in the API's form."""
+    """Return tags in the form of the API."""
     return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
 
 
 def tags_read(call: Call, tags: Iterable[Mapping[str, str]] | None) -> Properties:
-    """Return the properties `tags` and `tagsAll` for tags in the API's form."""
+    """Return the properties `tags` and `tagsAll` for tags in the form of the API."""
     own = session_of(call).own_tags({tag["Key"]: tag["Value"] for tag in tags or ()})
     return {"tags": own, "tagsAll": own}
 
@@ -119,7 +119,7 @@ def tags_read(call: Call, tags: Iterable[Mapping[str, str]] | None) -> Propertie
 def retag_ec2(
     call: Call, resource_id: str, state: Properties, removed: Sequence[str], added: Mapping[str, str]
 ) -> None:
-    """Change the tags of an EC2 resource whose id is the API's."""
+    """Change the tags of an EC2 resource, by the id that the API uses."""
     if removed:
         ec2(call, state).delete_tags(Resources=[resource_id], Tags=[{"Key": key} for key in removed])
     if added:
@@ -127,25 +127,25 @@ def retag_ec2(
 
 
 def regional(resource: Resource) -> Resource:
-    """Add the argument `region` that every regional resource has: echoed, and fixed once the resource exists."""
+    """Add the argument `region`, which every regional resource returns and which cannot change."""
 
     def plan(call: Call, inputs: Properties, state: Properties) -> Properties:
-        earlier = resource.plan(call, inputs, state) if resource.plan else {}
-        return {**earlier, "region": region_of(call, {**state, **inputs})}
+        planned = resource.plan(call, inputs, state) if resource.plan else {}
+        return {**planned, "region": region_of(call, {**state, **inputs})}
 
     def read(call: Call, resource_id: str, state: Properties) -> Properties | None:
-        if not state and "@" in resource_id:  # an id for import may say where: vpc-1234@eu-west-2
+        if not state and "@" in resource_id:  # an id for import may have a region: vpc-1234@eu-west-2
             own_id, _, region = resource_id.rpartition("@")
-            found = read(call, own_id, {"region": region})
-            return None if found is None else {"id": own_id, **found}
-        found = resource.read(call, resource_id, state) if resource.read else {}
-        return None if found is None else {**found, "region": region_of(call, state)}
+            outputs = read(call, own_id, {"region": region})
+            return None if outputs is None else {"id": own_id, **outputs}
+        outputs = resource.read(call, resource_id, state) if resource.read else {}
+        return None if outputs is None else {**outputs, "region": region_of(call, state)}
 
     return replace(resource, inputs={**resource.inputs, "region": FIXED_CHOSEN}, plan=plan, read=read)
 
 
 def tagged(resource: Resource, retag: RetagHandler = retag_ec2) -> Resource:
-    """Add `tags` and `tagsAll`: the provider's default tags join the program's, and tags change in place."""
+    """Add `tags` and `tagsAll`. The provider's default tags are added to the program's, and tags change in place."""
 
     def check(call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
         checked = resource.check(call, inputs) if resource.check else inputs
@@ -156,8 +156,8 @@ def tagged(resource: Resource, retag: RetagHandler = retag_ec2) -> Resource:
         return {**checked, "tags": merged} if merged else checked
 
     def plan(call: Call, inputs: Properties, state: Properties) -> Properties:
-        earlier = resource.plan(call, inputs, state) if resource.plan else {}
-        return {**earlier, "tagsAll": inputs.get("tags") or {}}
+        planned = resource.plan(call, inputs, state) if resource.plan else {}
+        return {**planned, "tagsAll": inputs.get("tags") or {}}
 
     def update(
         call: Call, resource_id: str, state: Properties, inputs: Properties, changed: frozenset[str]
