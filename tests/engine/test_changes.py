@@ -74,10 +74,11 @@ class Pair:
     """With which it is up; None: not known."""
 
     def update(self, arguments: Any) -> Plan:
-        """Run `pulumi up`, and once more, which must find nothing to do."""
+        """Run `pulumi up`, after which a preview must plan no change."""
         self.arguments = None
         plan = update(self.stack, arguments)
-        assert update(self.stack, arguments).operations == {}
+        settled = preview(self.stack, arguments)
+        assert (settled.refused, settled.operations) == ("", {})
         self.arguments = arguments
         return plan
 

@@ -46,7 +46,7 @@ def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
 
 
 def _finish_transitions() -> None:
-    """Wait for instances that are changing their state: a late one would count as a change of the next test's account."""
+    """Wait until no instance is changing its state: a late change would count for the next test's account."""
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.join()
