@@ -29,7 +29,7 @@ Command = Sequence[str]
 
 @dataclass(frozen=True, kw_only=True)
 class Tier:
-    """Tests that need the same things."""
+    """Tests with the same requirements."""
 
     name: str
     """Its Make target is `test-NAME`."""

@@ -145,7 +145,7 @@ class _Lookups:
 
 
 def _check_tables(scope: Scope, ids: Any) -> None:
-    """Apply to route tables from an Output the rules for those given as text. Raises `SettingsError`."""
+    """Apply the rules for route tables in plain text to those of an Output. Raises `SettingsError`."""
     problems: list[Problem] = []
     Reader("existing_network", {_TABLES: ids}, frozenset({_TABLES}), problems).identifiers(_TABLES, "rtb")
     if problems:

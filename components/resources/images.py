@@ -64,20 +64,22 @@ def choose_image(scope: Scope, site: SiteSettings, region: pulumi.Output[str]) -
     """
     processor = architecture(site.instance_type)
     lookup = _by_id(scope, site.image) if site.image.startswith("ami-") else _newest(scope, site.image, processor)
-    found: pulumi.Output[_LookedUp] = pulumi.Output.from_input(lookup)
+    configured: pulumi.Output[_LookedUp] = pulumi.Output.from_input(lookup)
     kept = keep(
         scope,
         "image",
-        found.apply(lambda image: image.id),
+        configured.apply(lambda image: image.id),
         # An image's id is valid in one region only.
         again_for=region.apply(lambda name: f"{site.image} {processor} {name}"),
-        refusal=found.apply(lambda image: _refusal(site.image, image) or "; ".join(map(str, _misfits(site, image)))),
+        refusal=configured.apply(
+            lambda image: _refusal(site.image, image) or "; ".join(map(str, _misfits(site, image)))
+        ),
     )
-    used = pulumi.Output.all(kept, found).apply(
+    used = pulumi.Output.all(kept, configured).apply(
         lambda both: both[1] if both[1].id == both[0] else _by_id(scope, both[0])
     )
     return Image(
-        id=pulumi.Output.all(found, used).apply(lambda both: _checked(scope, site, *both)),
+        id=pulumi.Output.all(configured, used).apply(lambda both: _checked(scope, site, *both)),
         loss=used.apply(lambda image: _refusal(image.id, image)),
     )
 
@@ -120,9 +122,9 @@ def _refusal(setting: str, image: _LookedUp) -> str:
     return str(Problem(setting="image", value=setting, rule=f"is not found: {image.failure}", remedy=remedy))
 
 
-def _checked(scope: Scope, site: SiteSettings, found: _LookedUp, used: _LookedUp) -> str:
+def _checked(scope: Scope, site: SiteSettings, configured: _LookedUp, used: _LookedUp) -> str:
     """Return the id of the image in use. Raises `SettingsError` unless it fits."""
-    failure = found if found.failure else used
+    failure = configured if configured.failure else used
     if failure.failure and not used.id:
         # Only under the SDK's mocks: the engine has refused this by the hook of `keep`.
         raise SettingsError(f"VpnGateway {scope.resource_name!r}: {_refusal(site.image, failure)}", [])

@@ -6,8 +6,8 @@ from typing import Any
 
 from pulumi import automation
 
-from tests.engine.changes import Plan
 from tests.engine.inline_stack import InlineStack
+from tests.engine.plans import Plan
 from tests.engine.released import program
 
 _REFUSALS = (r"settings? (?:is|are) wrong:\s*- (.*)", r"hook .* failed: (.*)")

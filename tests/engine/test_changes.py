@@ -21,10 +21,11 @@ import pytest
 
 from components import VpnGateway
 from tests.engine.api_process import ApiProcess, running_api
-from tests.engine.changes import BASE, CHANGES, INSTANCE, KMS_KEY, PSK, Change, Plan, does, row, rows_missing, table
+from tests.engine.changes import BASE, CHANGES, KMS_KEY, PSK, Change, row, rows_missing, table
 from tests.engine.deployer import ROLE, deployer
 from tests.engine.existing_networks import network_of_others
 from tests.engine.inline_stack import InlineStack
+from tests.engine.plans import INSTANCE, Plan, does
 from tests.engine.previews import preview, update
 from tests.engine.released import PLUGINS, aws_environment
 from tests.generated import ROOT, require_section, section

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.engine.api_process import running_api
-from tests.engine.changes import IDENTITY, Plan
 from tests.engine.inline_stack import InlineStack
+from tests.engine.plans import IDENTITY, Plan
 from tests.engine.previews import preview
 from tests.engine.released import PLUGINS, STATES, aws_environment
 
