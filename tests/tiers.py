@@ -1,8 +1,8 @@
 """The tiers of tests, and the command of the Makefile that runs them: `python -m tests.tiers NAME...`.
 
-This is the only list of tiers. `make help` and docs/architecture.md show it; tests/unit/test_tiers.py compares
-them. The run ends at the first tier that fails. The logs of that tier and the consoles of its machines are
-kept in `.lab/failed/TIER/`. `--within SECONDS` leaves out each tier that would not end in time, and names it.
+This is the only list of tiers. `make help` and docs/architecture.md show it; tests/unit/test_tiers.py compares them.
+The run ends at the first tier that fails. The logs of that tier and the consoles of its machines are kept in
+`.lab/failed/TIER/`. `--within SECONDS` leaves out each tier that would not end in time, and names it.
 """
 
 import argparse
