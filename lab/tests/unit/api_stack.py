@@ -2,12 +2,12 @@
 
 import json
 import socket
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any
 
 import boto3
@@ -32,7 +32,7 @@ def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
     from lab.api.service import forget_everything  # noqa: PLC0415
 
     server = serve(socket.create_server(("127.0.0.1", 0)))
-    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(state, "TRANSITION_SECONDS", transition_seconds)
@@ -42,7 +42,15 @@ def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
             server.shutdown()
             thread.join()
             server.server_close()
+            _finish_transitions()
             forget_everything()
+
+
+def _finish_transitions() -> None:
+    """Wait until no instance is changing its state: a late change would count for the next test's account."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join()
 
 
 def error_code(call: Callable[..., Any], **parameters: Any) -> str:

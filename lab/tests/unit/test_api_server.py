@@ -25,7 +25,7 @@ def test_a_change_wakes_the_waiting_data_plane(api: str) -> None:
     answers: list[tuple[float, Any]] = []
 
     def wait() -> None:
-        answer = lab_path(api, f"/_lab/generation?after={before}&timeout=10")
+        answer = lab_path(api, f"/_lab/generation?after={before}&timeout=60")
         answers.append((time.monotonic(), answer))
 
     thread = threading.Thread(target=wait)
@@ -35,9 +35,9 @@ def test_a_change_wakes_the_waiting_data_plane(api: str) -> None:
     assert not answers, "a read-only call is no change"
     called = time.monotonic()
     ec2.create_internet_gateway()
-    thread.join(timeout=9)
+    thread.join(timeout=60)
     [(answered, answer)] = answers
-    assert answered - called < 5, "well before the end of the wait"
+    assert answered - called < 30, "half of what it would have waited"
     assert answer["generation"] > before
     assert answer["regions"]["eu-west-2"] == answer["generation"]
 
