@@ -78,7 +78,7 @@ def internet(pair: Pair) -> Place:
     """Return the lab's Internet: only public addresses, and between the Elastic IPs nothing but IKE and ESP in UDP."""
     sources = " or ".join(f"src net {network}" for network in _PRIVATE)
     destinations = " or ".join(f"dst net {network}" for network in _PRIVATE)
-    between = f"(host {pair.uk.public_ip} and host {pair.au.public_ip})"
+    between = f"(host {pair.uk.gateway.public_ip} and host {pair.au.gateway.public_ip})"
     ike = "(udp and (port 500 or port 4500))"
     # RFC 792: `destination unreachable` quotes the packet it is about; looked at are its protocol and its ports, what
     # follows them is IKE or ESP as it came.
@@ -101,9 +101,9 @@ def gateway_port(pair: Pair, name: str) -> Place:
     """Return a gateway's port: nothing in the clear to the other side's network."""
     site, other = pair.site(name), pair.other(pair.site(name))
     return Place(
-        name=site.gateway,
-        namespace=site.vpc_namespace,
-        interface=site.gateway_tap,
+        name=site.gateway.name,
+        namespace=site.gateway.vpc_namespace,
+        interface=site.gateway.tap,
         interesting=f"ip and not dst net {site.network}",
         rules=(Rule("plain text for the other side leaves the gateway", f"dst net {other.network}"),),
     )

@@ -54,11 +54,9 @@ def crowd(site: Site, *, kept: int, more: int, rate: int) -> Iterator[Crowd]:
     with ExitStack() as stack:
         server = stack.enter_context(_process(settings.INTERNET_NAMESPACE, "serve", web, _PORT))
         Crowd(server).hear("serving")
-        yield Crowd(
-            stack.enter_context(
-                _process(site.private_host_namespace, "open", site.private_ip, web, _PORT, kept, more, rate)
-            )
-        )
+        host = site.private_host
+        opener = _process(host.namespace, "open", host.private_ip, web, _PORT, kept, more, rate)
+        yield Crowd(stack.enter_context(opener))
 
 
 @contextmanager

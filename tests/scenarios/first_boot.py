@@ -8,11 +8,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lab import stack
 from lab.progress import say
-from tests.scenarios import operations, report, runner, sites
+from tests.scenarios import report, runner, sites
 from tests.scenarios.captures import capturing, places
-from tests.scenarios.cases import EVERYBODY, Case
 from tests.scenarios.report import Expectation, Result
 from tests.scenarios.runner import Times
+from tests.scenarios.scenario import BOTH_SEND, Scenario, Steps, Variant
 from tests.scenarios.sites import Pair
 from tests.scenarios.stream import IN_FLIGHT_SECONDS, Stream, StreamError
 
@@ -20,16 +20,19 @@ _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 30.0
 
 
-def _nothing(_pair: Pair) -> float:
-    return time.time()
+def _no_steps(_pair: Pair, _variant: Variant) -> Steps:
+    yield
 
 
-FIRST_BOOT: Final = Case(
+FIRST_BOOT: Final = Scenario(
     name="first-boot",
     title="pulumi up boots both gateways for the first time",
-    act=_nothing,
-    expectation=Expectation(limit_seconds=0, goal="before pulumi up ends"),
-    down=("uk", "au"),
+    description="`pulumi up` makes the stack from nothing. It may only turn green when the tunnel carries packets.",
+    steps=_no_steps,
+    expectation=Expectation(limit_seconds=0, goal="before pulumi up ends", healed_by="the first boots"),
+    seconds=200,
+    at=("uk", "au"),
+    is_down=True,
 )
 
 
@@ -77,22 +80,22 @@ class FirstBoot:
         folder = report.FOLDER / "captures" / FIRST_BOOT.name
         with capturing(places(pair), folder, stream.marker) as captures:
             began = time.time()
-            stream.send(EVERYBODY)
+            stream.send(BOTH_SEND)
             say(f"{FIRST_BOOT.name}: the stream has begun, the gateways boot")
             self._up.wait()
             ended = time.time()
-            runner.wait_until_steady(stream, EVERYBODY, since=ended, deadline=ended + _PATIENCE_SECONDS)
+            runner.wait_until_steady(stream, BOTH_SEND, since=ended, deadline=ended + _PATIENCE_SECONDS)
             measured = time.time() - IN_FLIGHT_SECONDS
         if not self.code:
-            self._tell_the_watches_words()
+            self._print_watch_log()
         result = runner.evaluate(FIRST_BOOT, stream, captures, Times(began, ended, measured))
         runner.conclude(result, captures, sites.find(), folder)
         return result
 
     @staticmethod
-    def _tell_the_watches_words() -> None:
+    def _print_watch_log() -> None:
         # A first boot that took long has its reason here.
-        for site in sites.find().sites:
-            for line in operations.on_gateway(site, "journalctl -b -u vpn-watch -o short-monotonic").splitlines():
+        for gateway in sites.find().gateways:
+            for line in gateway.run("journalctl -b -u vpn-watch -o short-monotonic").splitlines():
                 if " tunnel " in line:
                     say(f"{FIRST_BOOT.name}: {line}")

@@ -1,4 +1,4 @@
-"""What the fault cases found: the verdict, the table, the JSON and the picture. Pure but for `write`."""
+"""The results of the scenarios: the verdict, the table, the JSON and the picture. Pure but for `write`."""
 
 import json
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ FOLDER: Final = settings.STATE / "faults"
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """One direction of the stream during one case; all times in seconds."""
+    """One direction of the stream during one scenario; all times in seconds."""
 
     way: str
     """E.g. `uk->au`."""
     outages: tuple[Outage, ...]
-    """Their starts count from when the cause began."""
+    """Their starts count from the beginning of the fault."""
     sent: int
     lost_seconds: float
     healed_after: float
-    """From the cause's end to the end of the last outage."""
+    """From the end of the fault to the end of the last outage."""
     first_after: float | None
-    """From the cause's end to the first packet that arrived since; None: there was none."""
+    """From the end of the fault to the first packet that arrived after it; None if none did."""
     is_steady: bool
     """Whether the last seconds lost nothing."""
 
@@ -40,16 +40,18 @@ class Flow:
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """What a case must keep; all times in seconds."""
+    """What a scenario must keep; all times in seconds."""
 
     limit_seconds: float
-    """Traffic flows again within this time after the cause has ended: the issue's goal where it has one."""
+    """Traffic must flow again within this time after the end of the fault."""
     lossless: bool = False
-    """Not one packet may be lost, but in a hiccup."""
+    """No packet may be lost, except in a hiccup."""
     hiccup_seconds: float = 0.0
-    """Outages of at most this are told, and no failure: where a protocol itself has a gap."""
+    """A shorter outage is reported but is no failure: some protocols have a gap of their own."""
     goal: str = ""
     """Where the limit comes from, for people."""
+    healed_by: str = ""
+    """Who has to bring the traffic back, for people."""
 
     def __str__(self) -> str:
         """Return it for the table."""
@@ -62,16 +64,16 @@ class Expectation:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One case; all times in seconds."""
+    """One scenario; all times in seconds."""
 
     name: str
     title: str
     expectation: Expectation
     began: float
-    """Since the epoch: when the cause began."""
+    """Since the epoch: when the fault began."""
     cause_seconds: float
     seconds: float
-    """From the cause's begin to the end of the case."""
+    """From the beginning of the fault to the end of the scenario."""
     flows: tuple[Flow, ...]
     leaks: tuple[str, ...]
     captured: int
@@ -79,10 +81,10 @@ class Result:
     dropped: int
     """Packets that the captures could not see."""
     probes_lost: tuple[str, ...] = ()
-    """Internet requests that failed while their gateway was not itself down."""
+    """Internet requests that failed although their gateway was not down."""
     notes: tuple[str, ...] = ()
     failures: tuple[str, ...] = field(init=False)
-    """What does not hold, empty when all does."""
+    """What does not hold; empty when everything does."""
 
     def __post_init__(self) -> None:
         """Judge."""
@@ -90,7 +92,7 @@ class Result:
 
 
 UNTIMED: Final = Expectation(limit_seconds=inf)
-"""Traffic must flow again, and nothing may leak: all that can be asked of a machine that others keep busy."""
+"""Traffic must flow again, and nothing may leak. On a busy machine no limit in seconds can be kept."""
 
 
 def _failures(result: Result) -> list[str]:
@@ -125,7 +127,7 @@ HEADINGS: Final = ("case", "lost uk->au", "au->uk", "after its end", "first", "l
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return the table for people: seconds of lost traffic each way, seconds after the cause's end, leaks, verdict."""
+    """Return the table for people: seconds of lost traffic each way, seconds after the fault's end, leaks, verdict."""
     rows = [HEADINGS, *(_row(result) for result in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -158,7 +160,7 @@ _LEFT, _RIGHT, _TOP, _ROW, _LANE, _WIDTH = 190, 70, 64, 34, 10, 1000
 
 
 def picture(results: Sequence[Result]) -> str:
-    """Return an SVG: a row per case, on its own scale of time, with the traffic that was lost each way in red."""
+    """Return an SVG: a row per scenario, on its own scale of time, with the traffic lost each way in red."""
     rows = []
     for number, result in enumerate(results):
         scale = _WIDTH / max(result.seconds, 1.0)

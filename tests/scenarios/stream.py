@@ -113,17 +113,17 @@ class _End:
     """One process in a private host's namespace, and the thread that reads what it says."""
 
     def __init__(self, site: Site, peer: Site, marker: bytes) -> None:
-        self._name = site.private_host
+        self._name = site.private_host.name
         self._journal = Journal()
         options = {
-            "local": site.private_ip,
-            "peer": peer.private_ip,
+            "local": site.private_host.private_ip,
+            "peer": peer.private_host.private_ip,
             "web": settings.WEB_SERVER,
             "marker": marker.decode(),
         }
         self._process = subprocess.Popen(
             [
-                *("ip", "netns", "exec", site.private_host_namespace, sys.executable, "-m", "tests.scenarios.endpoint"),
+                *("ip", "netns", "exec", site.private_host.namespace, sys.executable, "-m", "tests.scenarios.endpoint"),
                 *(f"--{name}={value}" for name, value in options.items()),
             ],
             cwd=settings.ROOT,

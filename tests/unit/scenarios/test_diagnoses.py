@@ -1,4 +1,4 @@
-"""How the fault tier judges a diagnosis: a judge that lets everything pass would make its table worthless."""
+"""The scenarios' judge of diagnoses finds each difference from what is expected."""
 
 import json
 import re
@@ -77,14 +77,14 @@ def test_a_long_line_takes_as_many_rows_as_a_screen_folds_it_into() -> None:
 def test_what_vpn_verify_prints_is_read_with_its_lines_for_people() -> None:
     layer = {"name": "boot", "status": "failed", "evidence": "step packages", "remedy": "sudo vpn-boot"}
     document = json.dumps({"ok": False, "gateway": "uk-gateway", "layers": [layer]})
-    read = answers.read(subprocess.CompletedProcess([], 1, document.encode(), b"uk-gateway: NOT ok\n"), 3.0)
+    read = answers.read(subprocess.CompletedProcess([], 1, document, "uk-gateway: NOT ok\n"), 3.0)
     assert (read.diagnosis, read.text) == ("boot: step packages", "uk-gateway: NOT ok\n")
     assert document in read.raw
 
 
 def test_output_that_is_no_document_is_shown() -> None:
     with pytest.raises(ValueError, match="needs root"):
-        answers.read(subprocess.CompletedProcess([], 2, b"", b"needs root"), 1.0)
+        answers.read(subprocess.CompletedProcess([], 2, "", "needs root"), 1.0)
 
 
 OUTPUT = """\

@@ -1,4 +1,4 @@
-"""The judge of captures: what it must find in files made by hand."""
+"""The judge of captures finds each leak, in files made by hand."""
 
 import socket
 import struct
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios import captures
+from tests.scenarios.gateway import Gateway, PrivateHost
 from tests.scenarios.sites import Pair, Site
 
 MARKER = b"tunnel-faults-0123456789abcdef"
@@ -16,9 +17,9 @@ UK_HOST, AU_HOST = "10.1.10.41", "172.31.200.200"
 
 
 def site(name: str, network: str, public_ip: str) -> Site:
-    texts = dict.fromkeys(Site.__dataclass_fields__, "")
-    given = {"name": name, "network": IPv4Network(network), "public_ip": public_ip, "gateway": f"{name}-gateway"}
-    return Site(**{**texts, **given})  # type: ignore[arg-type]
+    gateway = dict.fromkeys(Gateway.__dataclass_fields__, "") | {"name": f"{name}-gateway", "public_ip": public_ip}
+    host = dict.fromkeys(PrivateHost.__dataclass_fields__, "")
+    return Site(name=name, network=IPv4Network(network), gateway=Gateway(**gateway), private_host=PrivateHost(**host))
 
 
 PAIR = Pair(site("uk", "10.1.0.0/16", UK_EIP), site("au", "172.31.0.0/16", AU_EIP))

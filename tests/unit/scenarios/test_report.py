@@ -1,4 +1,4 @@
-"""The verdict on a fault case, the table and the picture."""
+"""The verdict on a scenario, the table and the picture."""
 
 import json
 from dataclasses import replace
