@@ -10,9 +10,9 @@ from lab import stack
 from lab.progress import say
 from tests.scenarios import report, runner, sites
 from tests.scenarios.captures import capturing, places
-from tests.scenarios.report import Expectation, Result
+from tests.scenarios.report import Result
 from tests.scenarios.runner import Times
-from tests.scenarios.scenario import BOTH_SEND, Scenario, Steps, Variant
+from tests.scenarios.scenario import BOTH_SEND, Expectation, Scenario, Steps, Variant
 from tests.scenarios.sites import Pair
 from tests.scenarios.stream import IN_FLIGHT_SECONDS, Stream, StreamError
 

@@ -76,21 +76,27 @@ class Machine(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Instance(Machine):
-    """An instance of the lab. Commands reach it without its network. A replaced instance needs a new handle."""
+class Host(Machine):
+    """A machine of the lab. Commands reach it without its network."""
 
     name: str
-    """Its `Name` tag."""
     id: str
-    region: str
-    eni: str
-    private_ip: str
+    """The instance's id, or its `Name` tag."""
 
     def execute(self, command: Sequence[str], *, stdin: str, timeout: float) -> subprocess.CompletedProcess[str]:
         """Run a command as root; see `lab.machines.execute`."""
         done = hosts.run(self.id, command, stdin=stdin.encode(), timeout=timeout)
         stdout, stderr = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
         return subprocess.CompletedProcess(done.args, done.returncode, stdout, stderr)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance(Host):
+    """A machine of the pair. An instance that was replaced needs a new handle."""
+
+    region: str
+    eni: str
+    private_ip: str
 
     @property
     def ec2(self) -> "EC2Client":

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lab import settings
 from tests.scenarios.outages import Outage
+from tests.scenarios.scenario import Expectation
 
 FOLDER: Final = settings.STATE / "faults"
 
@@ -31,35 +31,6 @@ class Flow:
     """From the end of the fault to the first packet that arrived after it; None if none did."""
     is_steady: bool
     """Whether the last seconds lost nothing."""
-
-    @property
-    def lost_packets(self) -> int:
-        """How many packets never arrived."""
-        return sum(outage.packets for outage in self.outages)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Expectation:
-    """What a scenario must keep; all times in seconds."""
-
-    limit_seconds: float
-    """Traffic must flow again within this time after the end of the fault."""
-    lossless: bool = False
-    """No packet may be lost, except in a hiccup."""
-    hiccup_seconds: float = 0.0
-    """A shorter outage is reported but is no failure: some protocols have a gap of their own."""
-    goal: str = ""
-    """Where the limit comes from, for people."""
-    healed_by: str = ""
-    """Who has to bring the traffic back, for people."""
-
-    def __str__(self) -> str:
-        """Return it for the table."""
-        if self.limit_seconds == inf:
-            return "told, not judged"
-        if self.lossless:
-            return f"no loss > {self.hiccup_seconds:g} s" if self.hiccup_seconds else "no loss"
-        return f"<= {self.limit_seconds:g} s{f' ({self.goal})' if self.goal else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,17 +53,12 @@ class Result:
     """Packets that the captures could not see."""
     probes_lost: tuple[str, ...] = ()
     """Internet requests that failed although their gateway was not down."""
-    notes: tuple[str, ...] = ()
     failures: tuple[str, ...] = field(init=False)
     """What does not hold; empty when everything does."""
 
     def __post_init__(self) -> None:
         """Judge."""
         object.__setattr__(self, "failures", tuple(_failures(self)))
-
-
-UNTIMED: Final = Expectation(limit_seconds=inf)
-"""Traffic must flow again, and nothing may leak. On a busy machine no limit in seconds can be kept."""
 
 
 def _failures(result: Result) -> list[str]:
@@ -134,7 +100,6 @@ def table(results: Sequence[Result]) -> str:
     lines.insert(1, "  ".join("-" * width for width in widths))
     for result in results:
         lines += [f"{result.name}: {failure}" for failure in result.failures]
-        lines += [f"{result.name}: note: {note}" for note in result.notes]
     return "\n".join(lines) + "\n"
 
 

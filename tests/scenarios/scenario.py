@@ -7,11 +7,11 @@ all of that and runs nothing.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from typing import Final
 
 from tests.scenarios import endpoint
-from tests.scenarios.report import Expectation
 from tests.scenarios.sites import Pair
 
 FOLDER: Final = Path(__file__).parent / "faults"
@@ -29,6 +29,34 @@ Steps = Iterator[None]
 At the `yield` the pair has to heal by itself and is observed. Steps after the `yield` restore what the fault changed
 for good.
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What a scenario must keep; all times in seconds."""
+
+    limit_seconds: float
+    """Traffic must flow again within this time after the end of the fault."""
+    lossless: bool = False
+    """No packet may be lost, except in a hiccup."""
+    hiccup_seconds: float = 0.0
+    """A shorter outage is reported but is no failure: some protocols have a gap of their own."""
+    goal: str = ""
+    """Where the limit comes from, for people."""
+    healed_by: str = ""
+    """Who has to bring the traffic back, for people."""
+
+    def __str__(self) -> str:
+        """Return it for the table."""
+        if self.limit_seconds == inf:
+            return "told, not judged"
+        if self.lossless:
+            return f"no loss > {self.hiccup_seconds:g} s" if self.hiccup_seconds else "no loss"
+        return f"<= {self.limit_seconds:g} s{f' ({self.goal})' if self.goal else ''}"
+
+
+UNTIMED: Final = Expectation(limit_seconds=inf)
+"""Traffic must flow again, and nothing may leak. On a busy machine no limit in seconds can be kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

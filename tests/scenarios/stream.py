@@ -84,10 +84,6 @@ class Stream:
         for name, end in self._ends.items():
             end.command(kinds.get(name, ()))
 
-    def send_everything(self, *also: str) -> None:
-        """Let both sites send every kind, and `also`."""
-        self.send(dict.fromkeys(self._ends, (*endpoint.KINDS, *also)))
-
     def crossings(self, way: Way, since: float, *, kind: str = "udp") -> list[Crossing]:
         """Return the packets of `kind` that were sent since a moment, in the direction `way`.
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.scenarios import runner, scenario
 from tests.scenarios.conftest import record
-from tests.scenarios.report import UNTIMED, Result
-from tests.scenarios.scenario import Scenario
+from tests.scenarios.report import Result
+from tests.scenarios.scenario import UNTIMED, Scenario
 from tests.scenarios.stream import Stream
 
 pytestmark = pytest.mark.timeout(1200)

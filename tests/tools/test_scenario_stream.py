@@ -10,6 +10,7 @@ import pytest
 
 from tests.scenarios import endpoint, outages
 from tests.scenarios.gateway import Gateway, PrivateHost
+from tests.scenarios.scenario import BOTH_SEND
 from tests.scenarios.sites import Pair, Site
 from tests.scenarios.stream import IN_FLIGHT_SECONDS, WAYS, Stream
 
@@ -44,7 +45,7 @@ def wire() -> Iterator[Pair]:
 
 def test_every_kind_crosses_both_ways_and_what_the_wire_loses_is_told(wire: Pair) -> None:
     with Stream(wire) as stream:
-        stream.send_everything()
+        stream.send(BOTH_SEND)
         time.sleep(2 + IN_FLIGHT_SECONDS)
         cut = time.time()
         # The link itself taken down would keep the packets in a queue, and deliver them.

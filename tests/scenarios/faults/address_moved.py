@@ -2,8 +2,7 @@
 
 import time
 
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import Steps, Variant
+from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "uk's Elastic IP is taken away and given back. The tunnel has to carry packets again."

@@ -2,8 +2,7 @@
 
 import time
 
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import Steps, Variant
+from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "The daemon of uk's gateway loses its connection for ten seconds. A new tunnel has to be negotiated."

@@ -1,7 +1,6 @@
 """The IKE daemon dies."""
 
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import ONLY_AU_SENDS, Steps, Variant
+from tests.scenarios.scenario import ONLY_AU_SENDS, Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "The IKE daemon of uk's gateway is killed. It has to start again and negotiate a new tunnel."

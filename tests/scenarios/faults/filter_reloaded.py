@@ -2,8 +2,7 @@
 
 import time
 
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import Steps, Variant
+from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "The packet filter of uk's gateway is reloaded five times. No packet may be lost."

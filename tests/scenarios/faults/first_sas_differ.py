@@ -1,7 +1,6 @@
 """Negotiations cross, and the two sides end with different SAs (libreswan #2184)."""
 
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import Steps, Variant
+from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = (

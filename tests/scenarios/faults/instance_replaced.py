@@ -2,8 +2,7 @@
 
 from lab import stack
 from tests.scenarios.gateway import StepError
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import Steps, Variant
+from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "`pulumi up` replaces the instance of uk's gateway. It may turn green only when packets cross."

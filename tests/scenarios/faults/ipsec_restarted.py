@@ -1,7 +1,6 @@
 """An administrator restarts IPsec."""
 
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import ONLY_UK_SENDS, Steps, Variant
+from tests.scenarios.scenario import ONLY_UK_SENDS, Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "ipsec on one gateway is restarted. A new tunnel has to be negotiated."

@@ -2,8 +2,7 @@
 
 import time
 
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import Steps, Variant
+from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "ipsec on uk's gateway is stopped for ten seconds. Once it is started, a new tunnel has to be negotiated."

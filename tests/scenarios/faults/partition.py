@@ -3,8 +3,7 @@
 import time
 
 from lab import network_faults
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import ONLY_AU_SENDS, Steps, Variant
+from tests.scenarios.scenario import ONLY_AU_SENDS, Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "The Internet carries nothing between the two sites. When it works again, the tunnel does, too."

@@ -2,8 +2,7 @@
 
 import time
 
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import Steps, Variant
+from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "au's instance is stopped and started. After the bare boot the tunnel has to come up by itself."

@@ -1,7 +1,6 @@
 """Gateways are rebooted through the API."""
 
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import ONLY_AU_SENDS, Steps, Variant
+from tests.scenarios.scenario import ONLY_AU_SENDS, Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "One gateway or both are rebooted. After the bare boot the tunnel has to come up by itself."

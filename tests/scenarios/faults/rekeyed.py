@@ -4,8 +4,7 @@ import time
 
 from tests.scenarios import ipsec
 from tests.scenarios.gateway import Gateway, wait_until
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import Steps, Variant
+from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "Each gateway in turn rekeys its Child SA and its IKE SA. Only the protocol's own gap may be seen."

@@ -1,8 +1,7 @@
 """Both sides negotiate at the same moment."""
 
 from tests.scenarios import ipsec
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import Steps, Variant
+from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "Both daemons negotiate although the tunnel is up. The new SAs may not disturb the present ones."

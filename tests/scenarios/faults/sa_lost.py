@@ -2,13 +2,10 @@
 
 from tests.scenarios import ipsec
 from tests.scenarios.gateway import StepError
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import Steps, Variant
+from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
-DESCRIPTION = (
-    "The kernel of uk's gateway loses an SA. vpn-watch has to notice it, because the daemon does not."
-)
+DESCRIPTION = "The kernel of uk's gateway loses an SA. vpn-watch has to notice it, because the daemon does not."
 EXPECTATION = Expectation(limit_seconds=30, healed_by="vpn-watch")
 VARIANTS = (
     Variant(name="sa-lost-out", title="uk's kernel loses the SA towards au", seconds=1),

@@ -3,8 +3,7 @@
 import time
 
 from tests.scenarios import ipsec
-from tests.scenarios.report import Expectation
-from tests.scenarios.scenario import Steps, Variant
+from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = (

@@ -10,7 +10,8 @@ import pytest
 
 from tests.scenarios import report
 from tests.scenarios.outages import Outage
-from tests.scenarios.report import Expectation, Flow, Result
+from tests.scenarios.report import Flow, Result
+from tests.scenarios.scenario import UNTIMED, Expectation
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -49,10 +50,10 @@ def test_a_case_that_keeps_its_goal_holds() -> None:
 
 
 def test_without_limits_traffic_must_still_flow_and_nothing_leak() -> None:
-    assert result(expectation=report.UNTIMED, flows=(flow(healed_after=1000.0),)).failures == ()
-    assert "has not healed" in str(result(expectation=report.UNTIMED, flows=(flow(is_steady=False),)).failures)
-    assert "leaked" in str(result(expectation=report.UNTIMED, leaks=("a packet",)).failures)
-    assert "told, not judged" in report.table([result(expectation=report.UNTIMED)])
+    assert result(expectation=UNTIMED, flows=(flow(healed_after=1000.0),)).failures == ()
+    assert "has not healed" in str(result(expectation=UNTIMED, flows=(flow(is_steady=False),)).failures)
+    assert "leaked" in str(result(expectation=UNTIMED, leaks=("a packet",)).failures)
+    assert "told, not judged" in report.table([result(expectation=UNTIMED)])
 
 
 @pytest.mark.parametrize(
