@@ -45,7 +45,7 @@ class FirstBoot:
         self._up = threading.Event()
 
     def run(self) -> Result:
-        """Bring the stack up and return what was seen. Raises what the watching raised; see `code` for `pulumi up`."""
+        """Bring the stack up and return the result of the stream. `code` then has the exit code of `pulumi up`."""
         deploying = threading.Thread(target=self._deploy, name="pulumi-up")
         deploying.start()
         try:
@@ -62,7 +62,7 @@ class FirstBoot:
             self._up.set()
 
     def _first_sight(self) -> tuple[Pair, Stream]:
-        """Return the pair and a running stream as soon as there can be one."""
+        """Return the pair and a stream as soon as the private hosts run."""
         while True:
             try:
                 pair = sites.find()
@@ -94,7 +94,7 @@ class FirstBoot:
 
     @staticmethod
     def _print_watch_log() -> None:
-        # A first boot that took long has its reason here.
+        # The log explains a first boot that took long.
         for gateway in sites.find().gateways:
             for line in gateway.run("journalctl -b -u vpn-watch -o short-monotonic").splitlines():
                 if " tunnel " in line:

@@ -62,31 +62,31 @@ class Result:
 
 
 def _failures(result: Result) -> list[str]:
-    found = []
+    failures = []
     wanted = result.expectation
     for flow in result.flows:
         if not flow.sent:
-            found.append(f"{flow.way}: nothing was sent, so nothing is proved")
+            failures.append(f"{flow.way}: nothing was sent, so nothing is proved")
         elif not flow.is_steady:
-            found.append(
+            failures.append(
                 f"{flow.way}: has not healed {result.seconds - result.cause_seconds:.1f} s after the cause ended"
             )
         elif wanted.lossless:
             outages = [outage for outage in flow.outages if outage.seconds > wanted.hiccup_seconds]
             if outages:
                 packets, seconds = sum(one.packets for one in outages), sum(one.seconds for one in outages)
-                found.append(f"{flow.way}: {packets} packets lost in {seconds:.2f} s, but {wanted} is allowed")
+                failures.append(f"{flow.way}: {packets} packets lost in {seconds:.2f} s, but {wanted} is allowed")
         elif flow.healed_after > wanted.limit_seconds:
-            found.append(f"{flow.way}: healed after {flow.healed_after:.1f} s, not {wanted}")
+            failures.append(f"{flow.way}: healed after {flow.healed_after:.1f} s, not {wanted}")
     if result.leaks:
-        found.append(f"{len(result.leaks)} packets leaked, the first: {result.leaks[0]}")
+        failures.append(f"{len(result.leaks)} packets leaked, the first: {result.leaks[0]}")
     if not result.captured:
-        found.append("the captures saw nothing at all, so nothing is proved")
+        failures.append("the captures saw nothing at all, so nothing is proved")
     if result.dropped:
-        found.append(f"the captures missed {result.dropped} packets, so nothing is proved")
+        failures.append(f"the captures missed {result.dropped} packets, so nothing is proved")
     if result.probes_lost:
-        found.append(f"{len(result.probes_lost)} Internet requests lost, the first: {result.probes_lost[0]}")
-    return found
+        failures.append(f"{len(result.probes_lost)} Internet requests lost, the first: {result.probes_lost[0]}")
+    return failures
 
 
 HEADINGS: Final = ("case", "lost uk->au", "au->uk", "after its end", "first", "leaks", "goal", "verdict")
@@ -120,7 +120,7 @@ def _row(result: Result) -> tuple[str, ...]:
     )
 
 
-# The picture's measures, in its own units.
+# Sizes in the picture's own units.
 _LEFT, _RIGHT, _TOP, _ROW, _LANE, _WIDTH = 190, 70, 64, 34, 10, 1000
 
 

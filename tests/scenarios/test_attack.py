@@ -26,7 +26,7 @@ from tests.scenarios.sites import Pair, Site
 pytestmark = pytest.mark.timeout(300)
 
 _SIZE = 1000
-"""Connections that the table is made to hold, so that ten times as many are few enough for an emulated gateway."""
+"""The size of the table, so small that an emulated gateway can take ten times as many connections."""
 
 _MORE = 9 * _SIZE
 _RATE = 1500
@@ -39,7 +39,7 @@ IKE = bytes(range(1, 9)) + bytes.fromhex("0000000000000000 00 30 22 08 00000000 
 
 @contextmanager
 def small_table(gateway: Gateway) -> Iterator[None]:
-    """Let the gateway's table of connections hold no more than _SIZE while the block runs."""
+    """Limit the gateway's table of connections to _SIZE while the block runs."""
     try:
         gateway.run(f"sysctl -qw net.netfilter.nf_conntrack_max={_SIZE}")
         yield
@@ -48,7 +48,7 @@ def small_table(gateway: Gateway) -> Iterator[None]:
 
 
 def lost(site: Site, to: Site) -> int:
-    """Return how many pings through the tunnel are lost; each is a flow that no table has seen."""
+    """Return how many pings through the tunnel are lost. Each is a new flow."""
     command = f"ping -nqc1 -W2 {to.private_host.private_ip}"
     return sum(site.private_host.ask(command).returncode != 0 for _ in range(_PINGS))
 
@@ -62,9 +62,9 @@ def greets_from_outside(gateway: Gateway) -> bool:
 @pytest.mark.brief
 def test_the_tunnel_loses_nothing_while_one_host_opens_ten_times_what_the_table_holds(pair: Pair) -> None:
     with small_table(pair.uk.gateway), crowd(pair.uk, kept=_SIZE + 100, more=_MORE, rate=_RATE) as opened:
-        (stand,) = opened.hear("open")
-        # The pair's other connections are in the table as well: more of them on a busy machine.
-        assert int(stand) > 0.5 * _SIZE
+        (up,) = opened.hear("open")
+        # The pair's other connections are in the table as well, more of them on a busy machine.
+        assert int(up) > 0.5 * _SIZE
         assert [lost(site, pair.other(site)) for site in pair.sites] == [0, 0]
         looks = answers.ask(pair.gateways)
         assert greets_from_outside(pair.uk.gateway)
@@ -105,7 +105,7 @@ def _was_answered(link: socket.socket, kind: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        # An error that came back is an answer; none at all is a connection that is still on its way.
+        # An error is an answer. Without one the connection is still pending.
         return kind == socket.SOCK_DGRAM or link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
     return True
 
@@ -176,7 +176,7 @@ def test_strays_from_inside_a_network_do_not_reach_what_the_watch_counts(pair: P
         for kind, protocol, port in ((socket.SOCK_DGRAM, 0, 4500), (socket.SOCK_RAW, 50, 0)):
             with socket.socket(socket.AF_INET, kind, protocol) as link:
                 for address in (near.private_ip, far.private_ip):
-                    # The gateway may say that this is prohibited.
+                    # The gateway may refuse it with an ICMP message.
                     with suppress(OSError):
                         link.sendto(STRAY, (address, port))
 
