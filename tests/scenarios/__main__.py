@@ -5,6 +5,7 @@ from textwrap import fill
 from tests.scenarios import scenario
 from tests.scenarios.diagnosis.cause import Cause, Symptom
 from tests.scenarios.diagnosis.causes import CAUSES
+from tests.scenarios.first_boot import FirstBoot
 from tests.scenarios.scenario import Scenario
 
 _WIDTH, _INDENT = 100, " " * 4
@@ -36,7 +37,10 @@ def _answer(symptom: Symptom | None) -> str:
 def main() -> None:
     """Print the table."""
     for heading, entries in (
-        ("Faults (tests/scenarios/faults): traffic has to flow again by itself", map(of_scenario, scenario.load())),
+        (
+            "Faults (tests/scenarios/faults): traffic has to flow again by itself",
+            map(of_scenario, [FirstBoot().scenario, *scenario.load()]),
+        ),
         ("Causes (tests/scenarios/diagnosis): vpn-verify has to name them", map(of_cause, CAUSES)),
     ):
         print(f"{heading}\n")

@@ -65,6 +65,11 @@ def run(scenario: Scenario, stream: Stream, *, at: Sequence[Place] | None = None
     """
     pair = sites.find()
     settle(stream, scenario.senders)
+    return observe(scenario, pair, stream, at=at)
+
+
+def observe(scenario: Scenario, pair: Pair, stream: Stream, *, at: Sequence[Place] | None = None) -> Result:
+    """Run a scenario although the stream may not flow before the fault."""
     folder = report.FOLDER / "captures" / scenario.name
     with phase(f"{scenario.name}: {scenario.title}"):
         with capturing(at or places(pair), folder, stream.marker) as captures:
@@ -76,12 +81,12 @@ def run(scenario: Scenario, stream: Stream, *, at: Sequence[Place] | None = None
                 deadline = ended + _PATIENCE_SECONDS
                 wait_until_steady(stream, scenario.senders, since=ended, deadline=deadline)
                 measured = time.time() - IN_FLIGHT_SECONDS
-        result = evaluate(scenario, stream, captures, Times(began, ended, measured))
-    conclude(result, captures, sites.find(), folder)
+        result = _evaluate(scenario, stream, captures, Times(began, ended, measured))
+    _conclude(result, captures, sites.find(), folder)
     return result
 
 
-def evaluate(scenario: Scenario, stream: Stream, captures: Captures, times: Times) -> Result:
+def _evaluate(scenario: Scenario, stream: Stream, captures: Captures, times: Times) -> Result:
     """Return the result of a scenario."""
     return Result(
         name=scenario.name,
@@ -98,7 +103,7 @@ def evaluate(scenario: Scenario, stream: Stream, captures: Captures, times: Time
     )
 
 
-def conclude(result: Result, captures: Captures, pair: Pair, folder: Path) -> None:
+def _conclude(result: Result, captures: Captures, pair: Pair, folder: Path) -> None:
     """Print the result. Keep the captures and the gateways' journals when the scenario failed, else delete them."""
     for flow in result.flows:
         say(f"{result.name}: {flow.way} lost {flow.lost_seconds:.1f} s, healed {flow.healed_after:.1f} s after it")

@@ -68,8 +68,8 @@ class Variant:
     """What breaks, in one line."""
     seconds: float
     """About how long the fault lasts. Short ones run first."""
-    at: tuple[str, ...] = ("uk",)
-    """Sites whose gateway is broken."""
+    at: tuple[str, ...] = ()
+    """Sites whose gateway the steps act on, where variants differ in that, or where `is_down`."""
     is_down: bool = False
     """Whether these gateways are down during the fault, so that their private hosts cannot reach the Internet."""
     senders: Senders = field(default_factory=lambda: BOTH_SEND)

@@ -1,6 +1,6 @@
 """No flapping: half an hour at idle and half an hour under load, with rekeys every two minutes, lose no packet.
 
-Exempt is the gap that a rekey has by its protocol (faults/rekeyed.py), as often as there are rekeys.
+A rekey may have the gap of its protocol (faults/rekeyed.py), and there may be no more gaps than rekeys.
 
 Runs with `--soak` only (`make test-soak`); `--soak-minutes` shortens it.
 """
@@ -84,7 +84,7 @@ def test_rekeys_every_two_minutes_lose_no_packet(
     scenario = Scenario(
         name=f"soak-{'load' if senders is BUSY else 'idle'}",
         title=f"{minutes:g} minutes {what}, rekeyed every {_REKEY_SECONDS:.0f} s",
-        description="Both gateways rekey every two minutes. No packet is lost but for the gap of the protocol itself.",
+        description="Both gateways rekey every two minutes. Only the protocol's own gap may be seen.",
         steps=wait,
         expectation=rekeyed.EXPECTATION,
         seconds=minutes * 60,

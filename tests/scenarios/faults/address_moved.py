@@ -12,6 +12,7 @@ VARIANTS = (
         name="address-moved",
         title="uk's Elastic IP is taken away for twenty seconds and given back",
         seconds=20,
+        at=("uk",),
         is_down=True,
     ),
 )

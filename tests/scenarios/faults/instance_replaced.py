@@ -7,7 +7,9 @@ from tests.scenarios.sites import Pair
 
 DESCRIPTION = "`pulumi up` replaces the instance of uk's gateway. It may turn green only when packets cross."
 EXPECTATION = Expectation(limit_seconds=0, goal="before pulumi up ends", healed_by="the new instance's first boot")
-VARIANTS = (Variant(name="instance-replaced", title="pulumi up replaces uk's instance", seconds=150, is_down=True),)
+VARIANTS = (
+    Variant(name="instance-replaced", title="pulumi up replaces uk's instance", seconds=150, at=("uk",), is_down=True),
+)
 
 
 def steps(pair: Pair, _variant: Variant) -> Steps:

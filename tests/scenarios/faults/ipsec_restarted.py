@@ -11,6 +11,7 @@ VARIANTS = (
         name="quiet-ipsec-restarted",
         title="ipsec on uk is restarted, and only uk sends",
         seconds=5,
+        at=("uk",),
         senders=ONLY_UK_SENDS,
     ),
 )

@@ -16,7 +16,6 @@ VARIANTS = (
         name="secret-rotated",
         title="the pre-shared key is changed by hand, first on uk, then on au",
         seconds=18,
-        at=("uk", "au"),
     ),
 )
 
