@@ -111,14 +111,14 @@ def gateway_port(pair: Pair, name: str) -> Place:
 
 def judge(files: Sequence[Path], place: Place, marker: bytes) -> list[Violation]:
     """Return the packets of one place that break its rules, and all packets with the marker."""
-    found = []
+    violations = []
     for path in files:
         for rule in place.rules:
-            found += [Violation(at, place.name, rule.text, text) for at, text in _print(path, rule.forbidden)]
+            violations += [Violation(at, place.name, rule.text, text) for at, text in _print(path, rule.forbidden)]
         marked = [number for number, packet in enumerate(_packets(path)) if marker in packet]
         printed = _print(path, "") if marked else []
-        found += [Violation(printed[n][0], place.name, "the marker in the clear", printed[n][1]) for n in marked]
-    return sorted(found, key=lambda violation: violation.at)
+        violations += [Violation(printed[n][0], place.name, "the marker in the clear", printed[n][1]) for n in marked]
+    return sorted(violations, key=lambda violation: violation.at)
 
 
 class Recorder:

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from lab import settings
+from tests.scenarios.checksum import checksum
 from tests.scenarios.sites import Site
 
 _PORT: Final = 7405
@@ -127,10 +128,8 @@ def knock(address: str, to: str, number: int, rate: int) -> None:
         for sent in range(number):
             ports = chance.sample(range(10_000, 60_000), 2)
             head = struct.pack("!2H2L2B3H", *ports, sent, 0, 5 << 4, _SYN, 1024, 0, 0)
-            total = sum(struct.unpack("!16H", ends + struct.pack("!2H", 6, len(head)) + head))
-            total = (total & 0xFFFF) + (total >> 16)
-            checksum = ~(total + (total >> 16)) & 0xFFFF
-            link.sendto(head[:16] + struct.pack("!H", checksum) + head[18:], (to, 0))
+            of_pseudo_header = checksum(ends + struct.pack("!2H", 6, len(head)) + head)
+            link.sendto(head[:16] + of_pseudo_header.to_bytes(2, "big") + head[18:], (to, 0))
             time.sleep(max(0.0, began + sent / rate - time.monotonic()))
 
 

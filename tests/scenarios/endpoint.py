@@ -19,6 +19,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from tests.scenarios.checksum import checksum
+
 KINDS: Final = ("udp", "icmp", "tcp")
 LOAD: Final = "load"
 WEB: Final = "web"
@@ -220,13 +222,9 @@ def _listen(link: socket.socket, receive: Callable[[], None]) -> None:
 
 
 def _echo_request(identifier: int, sequence: int, payload: bytes) -> bytes:
-    """Return an ICMP echo request (RFC 792) with its checksum (RFC 1071)."""
+    """Return an ICMP echo request (RFC 792)."""
     message = struct.pack("!BBHHH", _ECHO_REQUEST, 0, 0, identifier, sequence) + payload
-    padded = message + b"\0" * (len(message) % 2)
-    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
-    total = (total & 0xFFFF) + (total >> 16)
-    checksum = ~(total + (total >> 16)) & 0xFFFF
-    return b"".join((message[:2], checksum.to_bytes(2, "big"), message[4:]))
+    return message[:2] + checksum(message).to_bytes(2, "big") + message[4:]
 
 
 async def _obey(end: End) -> None:

@@ -115,9 +115,9 @@ def refusal(text: str) -> Refusal | None:
 
 def segment_sizes(capture: Capture) -> dict[str, set[int]]:
     """Return `source > destination` -> the MSS options that its SYNs carry, from tcpdump's lines."""
-    found: dict[str, set[int]] = {}
+    sizes: dict[str, set[int]] = {}
     for line in capture.packets:
         syn = re.search(r"IP ([\d.]+)\.\d+ > ([\d.]+)\.\d+: Flags \[S\.?\],.* options \[mss (\d+)", line)
         if syn:
-            found.setdefault(f"{syn[1]} > {syn[2]}", set()).add(int(syn[3]))
-    return found
+            sizes.setdefault(f"{syn[1]} > {syn[2]}", set()).add(int(syn[3]))
+    return sizes

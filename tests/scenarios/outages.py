@@ -58,31 +58,31 @@ def between(crossings: Iterable[Crossing], begin: float, end: float) -> list[Cro
 
 def outages(crossings: Iterable[Crossing], begin: float, end: float) -> list[Outage]:
     """Return the outages of the packets sent from `begin` until before `end`, in order."""
-    found: list[Outage] = []
+    gaps: list[Outage] = []
     first: Crossing | None = None
     packets = 0
     for crossing in between(crossings, begin, end):
         if crossing.received is None:
             first, packets = first or crossing, packets + 1
         elif first is not None:
-            found.append(Outage(first.sent, crossing.sent - first.sent, packets))
+            gaps.append(Outage(first.sent, crossing.sent - first.sent, packets))
             first, packets = None, 0
     if first is not None:
-        found.append(Outage(first.sent, end - first.sent, packets))
-    return found
+        gaps.append(Outage(first.sent, end - first.sent, packets))
+    return gaps
 
 
-def lost_seconds(found: Iterable[Outage]) -> float:
+def lost_seconds(gaps: Iterable[Outage]) -> float:
     """Return the total seconds of lost traffic."""
-    return sum(outage.seconds for outage in found)
+    return sum(outage.seconds for outage in gaps)
 
 
-def healed_after(found: Sequence[Outage], fault_ended: float) -> float:
+def healed_after(gaps: Sequence[Outage], fault_ended: float) -> float:
     """Return the seconds from the end of the fault to the end of the last outage; 0 if that was earlier.
 
     The last outage counts, not the first packet: traffic that comes back and stops again has not healed.
     """
-    return max(0.0, found[-1].end - fault_ended) if found else 0.0
+    return max(0.0, gaps[-1].end - fault_ended) if gaps else 0.0
 
 
 def first_arrival_after(crossings: Iterable[Crossing], moment: float) -> float | None:

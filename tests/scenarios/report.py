@@ -89,7 +89,7 @@ def _failures(result: Result) -> list[str]:
     return failures
 
 
-HEADINGS: Final = ("case", "lost uk->au", "au->uk", "after its end", "first", "leaks", "goal", "verdict")
+HEADINGS: Final = ("scenario", "lost uk->au", "au->uk", "after its end", "first", "leaks", "goal", "verdict")
 
 
 def table(results: Sequence[Result]) -> str:

@@ -173,13 +173,13 @@ def ways(senders: Senders) -> list[Way]:
 
 def _flow(stream: Stream, way: Way, times: Times) -> Flow:
     crossings = stream.crossings(way, times.began)
-    found = outages.outages(crossings, times.began, times.measured)
+    gaps = outages.outages(crossings, times.began, times.measured)
     return Flow(
         way="->".join(way),
-        outages=tuple(outages.Outage(one.start - times.began, one.seconds, one.packets) for one in found),
+        outages=tuple(outages.Outage(one.start - times.began, one.seconds, one.packets) for one in gaps),
         sent=len(outages.between(crossings, times.began, times.measured)),
-        lost_seconds=outages.lost_seconds(found),
-        healed_after=outages.healed_after(found, times.ended),
+        lost_seconds=outages.lost_seconds(gaps),
+        healed_after=outages.healed_after(gaps, times.ended),
         first_after=outages.first_arrival_after(crossings, times.ended),
         is_steady=outages.is_steady(crossings, times.measured - STEADY_SECONDS, times.measured, packets=1),
     )

@@ -49,7 +49,7 @@ class Expectation:
     def __str__(self) -> str:
         """Return it for the table."""
         if self.limit_seconds == inf:
-            return "told, not judged"
+            return "reported, not judged"
         if self.lossless:
             return f"no loss > {self.hiccup_seconds:g} s" if self.hiccup_seconds else "no loss"
         return f"<= {self.limit_seconds:g} s{f' ({self.goal})' if self.goal else ''}"

@@ -6,6 +6,7 @@ import struct
 from typing import Final
 
 from lab.network.sockets import call_in
+from tests.scenarios.checksum import checksum
 from tests.scenarios.gateway import Gateway
 
 PORT: Final = 7404
@@ -22,10 +23,7 @@ def datagram(source: str, to: str, payload: bytes) -> bytes:
     body = struct.pack("!4H", PORT, PORT, 8 + len(payload), 0) + payload
     addresses = socket.inet_aton(source) + socket.inet_aton(to)
     header = struct.pack("!2B3H2BH", 0x45, 0, 20 + len(body), 0, 0, 64, _PROTOCOL, 0) + addresses
-    total = sum(struct.unpack("!10H", header))
-    total = (total & 0xFFFF) + (total >> 16)
-    checksum = ~(total + (total >> 16)) & 0xFFFF
-    return header[:10] + struct.pack("!H", checksum) + header[12:] + body
+    return header[:10] + checksum(header).to_bytes(2, "big") + header[12:] + body
 
 
 def send(namespace: str, packet: bytes, to: str) -> None:

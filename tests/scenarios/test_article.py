@@ -10,6 +10,7 @@ import json
 import pytest
 
 from lab import evidence, network_faults, settings, stack
+from tests.scenarios.diagnosis import answers
 from tests.scenarios.sites import Pair
 
 pytestmark = [pytest.mark.brief, pytest.mark.timeout(1500), pytest.mark.usefixtures("running_stack")]
@@ -44,10 +45,9 @@ def test_a_refresh_finds_no_drift() -> None:
 
 @SIDES
 def test_vpn_verify_says_that_every_layer_holds(pair: Pair, side: str) -> None:
-    asked = pair.site(side).gateway.ask("vpn-verify --json")
-    answer = json.loads(asked.stdout)
-    assert asked.returncode == 0, answer
-    assert {layer["status"] for layer in answer["layers"]} == {"ok"}
+    (look,) = answers.ask([pair.site(side).gateway]).values()
+    assert look.exit_code == 0, look.raw
+    assert {layer.status for layer in look.layers} == {"ok"}
 
 
 @SIDES
@@ -77,13 +77,11 @@ def test_a_partition_turns_the_proof_red_and_names_the_layer_and_healing_turns_i
     gateway = pair.uk.gateway
     network_faults.inject("partition")
     try:
-        asked = gateway.ask("vpn-verify --json", timeout=90)
+        (look,) = answers.ask([gateway]).values()
     finally:
         network_faults.heal()
-    answer = json.loads(asked.stdout)
-    assert asked.returncode != 0
-    failed = [layer for layer in answer["layers"] if layer["status"] == "failed"]
-    assert failed, answer
-    assert all(layer["remedy"] for layer in failed)
-    healed = gateway.ask("vpn-verify --json --wait 120", timeout=150)
-    assert healed.returncode == 0, healed.stdout
+    assert look.exit_code != 0
+    assert look.failed, look.raw
+    assert all(layer.remedy for layer in look.layers if layer.status == "failed")
+    (healed,) = answers.ask([gateway], wait=120).values()
+    assert healed.exit_code == 0, healed.raw

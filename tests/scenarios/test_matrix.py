@@ -6,7 +6,6 @@ restores the stack's own configuration. Does not prove AWS's images. SAVE_TRANSC
 tests/unit/transcripts/.
 """
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from components.decisions.tunnel import PROFILES, TunnelProfile
 from lab import evidence, stack
 from lab.machines.image import ensure_image
 from tests.scenarios import ipsec, matrix, matrix_transcripts, negotiated, sites
+from tests.scenarios.diagnosis import answers
 from tests.scenarios.matrix import CELLS, Cell
 from tests.scenarios.sites import Pair
 from tests.scenarios.strongswan import tunnel
@@ -79,10 +79,8 @@ def test_each_gateway_runs_the_release_that_was_asked_for(deployed: Deployed) ->
 
 
 def test_every_layer_holds_on_both_gateways(deployed: Deployed) -> None:
-    for site in deployed.pair.sites:
-        asked = site.gateway.ask("vpn-verify --json")
-        layers = {layer["name"]: layer["status"] for layer in json.loads(asked.stdout)["layers"]}
-        assert set(layers.values()) == {"ok"}, (site.gateway.name, asked.stdout)
+    for name, look in answers.ask(deployed.pair.gateways).items():
+        assert {layer.status for layer in look.layers} == {"ok"}, (name, look.raw)
 
 
 def test_the_articles_evidence_holds(deployed: Deployed) -> None:

@@ -22,22 +22,22 @@ _OWN_MSS = settings.INTERNAL_MTU - 40
 
 @WAYS
 def test_a_packet_of_the_tunnels_mtu_crosses_in_one_piece(pair: Pair, sender: str, receiver: str) -> None:
-    said = mtu.ping(pair.site(sender), pair.site(receiver).private_host.private_ip, TUNNEL_MTU)
-    assert mtu.replies(said) == 3, said
+    output = mtu.ping(pair.site(sender), pair.site(receiver).private_host.private_ip, TUNNEL_MTU)
+    assert mtu.replies(output) == 3, output
 
 
 @WAYS
 def test_one_byte_more_is_refused_by_the_gateway_which_tells_the_mtu(pair: Pair, sender: str, receiver: str) -> None:
     site = pair.site(sender)
-    said = mtu.ping(site, pair.site(receiver).private_host.private_ip, TUNNEL_MTU + 1)
-    assert mtu.replies(said) == 0, said
-    assert mtu.refusal(said) == mtu.Refusal(site.gateway.private_ip, TUNNEL_MTU), said
+    output = mtu.ping(site, pair.site(receiver).private_host.private_ip, TUNNEL_MTU + 1)
+    assert mtu.replies(output) == 0, output
+    assert mtu.refusal(output) == mtu.Refusal(site.gateway.private_ip, TUNNEL_MTU), output
 
 
 @WAYS
 def test_a_large_packet_that_may_be_fragmented_crosses(pair: Pair, sender: str, receiver: str) -> None:
-    said = mtu.ping(pair.site(sender), pair.site(receiver).private_host.private_ip, 4000, may_fragment=True)
-    assert mtu.replies(said) == 3, said
+    output = mtu.ping(pair.site(sender), pair.site(receiver).private_host.private_ip, 4000, may_fragment=True)
+    assert mtu.replies(output) == 3, output
 
 
 @pytest.mark.parametrize("name", ["uk", "au"])

@@ -6,7 +6,6 @@ For `article-2014` the gateway gets the connection that the product renders, dur
 strongSwan to gateways that booted with it.
 """
 
-import json
 import time
 from collections.abc import Iterator
 
@@ -14,6 +13,7 @@ import pytest
 
 from components.decisions.tunnel import TunnelProfile
 from tests.scenarios import ipsec, negotiated, sites
+from tests.scenarios.diagnosis import answers
 from tests.scenarios.strongswan import tunnel
 from tests.scenarios.strongswan.configuration import OFFERS, WEAK_OFFERS, WEAKER_THAN_THE_ARTICLE, Offer
 from tests.scenarios.strongswan.substitute import in_place_of
@@ -53,10 +53,8 @@ def test_a_modern_tunnel_that_strongswan_begins_carries_packets_both_ways(setup:
 
 
 def test_the_gateways_own_verification_holds_with_strongswan_as_its_peer(setup: Setup) -> None:
-    asked = setup.site.gateway.ask("vpn-verify --json", timeout=90)
-    assert {layer["name"]: layer["status"] for layer in json.loads(asked.stdout)["layers"]} == {
-        layer["name"]: "ok" for layer in json.loads(asked.stdout)["layers"]
-    }, asked.stdout
+    (look,) = answers.ask([setup.site.gateway]).values()
+    assert {layer.status for layer in look.layers} == {"ok"}, look.raw
 
 
 def test_a_modern_rekey_by_strongswan_has_a_key_exchange_of_its_own(setup: Setup) -> None:

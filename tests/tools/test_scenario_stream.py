@@ -43,7 +43,7 @@ def wire() -> Iterator[Pair]:
         subprocess.run(["ip", "netns", "del", space], check=True)
 
 
-def test_every_kind_crosses_both_ways_and_what_the_wire_loses_is_told(wire: Pair) -> None:
+def test_every_kind_crosses_both_ways_and_what_the_wire_loses_is_reported(wire: Pair) -> None:
     with Stream(wire) as stream:
         stream.send(BOTH_SEND)
         time.sleep(2 + IN_FLIGHT_SECONDS)

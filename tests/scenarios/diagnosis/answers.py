@@ -119,7 +119,7 @@ def judge(answer: Answer, expected: Symptom | None, secrets: Sequence[str]) -> l
         problems.append(f"one look took {answer.seconds:.0f} s, not {SILENT_SECONDS:.0f}")
     failed = answer.failed
     if expected is None:
-        return problems + ([] if failed is None else [f"{answer.diagnosis}, though nothing is to be found here"])
+        return problems + ([] if failed is None else [f"{answer.diagnosis}, but all is to be well"])
     if failed is None:
         return [*problems, f"all is well, where {expected.layer} is to fail"]
     if not re.fullmatch(expected.layer, failed.name):

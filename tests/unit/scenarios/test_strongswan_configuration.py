@@ -70,7 +70,7 @@ def test_an_ike_sa_without_child_sa_has_no_esp_and_one_that_is_only_asked_for_no
     assert connecting == Association("CONNECTING", True, 1, "")
 
 
-def test_an_ike_sa_that_the_gateway_began_is_told_apart() -> None:
+def test_an_ike_sa_that_the_gateway_began_is_distinguished() -> None:
     turned = LISTED.replace("_i* ", "_i ").replace("_r\n", "_r*\n")
     assert [found.is_initiator for found in configuration.associations(LISTED + turned)] == [True, False]
 
