@@ -1,6 +1,6 @@
 """The tiers of tests, and the command that runs them: `python -m tests.tiers NAME...`, by way of the Makefile.
 
-This is the one list of tiers. `make help`, README.md and docs/architecture.md show it; tests/unit/test_tiers.py
+This is the one list of tiers. `make help` and docs/architecture.md show it; tests/unit/test_tiers.py
 compares them. The first tier that fails ends the run. Its logs and the machines' consoles are kept in
 `.lab/failed/TIER/`. `--within SECONDS` leaves out each tier that would not end in time, and names it.
 """

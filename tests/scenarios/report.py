@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from math import log1p
 from pathlib import Path
 from typing import Final
 
@@ -103,6 +104,11 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def cells(result: Result) -> dict[str, str]:
+    """Return the cells of a scenario's row by their headings."""
+    return dict(zip(HEADINGS, _row(result), strict=True))
+
+
 def _row(result: Result) -> tuple[str, ...]:
     by_way = {flow.way: flow for flow in result.flows}
     lost = [f"{by_way[way].lost_seconds:.1f} s" if way in by_way else "quiet" for way in ("uk->au", "au->uk")]
@@ -120,40 +126,44 @@ def _row(result: Result) -> tuple[str, ...]:
     )
 
 
-# Sizes in the picture's own units.
-_LEFT, _RIGHT, _TOP, _ROW, _LANE, _WIDTH = 190, 70, 64, 34, 10, 1000
+_WAYS: Final = ("uk->au", "au->uk")
+_TICKS: Final = (0, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1200)
+# Sizes in units of the SVG's view box.
+_LEFT, _WIDTH, _TOP, _ROW = 80, 830, 110, 54
 
 
 def picture(results: Sequence[Result]) -> str:
-    """Return an SVG: a row per scenario, on its own scale of time, with the traffic lost each way in red."""
-    rows = []
-    for number, result in enumerate(results):
-        scale = _WIDTH / max(result.seconds, 1.0)
-        top = _TOP + number * _ROW
-        lanes = [
-            {
-                "y": top + place * (_LANE + 2),
-                "lost": [
-                    {"x": _LEFT + max(outage.start, 0) * scale, "width": max(outage.seconds * scale, 1.5)}
-                    for outage in flow.outages
-                ],
-                "way": flow.way,
-            }
-            for place, flow in enumerate(result.flows)
-        ]
-        rows.append(
-            {
-                "name": result.name,
-                "verdict": "FAILS" if result.failures else "holds",
-                "y": top,
-                "cause": max(result.cause_seconds * scale, 1.5),
-                "seconds": f"{result.seconds:.0f} s",
-                "lanes": lanes,
-            }
-        )
-    sizes = {"left": _LEFT, "width": _WIDTH, "lane": _LANE, "row": _ROW, "right": _RIGHT}
-    height = _TOP + len(results) * _ROW + 10
-    return _template().render(rows=rows, total=_LEFT + _WIDTH + _RIGHT, height=height, **sizes)
+    """Return an SVG with a row per scenario and a lane per direction: when packets arrived, and when they were lost."""
+    # Outages last from a tenth of a second to ten minutes, so the axis is logarithmic.
+    last = log1p(max((result.seconds for result in results), default=1.0))
+
+    def x(seconds: float) -> float:
+        return _LEFT + _WIDTH * log1p(max(seconds, 0.0)) / last
+
+    def span(start: float, end: float) -> dict[str, float]:
+        return {"x": x(start), "width": max(x(end) - x(start), 1.5)}
+
+    def lane(result: Result, way: str) -> dict[str, object]:
+        flow = next((each for each in result.flows if each.way == way), None)
+        return {
+            "way": way.replace("->", " \N{RIGHTWARDS ARROW} "),
+            "sent": span(0, result.seconds) if flow else None,
+            "lost": [span(outage.start, outage.end) for outage in flow.outages] if flow else [],
+            "seconds": f"{flow.lost_seconds:.1f} s" if flow else "",
+        }
+
+    rows = [
+        {
+            "title": result.title,
+            "fails": bool(result.failures),
+            "y": _TOP + number * _ROW,
+            "fault": span(0, result.cause_seconds),
+            "lanes": [lane(result, way) for way in _WAYS],
+        }
+        for number, result in enumerate(results)
+    ]
+    ticks = [{"x": x(seconds), "label": seconds} for seconds in _TICKS if log1p(seconds) <= last]
+    return _template().render(rows=rows, ticks=ticks, left=_LEFT, right=_LEFT + _WIDTH, height=_TOP + len(rows) * _ROW)
 
 
 def _template() -> Template:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.scenarios import report
+from tests.scenarios import render, report
 from tests.scenarios.outages import Outage
 from tests.scenarios.report import Flow, Result
 from tests.scenarios.scenario import UNTIMED, Expectation
@@ -95,13 +95,43 @@ def test_the_table_has_a_row_per_scenario_and_a_line_per_failure() -> None:
     assert failure == "reboot: 1 packets leaked, the first: +1.0 s plain"
 
 
-def test_the_picture_is_an_svg_with_a_red_bar_per_outage_on_the_rows_own_scale() -> None:
-    drawn = report.picture([result(), result(name="a & b", seconds=200.0)])
+def test_the_picture_shows_each_outage_as_a_red_bar_on_one_axis_of_time() -> None:
+    drawn = report.picture([result(), result(title="a & b", seconds=200.0)])
     root = ElementTree.fromstring(drawn)  # noqa: S314 - our own text
-    red = [bar for bar in root.iter(f"{SVG}rect") if bar.get("fill") == "#c22"]
-    assert [bar.get("width") for bar in red] == ["100.0", "100.0", "10.0", "10.0"]
-    assert [float(str(bar.get("x"))) for bar in red] == [240.0, 240.0, 195.0, 195.0]
-    assert "a & b" in {text.text for text in root.iter(f"{SVG}text")}
+    red = [bar for bar in root.iter(f"{SVG}rect") if bar.get("fill") == "#b3261e" and bar.get("height") == "10"]
+    assert len(red) == 4
+    assert len({(bar.get("x"), bar.get("width")) for bar in red}) == 1
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    assert "a & b" in texts
+    assert texts.count("2.0 s") == 4
+
+
+def test_the_picture_says_which_direction_sends_nothing() -> None:
+    drawn = report.picture([result(flows=(flow("au->uk"),))])
+    assert drawn.index("uk \N{RIGHTWARDS ARROW} au") < drawn.index("sends nothing") < drawn.index("2.0 s")
+
+
+def test_the_picture_of_a_finished_run_is_drawn_again_from_its_report(tmp_path: Path) -> None:
+    results = [result(expectation=UNTIMED), result(leaks=("plain",), flows=(flow(is_steady=False),))]
+    report.write(results, tmp_path)
+    again = render.results((tmp_path / "report.json").read_text())
+    assert again == results
+    assert report.picture(again) == (tmp_path / "report.svg").read_text()
+
+
+def test_a_finished_run_is_shown_in_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = tmp_path / "guarantees.md"
+    document.write_text("before\n<!-- faults -->\nearlier run\n<!-- /faults -->\nafter\n")
+    monkeypatch.setattr(render, "DOCUMENT", document)
+    monkeypatch.setattr(render, "PICTURE", tmp_path / "lost-traffic.svg")
+    report.write([result()], tmp_path)
+    render.main(tmp_path / "report.json")
+    written = document.read_text()
+    assert "| the daemon is killed | <= 10 s (daemon) | 2.0 s | 2.0 s | 3.0 s | holds |\n" in written
+    assert written.startswith("before\n<!-- faults -->\n\nRun of 1970-01-01:")
+    assert written.endswith("\n<!-- /faults -->\nafter\n")
+    assert "earlier run" not in written
+    assert (tmp_path / "lost-traffic.svg").read_text() == report.picture([result()])
 
 
 def test_the_report_is_written_as_json_text_and_picture(tmp_path: Path) -> None:
