@@ -1,7 +1,7 @@
 """What a scenario is. Each file of tests/scenarios/faults/ describes one fault.
 
 A file has a DESCRIPTION, an EXPECTATION, the VARIANTS of the fault and its `steps`. `python -m tests.scenarios` prints
-all of that and runs nothing.
+them, except for the steps, and runs nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
