@@ -7,12 +7,14 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from tests.generated import ROOT
 from tests.scenarios.outages import Outage
-from tests.scenarios.report import FOLDER, Expectation, Flow, Result, cells, picture
+from tests.scenarios.report import FOLDER, Flow, Result, cells, picture
+from tests.scenarios.scenario import Expectation
 
 PICTURE = ROOT / "docs/lost-traffic.svg"
 DOCUMENT = ROOT / "docs/guarantees.md"
@@ -27,11 +29,11 @@ def results(report: str) -> Sequence[Result]:
 
 def _result(case: Mapping[str, Any]) -> Result:
     # A result judges itself, so its failures are no argument.
-    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in case.items()}
-    del fields["failures"]
-    fields["expectation"] = Expectation(**case["expectation"])
-    fields["flows"] = tuple(_flow(flow) for flow in case["flows"])
-    return Result(**fields)
+    names = [field.name for field in fields(Result) if field.init and field.name in case]
+    values: dict[str, Any] = {name: tuple(case[name]) if isinstance(case[name], list) else case[name] for name in names}
+    values["expectation"] = Expectation(**case["expectation"])
+    values["flows"] = tuple(_flow(flow) for flow in case["flows"])
+    return Result(**values)
 
 
 def _flow(flow: Mapping[str, Any]) -> Flow:

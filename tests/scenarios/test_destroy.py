@@ -1,4 +1,4 @@
-"""The end of the stack, after all that was done to it: `pulumi destroy` and `lab down` leave nothing. Runs last."""
+"""`pulumi destroy` and `lab down` leave nothing, after everything that the other tests did. Runs last."""
 
 import os
 import subprocess

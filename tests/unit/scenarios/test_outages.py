@@ -32,9 +32,9 @@ def test_what_was_sent_before_and_after_is_not_looked_at() -> None:
 
 
 def test_each_run_of_lost_packets_is_an_outage_of_its_own() -> None:
-    found = outages.outages(flow(".x..xx.", every=0.5), 100, 104)
-    assert [(outage.start, outage.seconds, outage.packets) for outage in found] == [(100.5, 0.5, 1), (102, 1, 2)]
-    assert outages.lost_seconds(found) == 1.5
+    gaps = outages.outages(flow(".x..xx.", every=0.5), 100, 104)
+    assert [(outage.start, outage.seconds, outage.packets) for outage in gaps] == [(100.5, 0.5, 1), (102, 1, 2)]
+    assert outages.lost_seconds(gaps) == 1.5
 
 
 def test_a_pause_of_the_sender_is_no_outage() -> None:
@@ -43,9 +43,9 @@ def test_a_pause_of_the_sender_is_no_outage() -> None:
 
 
 def test_healing_is_counted_from_the_causes_end_to_the_end_of_the_last_outage() -> None:
-    found = outages.outages(flow(".xx..x."), 100, 107)
-    assert outages.healed_after(found, 102) == 4
-    assert outages.healed_after(found, 106.5) == 0
+    gaps = outages.outages(flow(".xx..x."), 100, 107)
+    assert outages.healed_after(gaps, 102) == 4
+    assert outages.healed_after(gaps, 106.5) == 0
     assert outages.healed_after([], 102) == 0
 
 
@@ -63,10 +63,10 @@ def test_steady_means_enough_packets_and_none_lost() -> None:
 
 @given(st.text(alphabet=".x", max_size=60))
 def test_every_lost_packet_is_in_exactly_one_outage(pattern: str) -> None:
-    found = outages.outages(flow(pattern), 100, 100 + len(pattern))
-    assert sum(outage.packets for outage in found) == pattern.count("x")
-    assert outages.lost_seconds(found) == pattern.count("x")
-    assert all(earlier.end < later.start for earlier, later in pairwise(found))
+    gaps = outages.outages(flow(pattern), 100, 100 + len(pattern))
+    assert sum(outage.packets for outage in gaps) == pattern.count("x")
+    assert outages.lost_seconds(gaps) == pattern.count("x")
+    assert all(earlier.end < later.start for earlier, later in pairwise(gaps))
 
 
 def test_a_journal_keeps_the_first_arrival_of_a_packet_that_comes_twice() -> None:

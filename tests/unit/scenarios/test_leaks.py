@@ -1,4 +1,4 @@
-"""The judge of captures: what it must find in files made by hand."""
+"""The judge of captures finds each leak, in files made by hand."""
 
 import socket
 import struct
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios import captures
+from tests.scenarios.gateway import Gateway, PrivateHost
 from tests.scenarios.sites import Pair, Site
 
 MARKER = b"tunnel-faults-0123456789abcdef"
@@ -16,9 +17,9 @@ UK_HOST, AU_HOST = "10.1.10.41", "172.31.200.200"
 
 
 def site(name: str, network: str, public_ip: str) -> Site:
-    texts = dict.fromkeys(Site.__dataclass_fields__, "")
-    given = {"name": name, "network": IPv4Network(network), "public_ip": public_ip, "gateway": f"{name}-gateway"}
-    return Site(**{**texts, **given})  # type: ignore[arg-type]
+    gateway = dict.fromkeys(Gateway.__dataclass_fields__, "") | {"name": f"{name}-gateway", "public_ip": public_ip}
+    host = dict.fromkeys(PrivateHost.__dataclass_fields__, "")
+    return Site(name=name, network=IPv4Network(network), gateway=Gateway(**gateway), private_host=PrivateHost(**host))
 
 
 PAIR = Pair(site("uk", "10.1.0.0/16", UK_EIP), site("au", "172.31.0.0/16", AU_EIP))
@@ -70,17 +71,17 @@ def test_a_gateway_may_tell_the_other_that_nobody_takes_its_ike_or_esp(tmp_path:
         (udp(UK_EIP, AU_EIP, 4500, MARKER), "the marker in the clear"),
     ],
 )
-def test_each_leak_in_the_internet_is_told_with_its_time_and_packet(tmp_path: Path, frame: bytes, rule: str) -> None:
+def test_each_leak_in_the_internet_is_found_with_its_time_and_packet(tmp_path: Path, frame: bytes, rule: str) -> None:
     files = written(tmp_path, udp(UK_EIP, AU_EIP, 500), frame)
-    (found,) = captures.judge(files, captures.internet(PAIR), MARKER)
-    assert (found.rule, found.at) == (rule, 1001.5)
-    assert "IP " in found.packet
+    (leak,) = captures.judge(files, captures.internet(PAIR), MARKER)
+    assert (leak.rule, leak.at) == (rule, 1001.5)
+    assert "IP " in leak.packet
 
 
 def test_plain_text_at_a_gateways_port_is_a_leak_though_the_internet_never_sees_it(tmp_path: Path) -> None:
     files = written(tmp_path, udp("10.1.1.254", AU_EIP, 4500), udp("10.1.1.254", AU_HOST, 7401))
-    (found,) = captures.judge(files, captures.gateway_port(PAIR, "uk"), MARKER)
-    assert found.rule == "plain text for the other side leaves the gateway"
+    (leak,) = captures.judge(files, captures.gateway_port(PAIR, "uk"), MARKER)
+    assert leak.rule == "plain text for the other side leaves the gateway"
     (marked,) = captures.judge(
         written(tmp_path, udp(UK_HOST, WEB, 7401, MARKER)), captures.gateway_port(PAIR, "uk"), MARKER
     )

@@ -1,4 +1,4 @@
-"""The verdict on a fault case, the table and the picture."""
+"""The verdict on a scenario, the table and the picture."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,8 @@ import pytest
 
 from tests.scenarios import render, report
 from tests.scenarios.outages import Outage
-from tests.scenarios.report import Expectation, Flow, Result
+from tests.scenarios.report import Flow, Result
+from tests.scenarios.scenario import UNTIMED, Expectation
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -29,7 +30,7 @@ def flow(way: str = "uk->au", **changes: Any) -> Flow:
 
 
 def result(**changes: Any) -> Result:
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": "daemon-killed",
         "title": "the daemon is killed",
         "expectation": Expectation(limit_seconds=10, goal="daemon"),
@@ -41,18 +42,18 @@ def result(**changes: Any) -> Result:
         "captured": 1000,
         "dropped": 0,
     }
-    return Result(**{**given, **changes})
+    return Result(**{**fields, **changes})
 
 
-def test_a_case_that_keeps_its_goal_holds() -> None:
+def test_a_scenario_that_keeps_its_goal_holds() -> None:
     assert result().failures == ()
 
 
 def test_without_limits_traffic_must_still_flow_and_nothing_leak() -> None:
-    assert result(expectation=report.UNTIMED, flows=(flow(healed_after=1000.0),)).failures == ()
-    assert "has not healed" in str(result(expectation=report.UNTIMED, flows=(flow(is_steady=False),)).failures)
-    assert "leaked" in str(result(expectation=report.UNTIMED, leaks=("a packet",)).failures)
-    assert "told, not judged" in report.table([result(expectation=report.UNTIMED)])
+    assert result(expectation=UNTIMED, flows=(flow(healed_after=1000.0),)).failures == ()
+    assert "has not healed" in str(result(expectation=UNTIMED, flows=(flow(is_steady=False),)).failures)
+    assert "leaked" in str(result(expectation=UNTIMED, leaks=("a packet",)).failures)
+    assert "reported, not judged" in report.table([result(expectation=UNTIMED)])
 
 
 @pytest.mark.parametrize(
@@ -71,11 +72,11 @@ def test_without_limits_traffic_must_still_flow_and_nothing_leak() -> None:
         ({"probes_lost": ("uk +1.0 s",)}, "1 Internet requests lost, the first: uk +1.0 s"),
     ],
 )
-def test_each_broken_promise_is_a_failure_by_name(changes: dict[str, Any], words: str) -> None:
+def test_each_broken_promise_is_a_failure(changes: dict[str, Any], words: str) -> None:
     assert result(**changes).failures[0].startswith(words)
 
 
-def test_a_hiccup_is_told_and_no_failure_and_anything_longer_is_one() -> None:
+def test_a_hiccup_is_no_failure_and_anything_longer_is_one() -> None:
     wanted = Expectation(limit_seconds=0, lossless=True, hiccup_seconds=0.25)
     short, long = Outage(start=1, seconds=0.12, packets=3), Outage(start=9, seconds=0.28, packets=7)
     assert result(expectation=wanted, flows=(flow(outages=(short, short)),)).failures == ()
@@ -83,10 +84,10 @@ def test_a_hiccup_is_told_and_no_failure_and_anything_longer_is_one() -> None:
     assert failure == "uk->au: 7 packets lost in 0.28 s, but no loss > 0.25 s is allowed"
 
 
-def test_the_table_has_a_row_per_case_and_a_line_per_failure() -> None:
+def test_the_table_has_a_row_per_scenario_and_a_line_per_failure() -> None:
     cases = [result(), result(name="reboot", flows=(flow("au->uk"),), leaks=("+1.0 s plain",))]
     heading, _, killed, reboot, failure = report.table(cases).splitlines()
-    assert heading.split()[:4] == ["case", "lost", "uk->au", "au->uk"]
+    assert heading.split()[:4] == ["scenario", "lost", "uk->au", "au->uk"]
     assert killed.split()[:9] == ["daemon-killed", "2.0", "s", "2.0", "s", "3.0", "s", "2.5", "s"]
     assert killed.endswith("<= 10 s (daemon)  holds")
     assert reboot.split()[:4] == ["reboot", "quiet", "2.0", "s"]
@@ -111,7 +112,7 @@ def test_the_picture_says_which_direction_sends_nothing() -> None:
 
 
 def test_the_picture_of_a_finished_run_is_drawn_again_from_its_report(tmp_path: Path) -> None:
-    results = [result(expectation=report.UNTIMED), result(leaks=("plain",), flows=(flow(is_steady=False),))]
+    results = [result(expectation=UNTIMED), result(leaks=("plain",), flows=(flow(is_steady=False),))]
     report.write(results, tmp_path)
     again = render.results((tmp_path / "report.json").read_text())
     assert again == results

@@ -1,4 +1,4 @@
-"""What tests/scenarios/test_mtu.py reads from ping and tcpdump."""
+"""Parsing the output of ping and tcpdump for tests/scenarios/test_mtu.py."""
 
 from lab.capture import Capture
 from tests.scenarios import mtu
@@ -40,7 +40,7 @@ def test_only_the_senders_own_routing_table_is_no_router() -> None:
     assert mtu.refusal("ping: local error: message too long, mtu=1400\n") is None
 
 
-def test_the_segment_size_is_told_in_the_syns_of_each_way() -> None:
+def test_the_segment_size_is_read_from_the_syns_of_each_direction() -> None:
     assert mtu.segment_sizes(Capture("au-private", SYNS)) == {
         "10.1.10.41 > 172.31.200.200": {1360},
         "172.31.200.200 > 10.1.10.41": {8961},

@@ -9,48 +9,47 @@ from ipaddress import IPv4Network
 import pytest
 
 from tests.scenarios import endpoint, outages
+from tests.scenarios.gateway import Gateway, PrivateHost
+from tests.scenarios.scenario import BOTH_SEND
 from tests.scenarios.sites import Pair, Site
 from tests.scenarios.stream import IN_FLIGHT_SECONDS, WAYS, Stream
 
 
 def site(name: str, address: str) -> Site:
-    texts = dict.fromkeys(Site.__dataclass_fields__, "")
-    return Site(
-        **{  # type: ignore[arg-type]
-            **texts,
-            "name": name,
-            "network": IPv4Network("192.0.2.0/24"),
-            "private_host": f"{name}-private",
-            "private_host_namespace": f"t-{name}-{os.getpid()}",
-            "private_ip": address,
-        }
-    )
+    gateway = Gateway(**dict.fromkeys(Gateway.__dataclass_fields__, ""))
+    host = dict.fromkeys(PrivateHost.__dataclass_fields__, "") | {
+        "name": f"{name}-private",
+        "namespace": f"t-{name}-{os.getpid()}",
+        "private_ip": address,
+    }
+    network = IPv4Network("192.0.2.0/24")
+    return Site(name=name, network=network, gateway=gateway, private_host=PrivateHost(**host))
 
 
 @pytest.fixture
 def wire() -> Iterator[Pair]:
     pair = Pair(site("uk", "192.0.2.1"), site("au", "192.0.2.2"))
-    spaces = [one.private_host_namespace for one in pair.sites]
+    spaces = [one.private_host.namespace for one in pair.sites]
     for space in spaces:
         subprocess.run(["ip", "netns", "add", space], check=True)
     veth = ["ip", "-n", spaces[0], "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", spaces[1]]
     subprocess.run(veth, check=True)
     for one in pair.sites:
-        inside = ["ip", "-n", one.private_host_namespace]
-        subprocess.run([*inside, "address", "add", f"{one.private_ip}/24", "dev", "wire"], check=True)
+        inside = ["ip", "-n", one.private_host.namespace]
+        subprocess.run([*inside, "address", "add", f"{one.private_host.private_ip}/24", "dev", "wire"], check=True)
         subprocess.run([*inside, "link", "set", "wire", "up"], check=True)
     yield pair
     for space in spaces:
         subprocess.run(["ip", "netns", "del", space], check=True)
 
 
-def test_every_kind_crosses_both_ways_and_what_the_wire_loses_is_told(wire: Pair) -> None:
+def test_every_kind_crosses_both_ways_and_what_the_wire_loses_is_reported(wire: Pair) -> None:
     with Stream(wire) as stream:
-        stream.send_everything()
+        stream.send(BOTH_SEND)
         time.sleep(2 + IN_FLIGHT_SECONDS)
         cut = time.time()
         # The link itself taken down would keep the packets in a queue, and deliver them.
-        inside = ["ip", "netns", "exec", wire.uk.private_host_namespace, "nft"]
+        inside = ["ip", "netns", "exec", wire.uk.private_host.namespace, "nft"]
         hook = "type filter hook {0} priority 0; policy drop;"
         chains = "".join(f"chain {name} {{ {hook.format(name)} }}; " for name in ("input", "output"))
         subprocess.run([*inside, f"table ip cut {{ {chains} }}"], check=True)

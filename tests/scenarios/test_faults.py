@@ -1,13 +1,13 @@
-"""Every fault of the table: nothing leaks, the Internet stays reachable, and traffic flows again by itself, in time."""
+"""Every fault: nothing leaks, the Internet stays reachable, and traffic flows again by itself, in time."""
 
 from dataclasses import replace
 
 import pytest
 
-from tests.scenarios import runner
-from tests.scenarios.cases import CASES, Case
+from tests.scenarios import runner, scenario
 from tests.scenarios.conftest import record
-from tests.scenarios.report import UNTIMED, Result
+from tests.scenarios.report import Result
+from tests.scenarios.scenario import UNTIMED, Scenario
 from tests.scenarios.stream import Stream
 
 pytestmark = pytest.mark.timeout(1200)
@@ -26,11 +26,12 @@ def judged_by_time(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, id=case.name, marks=[pytest.mark.brief] * case.brief) for case in CASES]
+    "fault",
+    [pytest.param(one, id=one.name, marks=[pytest.mark.brief] * one.brief) for one in scenario.load()],
 )
 def test_nothing_leaks_and_traffic_flows_again(
-    case: Case, judged_by_time: bool, stream: Stream, results: list[Result]
+    fault: Scenario, judged_by_time: bool, stream: Stream, results: list[Result]
 ) -> None:
-    result = runner.run(case if judged_by_time else replace(case, expectation=UNTIMED), stream)
+    result = runner.run(fault if judged_by_time else replace(fault, expectation=UNTIMED), stream)
     record(result, results)
     assert result.failures == ()

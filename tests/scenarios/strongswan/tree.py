@@ -1,4 +1,4 @@
-"""strongSwan's programs in a Debian tree of their own: nothing is installed on this machine or starts by itself."""
+"""strongSwan's programs in a Debian tree of their own. Nothing is installed on this machine or starts by itself."""
 
 import fcntl
 import hashlib
@@ -23,13 +23,13 @@ PACKAGES = (
     "coreutils",
 )
 
-# What the packages' own scripts, which are not run, would have made: directories and links.
+# Directories and links that the packages' own scripts would make. They are not run.
 _DIRECTORIES = ("proc", "sys", "run", "tmp")
 _LINKS = {"var/run": "/run", "bin/sh": "dash"}
 
 
 def ensure_tree() -> Path:
-    """Return the tree, read-only by agreement; the first call makes it in half a minute.
+    """Return the tree, which must not be changed. The first call makes it in half a minute.
 
     Raises lab.machines.build.ImageError, whose message names the log. Needs root.
     """

@@ -1,4 +1,4 @@
-"""What strongSwan is told and what is read from it and from Libreswan; the peer itself runs in tests/scenarios.
+"""strongSwan's configuration, and how its output and Libreswan's are parsed. The peer itself runs in tests/scenarios.
 
 `LISTED` is `swanctl --list-sas` of strongSwan 5.9.8 after a rekey, with addresses of documentation ranges.
 """
@@ -7,23 +7,23 @@ import pytest
 
 from components.decisions.tunnel import TunnelProfile
 from tests.scenarios import negotiated
-from tests.scenarios import strongswan_configuration as configuration
-from tests.scenarios.strongswan_configuration import OFFERS, WEAK_OFFERS, Association
+from tests.scenarios.strongswan import configuration
+from tests.scenarios.strongswan.configuration import OFFERS, WEAK_OFFERS, Association
 from tests.unit.gateway_documents import AU, PSK, UK
 
 LISTED = """\
-stranger: #3, ESTABLISHED, IKEv2, aa7c26c069854d61_i* 04a6f491da6eb16d_r
+strongswan: #3, ESTABLISHED, IKEv2, aa7c26c069854d61_i* 04a6f491da6eb16d_r
   local  '198.51.100.20' @ 198.51.100.20[4500]
   remote '203.0.113.10' @ 203.0.113.10[4500]
   AES_GCM_16-256/PRF_HMAC_SHA2_512/ECP_384
   established 40s ago, rekeying in 14196s
-  stranger: #1, reqid 1, DELETED, TUNNEL-in-UDP, ESP:AES_GCM_16-256
+  strongswan: #1, reqid 1, DELETED, TUNNEL-in-UDP, ESP:AES_GCM_16-256
     installed 40s ago
     in  97fea325,    168 bytes,     2 packets,    30s ago
     out 6425f055,    168 bytes,     2 packets,    30s ago
     local  172.31.0.0/16
     remote 10.1.0.0/16
-  stranger: #2, reqid 1, INSTALLED, TUNNEL-in-UDP, ESP:AES_GCM_16-256/ECP_384
+  strongswan: #2, reqid 1, INSTALLED, TUNNEL-in-UDP, ESP:AES_GCM_16-256/ECP_384
     installed 3s ago, rekeying in 3240s, expires in 3957s
     in  c7fea325,     84 bytes,     1 packets,     1s ago
     out b425f055,    420 bytes,     5 packets,     0s ago
@@ -31,7 +31,7 @@ stranger: #3, ESTABLISHED, IKEv2, aa7c26c069854d61_i* 04a6f491da6eb16d_r
     remote 10.1.0.0/16
 """
 CONNECTING = """\
-stranger: #14, CONNECTING, IKEv1, d1820465649e60d8_i* 0000000000000000_r
+strongswan: #14, CONNECTING, IKEv1, d1820465649e60d8_i* 0000000000000000_r
   local  '%any' @ 198.51.100.20[500]
   remote '%any' @ 203.0.113.10[500]
   queued:  QUICK_MODE
@@ -44,7 +44,7 @@ UNNAMED = """\
   AES_GCM_16-256/PRF_HMAC_SHA2_512/ECP_384
   passive: IKE_INIT IKE_CERT_PRE IKE_AUTH IKE_CERT_POST IKE_CONFIG IKE_MOBIKE IKE_ESTABLISH CHILD_CREATE
 """
-CHILDLESS = LISTED.partition("  stranger: ")[0]
+CHILDLESS = LISTED.partition("  strongswan: ")[0]
 
 STATUS = """\
 {start}"uk-to-au":   IKEv1 algorithm newest: AES_CBC_256-HMAC_SHA1-MODP2048
@@ -70,7 +70,7 @@ def test_an_ike_sa_without_child_sa_has_no_esp_and_one_that_is_only_asked_for_no
     assert connecting == Association("CONNECTING", True, 1, "")
 
 
-def test_an_ike_sa_that_the_gateway_began_is_told_apart() -> None:
+def test_an_ike_sa_that_the_gateway_began_is_distinguished() -> None:
     turned = LISTED.replace("_i* ", "_i ").replace("_r\n", "_r*\n")
     assert [found.is_initiator for found in configuration.associations(LISTED + turned)] == [True, False]
 

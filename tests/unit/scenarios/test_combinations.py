@@ -1,4 +1,4 @@
-"""The combinations of tests/scenarios/test_matrix.py: none is missing, and what changes between them is little."""
+"""The combinations of tests/scenarios/test_matrix.py: none is missing, and each step changes little."""
 
 from itertools import pairwise, product
 
@@ -13,7 +13,7 @@ OWN = (settings.ROOT / "Pulumi.lab.yaml").read_text()
 
 
 def replaced(before: Cell, after: Cell) -> int:
-    """Return how many gateways boot anew: the profile is in the user data of both."""
+    """Return how many gateways are replaced. The profile is in the user data of both."""
     if before.profile is not after.profile:
         return 2
     return (before.left != after.left) + (before.right != after.right)

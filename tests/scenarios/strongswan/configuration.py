@@ -1,4 +1,4 @@
-"""What strongSwan is told, and what it says it has negotiated. Pure.
+"""strongSwan's configuration, and the SAs that it reports. Pure.
 
 Sources: swanctl.conf(5), strongswan.conf(5), and docs.strongswan.org, "Algorithm proposals" and "kernel-libipsec".
 """
@@ -11,15 +11,15 @@ from typing import Final, TypeAlias
 
 from components.decisions.tunnel import End, TunnelProfile
 
-CONNECTION = "stranger"
-"""What strongSwan calls its connection, its Child SA and its secret."""
+CONNECTION = "strongswan"
+"""Name of strongSwan's connection, its Child SA and its secret."""
 
 _Section: TypeAlias = "Mapping[str, str | _Section]"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """One proposal for each phase, in strongSwan's words."""
+    """One proposal for each phase, as strongSwan writes them."""
 
     ike: str
     esp: str
@@ -34,14 +34,14 @@ OFFERS: Final[Mapping[TunnelProfile, Offer]] = MappingProxyType(
         TunnelProfile.ARTICLE_2014: Offer(ike="aes256-sha1-modp2048", esp="aes256-sha1-modp2048", ike_version=1),
     }
 )
-"""What a peer that was set up by hand for the profile offers."""
+"""The offer of a peer that was configured by hand for the profile."""
 
 _STRONG_IKE: Final = OFFERS[TunnelProfile.MODERN].ike
 _STRONG_ESP: Final = OFFERS[TunnelProfile.MODERN].esp
 
 WEAK_OFFERS: Final[Mapping[str, Offer]] = MappingProxyType(
     {
-        # Each but the last of a group has one weak spot: all else is as strong as strongSwan has it.
+        # Each but the last of a group has one weak algorithm. The others are strong.
         "IKE encrypted with 3DES": Offer(ike="3des-sha512-prfsha512-ecp384", esp=_STRONG_ESP),
         "IKE authenticated with MD5": Offer(ike="aes256-md5-prfsha512-ecp384", esp=_STRONG_ESP),
         "IKE authenticated with SHA-1": Offer(ike="aes256-sha1-prfsha512-ecp384", esp=_STRONG_ESP),
@@ -63,7 +63,7 @@ WEAK_OFFERS: Final[Mapping[str, Offer]] = MappingProxyType(
         ),
     }
 )
-"""What is weak -> an offer that a gateway of profile `modern` has to refuse."""
+"""Weakness -> an offer that a gateway of profile `modern` has to refuse."""
 
 WEAKER_THAN_THE_ARTICLE: Final[Mapping[str, Offer]] = MappingProxyType(
     {
@@ -73,7 +73,7 @@ WEAKER_THAN_THE_ARTICLE: Final[Mapping[str, Offer]] = MappingProxyType(
         "aggressive mode": replace(OFFERS[TunnelProfile.ARTICLE_2014], is_aggressive=True),
     }
 )
-"""What is weak -> an offer that even a gateway of profile `article-2014` has to refuse."""
+"""Weakness -> an offer that even a gateway of profile `article-2014` has to refuse."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Association:
     esp_algorithms: str = ""
     """`AES_GCM_16-256/ECP_384`, with a group only after a key exchange of its own; empty without Child SA."""
     spi: str = ""
-    """Of what comes in: another one after a rekey."""
+    """The inbound SPI. It changes with a rekey."""
     bytes_in: int = 0
     bytes_out: int = 0
 
@@ -110,7 +110,7 @@ def secrets_conf(local: End, remote: End, psk: str) -> str:
 
 
 def connection_conf(local: End, remote: End, offer: Offer) -> str:
-    """Return the connection of the gateway at `local`, with `offer` as the one proposal that it makes and takes."""
+    """Return the connection of the peer at `local`. `offer` is the only proposal that it makes and accepts."""
     child: _Section = {
         "local_ts": ",".join(local.cidr_blocks),
         "remote_ts": ",".join(remote.cidr_blocks),
@@ -134,14 +134,14 @@ def connection_conf(local: End, remote: End, offer: Offer) -> str:
 def associations(text: str) -> list[Association]:
     """Return the IKE SAs of `swanctl --list-sas`.
 
-    Those that the gateway has begun and that belong to no connection yet (`(unnamed)`) are not among them.
+    IKE SAs that the gateway has begun and that belong to no connection yet (`(unnamed)`) are left out.
     """
     blocks = re.split(r"^(?=\S+: #)", text, flags=re.M)
     return [_association(block) for block in blocks if block.startswith(f"{CONNECTION}: ")]
 
 
 def _association(block: str) -> Association:
-    # The star marks its own one of the two SPIs; that of the initiator comes first.
+    # The star marks strongSwan's own SPI. The initiator's SPI comes first.
     state, version, star = _found(rf"{CONNECTION}: #\d+, (\w+), IKEv(\d), \w+_i(\*?) ", block)
     (ike,) = _found(r"^  ([A-Z0-9_-]+/[A-Z0-9_/-]+)$", block) or ("",)
     # Of several the newest comes last.

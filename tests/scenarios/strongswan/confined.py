@@ -1,4 +1,4 @@
-"""A program in a Debian tree and a network namespace of its own; whatever it writes is in memory and ends with it."""
+"""A program in a Debian tree and a network namespace of its own. Its files are in memory and end with it."""
 
 import subprocess
 import tempfile
@@ -10,45 +10,38 @@ from pathlib import Path
 from lab import processes, settings
 from lab.machines import host
 from lab.machines.toolroot import CHROOT_SCRIPT
+from tests.scenarios.gateway import Machine
 
 _START_SECONDS = 10.0
 
 
-class Confined:
-    """A running program, and a way to its files and namespaces."""
+class Confined(Machine):
+    """A running program. Commands run beside it, with its files and namespaces."""
 
     def __init__(self, name: str, log: Path) -> None:
-        self._name = name
+        self.name = name
         self.log = log
 
     @property
     def pid(self) -> int:
-        """The first process inside; raises ProcessLookupError when the program has ended."""
-        process = processes.find(self._name)
+        """The first process inside. Raises ProcessLookupError when the program has ended."""
+        process = processes.find(self.name)
         children = process.children() if process else []
         if not children:
-            raise ProcessLookupError(f"{self._name} has ended; its last words: {self.log.read_text()[-1000:]}")
+            raise ProcessLookupError(f"{self.name} has ended; the end of its log: {self.log.read_text()[-1000:]}")
         return children[0].pid
 
-    def run(self, *argv: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
-        """Run a command beside the program; the caller looks at the exit code."""
-        return subprocess.run(
-            [*host.enter(self.pid), *argv], capture_output=True, text=True, timeout=timeout, check=False
-        )
+    def execute(self, command: Sequence[str], *, stdin: str, timeout: float) -> subprocess.CompletedProcess[str]:
+        """Run a command beside the program."""
+        inside = [*host.enter(self.pid), *command]
+        return subprocess.run(inside, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
 
-    def write(self, path: str, text: str) -> None:
-        """Write a file that the program sees at `path`; only root can read it."""
-        target = Path(f"/proc/{self.pid}/root{path}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch(mode=0o600)
-        target.write_text(text)
-
-    def wait_until(self, *argv: str) -> None:
-        """Wait until a command succeeds beside the program; raises TimeoutError with what it said last."""
+    def wait_until(self, script: str) -> None:
+        """Wait until a script succeeds beside the program. Raises TimeoutError with its last output."""
         deadline = time.monotonic() + _START_SECONDS
-        while (said := self.run(*argv)).returncode:
+        while (done := self.ask(script)).returncode:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{' '.join(argv)}: {said.stderr}; log: {self.log.read_text()[-1000:]}")
+                raise TimeoutError(f"{script}: {done.stderr}; log: {self.log.read_text()[-1000:]}")
             time.sleep(0.1)
 
 
@@ -56,9 +49,9 @@ class Confined:
 def confined(
     name: str, argv: Sequence[str], *, namespace: str, tree: Path, files: Mapping[str, str]
 ) -> Iterator[Confined]:
-    """Run `argv` over a throw-away layer on `tree`, with `files` (absolute path -> text, mode 0600) written first.
+    """Run `argv` on a temporary layer over `tree`, with `files` (absolute path -> text, mode 0600) written first.
 
-    It is recorded among the lab's processes, so that `lab down` ends it too if this process is killed. Needs root.
+    The lab records the process, so that `lab down` ends it if this process is killed. Needs root.
     """
     log = settings.LOGS / f"{name}.log"
     processes.stop(name)
@@ -75,7 +68,7 @@ def confined(
         isolated = ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
         script = 'mount -t tmpfs tmpfs "$3"; exec "$@"'
         layer = ["sh", "-euc", script, "sh", str(CHROOT_SCRIPT), str(tree), str(store), str(content)]
-        # A TUN device is asked for through its device node, which the new /dev lacks.
+        # The new /dev lacks the device node through which a TUN device is created.
         device = ["sh", "-euc", 'mkdir -p /dev/net; mknod /dev/net/tun c 10 200; exec "$@"', "sh"]
         processes.start(name, [*isolated, *layer, *device, *argv], log=log, namespace=namespace)
         try:

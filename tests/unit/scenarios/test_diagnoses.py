@@ -1,4 +1,4 @@
-"""How the fault tier judges a diagnosis: a judge that lets everything pass would make its table worthless."""
+"""The scenarios' judge of diagnoses finds each difference from what is expected."""
 
 import json
 import re
@@ -49,9 +49,9 @@ def test_the_diagnosis_that_is_expected_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected", "problem"),
+    ("actual", "expected", "problem"),
     [
-        (answer(), None, "nothing is to be found"),
+        (answer(), None, "all is to be well"),
         (well(), WRONG_PSK, "all is well"),
         (answer(), Symptom("peer", "."), "the layer is to be peer"),
         (answer(), Symptom("ike", "proposal"), "the evidence is to say 'proposal'"),
@@ -62,12 +62,12 @@ def test_the_diagnosis_that_is_expected_has_no_problem() -> None:
         (replace(answer(), layers=(Layer("ike", "failed", "pre-shared keys differ", ""),)), WRONG_PSK, "no remedy"),
     ],
 )
-def test_whatever_is_not_as_expected_is_a_problem_of_its_own(
-    given: Answer, expected: Symptom | None, problem: str
+def test_each_difference_from_what_is_expected_is_a_problem_of_its_own(
+    actual: Answer, expected: Symptom | None, problem: str
 ) -> None:
-    (found,) = answers.judge(given, expected, [PSK])
-    assert problem in found
-    assert PSK not in found
+    (reported,) = answers.judge(actual, expected, [PSK])
+    assert problem in reported
+    assert PSK not in reported
 
 
 def test_a_long_line_takes_as_many_rows_as_a_screen_folds_it_into() -> None:
@@ -77,14 +77,14 @@ def test_a_long_line_takes_as_many_rows_as_a_screen_folds_it_into() -> None:
 def test_what_vpn_verify_prints_is_read_with_its_lines_for_people() -> None:
     layer = {"name": "boot", "status": "failed", "evidence": "step packages", "remedy": "sudo vpn-boot"}
     document = json.dumps({"ok": False, "gateway": "uk-gateway", "layers": [layer]})
-    read = answers.read(subprocess.CompletedProcess([], 1, document.encode(), b"uk-gateway: NOT ok\n"), 3.0)
+    read = answers.read(subprocess.CompletedProcess([], 1, document, "uk-gateway: NOT ok\n"), 3.0)
     assert (read.diagnosis, read.text) == ("boot: step packages", "uk-gateway: NOT ok\n")
     assert document in read.raw
 
 
 def test_output_that_is_no_document_is_shown() -> None:
     with pytest.raises(ValueError, match="needs root"):
-        answers.read(subprocess.CompletedProcess([], 2, b"", b"needs root"), 1.0)
+        answers.read(subprocess.CompletedProcess([], 2, "", "needs root"), 1.0)
 
 
 OUTPUT = """\
@@ -123,7 +123,7 @@ def test_a_red_up_that_shows_layer_cause_and_remedy_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "name", "problem"),
+    ("actual", "name", "problem"),
     [
         (up(exit_code=0), "vpn-verify-uk", "green"),
         (up(), "vpn-verify-au", "shows nothing of vpn-verify-au"),
@@ -134,17 +134,17 @@ def test_a_red_up_that_shows_layer_cause_and_remedy_has_no_problem() -> None:
         (up(OUTPUT + "-----BEGIN OPENSSH PRIVATE KEY-----"), "vpn-verify-uk", "a private key"),
     ],
 )
-def test_a_red_up_that_shows_less_or_more_is_a_problem(given: Up, name: str, problem: str) -> None:
-    (found,) = deployment.judge(given, name, IKE, [PSK])
-    assert problem in found
+def test_a_red_up_that_shows_less_or_more_is_a_problem(actual: Up, name: str, problem: str) -> None:
+    (reported,) = deployment.judge(actual, name, IKE, [PSK])
+    assert problem in reported
 
 
 def test_each_up_has_another_timeout_than_the_one_before() -> None:
     config = (settings.ROOT / "Pulumi.lab.yaml").read_text()
-    given, seen = "", []
+    config_of_up, seen = "", []
     for _ in range(40):
-        given = deployment.with_other_timeout(config, given)
-        seen.append(given)
+        config_of_up = deployment.with_other_timeout(config, config_of_up)
+        seen.append(config_of_up)
     assert all(one != other for one, other in pairwise(seen))
     assert config not in seen
     assert {re.sub(r"(Seconds: )\d+", r"\g<1>900", each) for each in seen} == {config}
