@@ -12,7 +12,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - what is imported below does not 
 
 from .decisions.tunnel import TunnelProfile
 from .inputs.arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
-from .inputs.reader import SettingsError
+from .inputs.problems import SettingsError
 from .vpn_gateway import SiteOutputs, VpnGateway
 from .vpn_gateway_pair import VpnGatewayPair
 

@@ -7,12 +7,12 @@ import pulumi
 import pulumi_aws as aws
 from pulumi_aws import ec2
 
-from .decisions.addressing import Problem
+from .decisions.problems import Problem
 from .decisions.tunnel import PROFILES, connection_name
 from .gateway_user_data import encoded_user_data, programs_in_user_data
 from .inputs.arguments import SecretDelivery, VpnGatewayArgs
 from .inputs.peer_addresses import check_public_ips, checked_public_ips
-from .inputs.reader import SECRET, SettingsError
+from .inputs.problems import SECRET, SettingsError
 from .inputs.settings import GatewaySettings, gateway_settings
 from .resources.announcement import announce_replacement
 from .resources.existing_network import use_network

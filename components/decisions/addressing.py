@@ -4,10 +4,11 @@ Every check returns the problems it found as `Problem`s (empty when all is well)
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError, collapse_addresses
 from itertools import combinations, pairwise, product
 from typing import Final
+
+from .problems import Problem
 
 LARGEST_PREFIX_LENGTH: Final = 28
 SMALLEST_PREFIX_LENGTH: Final = 16
@@ -30,23 +31,6 @@ PRIVATE_NETWORKS: Final = tuple(
     map(IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"))
 )
 """Private (RFC 1918), shared by providers (RFC 6598) and link-local (RFC 3927): the Internet has no way to them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """One thing wrong with what a caller said."""
-
-    setting: str
-    """Path of the setting, e.g. `left.cidr_block`."""
-    value: str
-    """The value as given; never a secret."""
-    rule: str
-    """What the value breaks."""
-    remedy: str
-    """What to write instead."""
-
-    def __str__(self) -> str:
-        return f"{self.setting} {self.value!r}: {self.rule}; {self.remedy}"
 
 
 def parse_network(setting: str, value: str, *, example: str = "10.10.0.0/16") -> IPv4Network | Problem:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final
 
-from .addressing import Problem
+from .problems import Problem
 
 ANYWHERE: Final = IPv4Network("0.0.0.0/0")
 

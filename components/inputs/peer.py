@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from ..decisions.addressing import Problem, check_apart, check_disjoint, check_usable, parse_public_address
+from ..decisions.addressing import check_apart, check_disjoint, check_usable, parse_public_address
+from ..decisions.problems import Problem
 from .reader import Reader
 from .site import NAME, NAME_REMEDY, Draft, SiteSettings
 

@@ -6,10 +6,11 @@ from ipaddress import IPv4Address
 
 import pulumi
 
-from ..decisions.addressing import Problem, parse_address, parse_public_address
+from ..decisions.addressing import parse_address, parse_public_address
+from ..decisions.problems import Problem
 from .arguments import PeerArgs
 from .peer import public_address_problems
-from .reader import SettingsError
+from .problems import SettingsError
 from .settings import GatewaySettings
 
 _COMPONENT = "VPN gateway"

@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 
 import pulumi
 
-from ..decisions.addressing import Problem, parse_address, parse_network
+from ..decisions.addressing import parse_address, parse_network
+from ..decisions.problems import Problem
 
 EnumT = TypeVar("EnumT", bound=Enum)
 ParsedT = TypeVar("ParsedT", IPv4Address, IPv4Network)
-
-SECRET = "(secret)"  # noqa: S105 - what is printed in place of one
 
 NOT_KNOWN = "is not known before deployment, and decides what is created"
 
@@ -22,15 +21,6 @@ MOST_TAGS = 49
 """AWS takes 50 on a resource, and `Name` is one of them."""
 
 _TAG_TEXT = r"[\w .:/=+@-]"
-
-
-class SettingsError(pulumi.RunError):
-    """Settings that no resource may be made of; the message has one line for each problem."""
-
-    def __init__(self, component: str, problems: list[Problem]) -> None:
-        self.problems = tuple(problems)
-        count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
-        super().__init__("\n".join([f"{component}: {count} wrong:", *(f"  - {problem}" for problem in problems)]))
 
 
 def _tag_problem(tag: str, text: Any) -> tuple[str, str] | None:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final, TypedDict
 
-from ..decisions.addressing import Problem, check_apart
+from ..decisions.addressing import check_apart
+from ..decisions.problems import Problem
 from ..decisions.tunnel import TunnelProfile
 from ..site_user_data import TOO_MANY_RANGES, overflow
 from .arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
 from .peer import PeerSettings, check_peers, check_range_pairs, peer_of, read_peer
+from .problems import SECRET, SettingsError
 from .psk import psk_weakness
-from .reader import SECRET, Reader, SettingsError
+from .reader import Reader
 from .site import (
     Draft,
     Placement,

@@ -18,7 +18,8 @@ from ..decisions.addressing import (
     without,
 )
 from .arguments import ExistingNetworkArgs
-from .reader import SECRET, Reader
+from .problems import SECRET
+from .reader import Reader
 from .ssh_keys import key_problems
 
 DEFAULT_INSTANCE_TYPE: Final = "t3.nano"

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ..decisions.addressing import Problem
-from .reader import SECRET
+from ..decisions.problems import Problem
+from .problems import SECRET
 
 ED25519: Final = "ssh-ed25519"
 RSA: Final = "ssh-rsa"

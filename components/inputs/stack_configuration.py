@@ -12,9 +12,9 @@ from typing import Any, Final, cast
 import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from ..decisions.addressing import Problem
+from ..decisions.problems import Problem
 from .arguments import ExistingNetworkArgs, SiteArgs, VpnGatewayPairArgs
-from .reader import SECRET, SettingsError
+from .problems import SECRET, SettingsError
 from .settings import pair_settings
 
 SIDES: Final = ("left", "right")

@@ -7,7 +7,8 @@ from typing import Any
 import pulumi
 from pulumi_aws import ec2
 
-from ..decisions.addressing import Problem, check_host
+from ..decisions.addressing import check_host
+from ..decisions.problems import Problem
 from ..decisions.routing import (
     ANYWHERE,
     MOST_ROUTES,
@@ -19,7 +20,8 @@ from ..decisions.routing import (
     routes_after,
     way_out_problem,
 )
-from ..inputs.reader import Reader, SettingsError
+from ..inputs.problems import SettingsError
+from ..inputs.reader import Reader
 from ..inputs.settings import GatewaySettings
 from ..inputs.site import ExistingNetwork
 from .kept import keep

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pulumi
 
-from ..decisions.addressing import Problem
-from ..inputs.reader import SettingsError
+from ..decisions.problems import Problem
+from ..inputs.problems import SettingsError
 from ..inputs.site import SiteSettings
 from .kept import keep
 from .lookups import look_up

@@ -6,8 +6,8 @@ from typing import Final
 
 import pulumi
 
-from ..decisions.addressing import Problem
-from ..inputs.reader import SettingsError
+from ..decisions.problems import Problem
+from ..inputs.problems import SettingsError
 from .kept import keep
 from .lookups import look_up
 from .scope import Scope

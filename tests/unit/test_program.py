@@ -11,7 +11,7 @@ import yaml
 
 from components import VpnGatewayPair
 from components.inputs.arguments import SiteArgs, VpnGatewayPairArgs
-from components.inputs.reader import SettingsError
+from components.inputs.problems import SettingsError
 from components.inputs.settings import pair_settings
 from components.inputs.stack_configuration import config_key, pair_arguments
 from lab import settings as lab_settings

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from components.decisions.tunnel import ConnectionDecision, End, TunnelProfile, connect
 from components.gateway_user_data import GivenSecrets, StoredSecrets
 from components.inputs.peer import peer_of
-from components.inputs.reader import SettingsError
+from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings, pair_settings
 from components.inputs.site import SiteSettings
 from components.site_user_data import site_user_data

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from components import VpnGatewayPair
 from components.inputs.arguments import SecretDelivery
-from components.inputs.reader import SettingsError
+from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings
 from components.inputs.site import SiteSettings
 from tests.unit.argument_sets import ArgumentSet, arbitrary, sound

@@ -10,7 +10,7 @@ import yaml
 from pulumi.provider.experimental.component import ComponentProvider
 
 from components import VpnGateway, VpnGatewayPair
-from components.inputs.reader import SettingsError
+from components.inputs.problems import SettingsError
 from components.inputs.settings import gateway_settings
 from components.resources.images import architecture
 from components.resources.security_groups import inbound_rules
