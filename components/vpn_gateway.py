@@ -1,7 +1,7 @@
 """VpnGateway: one regional site - network, gateway, its identity (EIP + ENI), its disposable instance."""
 
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, Self, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -14,6 +14,7 @@ from .inputs.arguments import SecretDelivery, VpnGatewayArgs
 from .inputs.peer_addresses import check_public_ips, checked_public_ips
 from .inputs.problems import SECRET, SettingsError
 from .inputs.settings import GatewaySettings, gateway_settings
+from .inputs.site import SiteSettings
 from .resources.announcement import announce_replacement
 from .resources.existing_network import use_network
 from .resources.identity import create_identity
@@ -163,31 +164,40 @@ class VpnGateway(pulumi.ComponentResource):
     """How to prove the gateway's tunnels anew, with the private key in the file `KEY`."""
 
     def __init__(self, name: str, args: VpnGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        settings = gateway_settings(name, args)
+        self._create(name, gateway_settings(name, args), opts)
+
+    @classmethod
+    def of_settings(cls, name: str, settings: GatewaySettings, opts: pulumi.ResourceOptions | None = None) -> Self:
+        """Return a gateway with settings that are read and checked already, as `VpnGatewayPair` has them."""
+        gateway = cls.__new__(cls)
+        gateway._create(name, settings, opts)
+        return gateway
+
+    def _create(self, name: str, settings: GatewaySettings, opts: pulumi.ResourceOptions | None) -> None:
         super().__init__("vpn-gateway-pair:index:VpnGateway", name, None, opts)
         scope = Scope(parent=self, resource_name=name, site=settings.site.name, common_tags=settings.tags)
         _warn(self, settings)
         region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
         offer = offer_of(scope, settings.site.instance_type)
         network = _network(scope, settings, offer, region)
-        login_key = public_key_line("ssh", args["ssh_public_key"])
-        peer_public_ips = checked_public_ips(args["peers"])
+        login_key = public_key_line("ssh", settings.ssh_public_key)
+        peer_public_ips = checked_public_ips(settings.peers)
         gateway = create_gateway_group(scope, network, settings, peer_public_ips)
         private = create_private_hosts_group(scope, network, settings)
         identity = create_identity(scope, settings, network, gateway.group)
         path = (*gateway.rules, *private.rules, *network.way_out, *network.private_associations, identity.association)
         self._path = (*(each.id for each in path), *identity.route_ids)
-        host_key = _host_key(scope, args)
+        host_key = _host_key(scope, settings.site)
         place = Place(
             public_ip=identity.elastic_ip.public_ip,
             private_ip=str(settings.site.gateway_address),
             vpc_id=network.vpc_id,
         )
-        delivery = _delivery(scope, settings, args, host_key, place)
+        delivery = _delivery(scope, settings, host_key, place)
         image = choose_image(scope, settings.site, region)
         instance_type = offered_type(scope, offer, network.zones)
         key_pair = _key_pair(scope, login_key)
-        announce_replacement(scope, _replacement_reasons(settings, args, host_key, login_key))
+        announce_replacement(scope, _replacement_reasons(settings, peer_public_ips, host_key, login_key))
         user_data = _user_data(settings, identity.elastic_ip.public_ip, peer_public_ips, delivery, host_key)
         self._instance = create_gateway(
             scope,
@@ -198,7 +208,6 @@ class VpnGateway(pulumi.ComponentResource):
             interface=identity.interface,
             instance_profile=delivery.instance_profile,
             user_data_base64=user_data.apply(encoded_user_data),
-            kms_key_arn=args.get("kms_key_arn"),
             needed_at_boot=(*gateway.rules, *network.way_out, identity.association, *delivery.needed_at_boot),
         )
         self._probe_host = _probe_host(
@@ -209,7 +218,6 @@ class VpnGateway(pulumi.ComponentResource):
             instance_type=instance_type,
             key_pair=key_pair,
             group=private.group,
-            kms_key_arn=args.get("kms_key_arn"),
         )
         self.vpc_id = network.vpc_id
         self.public_subnet_id = network.public_subnet_id
@@ -286,17 +294,15 @@ def _network(
     return create_network(scope, site, site.public_subnet or site.vpc, zones)
 
 
-def _host_key(scope: Scope, args: VpnGatewayArgs) -> SshKey:
-    private, public = args.get("host_private_key"), args.get("host_public_key")
+def _host_key(scope: Scope, site: SiteSettings) -> SshKey:
+    private, public = site.host_private_key, site.host_public_key
     if private is not None and public is not None:
         return given_ssh_key("host", private, public)
     return generated_ssh_key(scope.name("host-key"), scope.options())
 
 
-def _delivery(
-    scope: Scope, settings: GatewaySettings, args: VpnGatewayArgs, host_key: SshKey, place: Place
-) -> Delivery:
-    psk = checked_psk(args["psk"])
+def _delivery(scope: Scope, settings: GatewaySettings, host_key: SshKey, place: Place) -> Delivery:
+    psk = checked_psk(settings.psk)
     if settings.secret_delivery is SecretDelivery.USER_DATA:
         return inline_secrets(psk, host_key)
     return stored_secrets(
@@ -304,24 +310,27 @@ def _delivery(
         psk,
         host_key,
         place=place,
-        kms_key_arn=args.get("kms_key_arn"),
-        permissions_boundary_arn=args.get("permissions_boundary_arn"),
+        kms_key_arn=settings.site.kms_key_arn,
+        permissions_boundary_arn=settings.site.permissions_boundary_arn,
     )
 
 
 def _replacement_reasons(
-    settings: GatewaySettings, args: VpnGatewayArgs, host_key: SshKey, login_key: pulumi.Output[str]
+    settings: GatewaySettings,
+    peer_public_ips: Sequence[pulumi.Input[str]],
+    host_key: SshKey,
+    login_key: pulumi.Output[str],
 ) -> dict[str, pulumi.Input[str]]:
     """Return what replaces the instance and is no setting of the instance: reason -> value."""
     peers = {
-        f"peer {peer.name}": pulumi.Output.concat(given["public_ip"], f" {peer.private_address} {peer.networks}")
-        for peer, given in zip(settings.peers, args["peers"], strict=True)
+        f"peer {peer.name}": pulumi.Output.concat(public_ip, f" {peer.private_address} {peer.networks}")
+        for peer, public_ip in zip(settings.peers, peer_public_ips, strict=True)
     }
     return {
         "profile": settings.profile.value,
         "secret_delivery": settings.secret_delivery.value,
         # A digest of it would be good for guessing.
-        "psk": pulumi.Output.secret(args["psk"]),
+        "psk": pulumi.Output.secret(settings.psk),
         "SSH host key": host_key.public,
         "ssh_public_key": login_key,
         "cidr_block": str(settings.site.vpc),
@@ -383,7 +392,6 @@ def _probe_host(
     instance_type: pulumi.Input[str],
     key_pair: ec2.KeyPair,
     group: ec2.SecurityGroup,
-    kms_key_arn: pulumi.Input[str] | None,
 ) -> ec2.Instance | None:
     if settings.site.probe_host_address is None:
         return None
@@ -395,5 +403,4 @@ def _probe_host(
         key_pair=key_pair,
         subnet_id=network.probe_host_subnet_id,
         security_group=group,
-        kms_key_arn=kms_key_arn,
     )

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from .inputs.arguments import PeerArgs, SiteArgs, VpnGatewayPairArgs
-from .inputs.peer import PeerSettings, peer_of
+from .inputs.arguments import VpnGatewayPairArgs
 from .inputs.psk import GENERATED_PSK_CHARACTERS
 from .inputs.settings import PairSettings, pair_settings
 from .inputs.site import Placement, SiteSettings
@@ -17,19 +16,13 @@ from .resources.proof import Host, Proof, Route, ping_from, verify_gateway
 from .resources.secrets import generated_ssh_key, given_ssh_key, public_key_line
 from .vpn_gateway import SiteOutputs, VpnGateway
 
-HANDED_ON: Final = frozenset(
-    {"existing_network", "host_private_key", "host_public_key", "kms_key_arn", "permissions_boundary_arn"}
-)
-"""What a side's gateway gets as the caller wrote it: Outputs maybe, known only while resources are created."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One side of a pair: what the caller said of it and what was decided."""
+    """One side of a pair."""
 
     resource_name: str
-    args: SiteArgs
-    settings: SiteSettings
+    site: SiteSettings
     placement: Placement
 
 
@@ -71,10 +64,10 @@ class VpnGatewayPair(pulumi.ComponentResource):
     def __init__(self, name: str, args: VpnGatewayPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = pair_settings(name, args)
         super().__init__("vpn-gateway-pair:index:VpnGatewayPair", name, None, opts)
-        private_key, public_key = _ssh_key(self, name, args)
-        psk, self.rotate_command = _psk(self, name, args)
+        private_key, public_key = _ssh_key(self, name, settings)
+        psk, self.rotate_command = _psk(self, name, settings)
         shared = Shared(settings=settings, psk=psk, ssh_private_key=private_key, ssh_public_key=public_key)
-        left_side, right_side = _sides(name, args, settings)
+        left_side, right_side = _sides(name, settings)
         # Each gateway is told the other's Elastic IP, so one of the two has to be promised before it exists.
         left_public_ip: pulumi.Output[str]
         resolve_left_public_ip: Callable[[pulumi.Output[str]], None]
@@ -110,11 +103,10 @@ def _broken(error: BaseException) -> pulumi.Output[str]:
     return pulumi.Output.from_input(fail())
 
 
-def _psk(parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+def _psk(parent: pulumi.Resource, name: str, settings: PairSettings) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
     """Return the pre-shared key, and how to change it."""
-    given = args.get("psk")
-    if given is not None:
-        return pulumi.Output.secret(given), pulumi.Output.from_input("give another psk, then: pulumi up")
+    if settings.psk is not None:
+        return pulumi.Output.secret(settings.psk), pulumi.Output.from_input("give another psk, then: pulumi up")
     # Not RandomBytes: its id, which no state encrypts, is the bytes themselves.
     generated = random.RandomPassword(
         f"{name}-psk",
@@ -126,10 +118,10 @@ def _psk(parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs) -> tuple[
 
 
 def _ssh_key(
-    parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs
+    parent: pulumi.Resource, name: str, settings: PairSettings
 ) -> tuple[pulumi.Output[str] | None, pulumi.Output[str]]:
-    """Return the key to log in with, as private and public part, given or generated."""
-    private, public = args.get("ssh_private_key"), args.get("ssh_public_key")
+    """Return the private and the public half of the key to log in with: the caller's, or a generated one."""
+    private, public = settings.ssh_private_key, settings.ssh_public_key
     if public is not None and private is None:
         return None, public_key_line("ssh", public)
     if public is not None and private is not None:
@@ -150,63 +142,28 @@ def _provider(parent: pulumi.Resource, name: str, placement: Placement) -> aws.P
     )
 
 
-def _sides(name: str, args: VpnGatewayPairArgs, settings: PairSettings) -> tuple[Side, Side]:
+def _sides(name: str, settings: PairSettings) -> tuple[Side, Side]:
     left, right = settings.left, settings.right
     return (
-        Side(resource_name=f"{name}-{left.name}", args=args["left"], settings=left, placement=settings.left_placement),
-        Side(
-            resource_name=f"{name}-{right.name}", args=args["right"], settings=right, placement=settings.right_placement
-        ),
+        Side(resource_name=f"{name}-{left.name}", site=left, placement=settings.left_placement),
+        Side(resource_name=f"{name}-{right.name}", site=right, placement=settings.right_placement),
     )
 
 
 def _gateway(
     pair: VpnGatewayPair, shared: Shared, side: Side, peer: Side, peer_public_ip: pulumi.Output[str]
 ) -> VpnGateway:
-    """Create one side's provider and, with it, the side's `VpnGateway`."""
+    """Create the provider of one side and, with it, the side's `VpnGateway`."""
     provider = _provider(pair, f"{side.resource_name}-aws", side.placement)
-    args: Any = {
-        **_site(side.settings),
-        **{key: value for key, value in side.args.items() if key in HANDED_ON},
-        "peers": [_peer(peer_of(peer.settings), peer_public_ip)],
-        "psk": shared.psk,
-        "ssh_public_key": shared.ssh_public_key,
-        "profile": shared.settings.profile,
-        "secret_delivery": shared.settings.secret_delivery,
-        "administrator_cidr_blocks": [str(network) for network in shared.settings.administrators],
-        "tags": dict(shared.settings.tags),
-    }
-    return VpnGateway(side.resource_name, args, pulumi.ResourceOptions(parent=pair, providers={"aws": provider}))
-
-
-def _site(site: SiteSettings) -> dict[str, Any]:
-    """Return a side's settings as the arguments of a gateway."""
-    args: dict[str, Any] = {
-        "name": site.name,
-        "cidr_block": str(site.vpc),
-        "additional_cidr_blocks": [str(network) for network in site.additional],
-        "excluded_cidr_blocks": [str(network) for network in site.excluded],
-        "gateway_private_ip": str(site.gateway_address),
-        "instance_type": site.instance_type,
-        "image": site.image,
-        "root_volume_size": site.root_volume_size,
-    }
-    if site.public_subnet is not None:
-        args["public_subnet_cidr_block"] = str(site.public_subnet)
-        args["private_subnet_cidr_blocks"] = [str(subnet) for subnet in site.private_subnets]
-        args["availability_zones"] = list(site.availability_zones)
-    if site.probe_host_address is not None:
-        args["probe_host_private_ip"] = str(site.probe_host_address)
-    return args
-
-
-def _peer(peer: PeerSettings, public_ip: pulumi.Output[str]) -> PeerArgs:
-    return {
-        "name": peer.name,
-        "public_ip": public_ip,
-        "private_ip": str(peer.private_address),
-        "cidr_blocks": [str(network) for network in peer.networks],
-    }
+    settings = shared.settings.gateway(
+        side.site,
+        peer.site,
+        peer_public_ip=peer_public_ip,
+        psk=shared.psk,
+        ssh_public_key=shared.ssh_public_key,
+    )
+    options = pulumi.ResourceOptions(parent=pair, providers={"aws": provider})
+    return VpnGateway.of_settings(side.resource_name, settings, options)
 
 
 def _verification(

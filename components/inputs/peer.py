@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+import pulumi
+
 from ..decisions.addressing import check_apart, check_disjoint, check_usable, parse_public_address
 from ..decisions.problems import Problem
 from .reader import Reader
@@ -20,17 +22,16 @@ class PeerSettings:
     """What is known of the other end before anything exists."""
 
     name: str
-    public_address: IPv4Address | None
-    """None: an Output."""
+    public_ip: IPv4Address | pulumi.Output[str]
     private_address: IPv4Address
     networks: tuple[IPv4Network, ...]
     """What of it goes through the tunnel."""
 
 
-def peer_of(site: SiteSettings) -> PeerSettings:
+def peer_of(site: SiteSettings, public_ip: IPv4Address | pulumi.Output[str]) -> PeerSettings:
     """Return one side of a pair as the other side's peer."""
     return PeerSettings(
-        name=site.name, public_address=None, private_address=site.gateway_address, networks=site.tunnelled
+        name=site.name, public_ip=public_ip, private_address=site.gateway_address, networks=site.tunnelled
     )
 
 
@@ -40,37 +41,36 @@ def read_peer(reader: Reader) -> PeerSettings | None:
     name = reader.text("name", pattern=NAME, remedy=NAME_REMEDY)
     address = reader.address("private_ip", required=True)
     networks = reader.networks("cidr_blocks")
-    public_address = _public_address(reader)
+    public_ip = _public_ip(reader)
     for setting, network in networks:
         reader.problems += check_usable(setting, network)
     if reader.given("cidr_blocks") in (None, [], ()):
         reader.report(reader.setting("cidr_blocks"), "", "is required", "give what the other gateway stands for")
-    if name is None or address is None or not networks:
-        return None
-    if not any(address in network for _, network in networks):
+    if address is not None and networks and not any(address in network for _, network in networks):
         where = ", ".join(str(network) for _, network in networks)
         reader.report(reader.setting("private_ip"), address, f"is outside the peer's {where}", "give its address there")
-    if len(reader.problems) > before:
+    if name is None or address is None or public_ip is None or len(reader.problems) > before:
         return None
     return PeerSettings(
         name=name,
-        public_address=public_address,
+        public_ip=public_ip,
         private_address=address,
         networks=tuple(network for _, network in networks),
     )
 
 
-def _public_address(reader: Reader) -> IPv4Address | None:
-    value = reader.given("public_ip")
-    reader.check_input_text("public_ip")
-    if value in (None, ""):
-        reader.report(reader.setting("public_ip"), "", "is required", "give the other gateway's Elastic IP")
-    elif isinstance(value, str):
-        parsed = parse_public_address(reader.setting("public_ip"), value)
-        if isinstance(parsed, IPv4Address):
-            return parsed
+def _public_ip(reader: Reader) -> IPv4Address | pulumi.Output[str] | None:
+    setting, value = reader.setting("public_ip"), reader.input_text("public_ip")
+    if reader.given("public_ip") in (None, ""):
+        reader.report(setting, "", "is required", "give the other gateway's Elastic IP")
+        return None
+    if not isinstance(value, str):
+        return None if value is None else pulumi.Output.from_input(value)
+    parsed = parse_public_address(setting, value)
+    if isinstance(parsed, Problem):
         reader.problems.append(parsed)
-    return None
+        return None
+    return parsed
 
 
 def check_peers(reader: Reader, draft: Draft, peers: tuple[PeerSettings, ...]) -> None:
@@ -81,7 +81,9 @@ def check_peers(reader: Reader, draft: Draft, peers: tuple[PeerSettings, ...]) -
     ranges = [(f"cidr_blocks of peer {peer.name}", network) for peer in peers for network in peer.networks]
     reader.problems += check_apart(draft.networks, ranges)
     reader.problems += check_disjoint(ranges)
-    known = [(f"public_ip of peer {peer.name}", peer.public_address) for peer in peers if peer.public_address]
+    known = [
+        (f"public_ip of peer {peer.name}", peer.public_ip) for peer in peers if isinstance(peer.public_ip, IPv4Address)
+    ]
     reader.problems += public_address_problems(known, [*draft.networks, *ranges])
     here = len(draft.site.tunnelled) if draft.site else 0
     for peer in peers:

@@ -8,22 +8,21 @@ import pulumi
 
 from ..decisions.addressing import parse_address, parse_public_address
 from ..decisions.problems import Problem
-from .arguments import PeerArgs
-from .peer import public_address_problems
+from .peer import PeerSettings, public_address_problems
 from .problems import SettingsError
 from .settings import GatewaySettings
 
 _COMPONENT = "VPN gateway"
 
 
-def checked_public_ips(peers: Sequence[PeerArgs]) -> list[pulumi.Input[str]]:
-    """Return the peers' public addresses; an Output fails with what is wrong with it. Texts are checked already."""
-    checked: list[pulumi.Input[str]] = []
-    for number, peer in enumerate(peers):
-        given = peer["public_ip"]
-        check = partial(_checked, f"peers[{number}].public_ip")
-        checked.append(given if isinstance(given, str) else pulumi.Output.from_input(peer["public_ip"]).apply(check))
-    return checked
+def checked_public_ips(peers: Sequence[PeerSettings]) -> list[pulumi.Input[str]]:
+    """Return the peers' public addresses. An Output raises `SettingsError` when its value is none."""
+    return [
+        str(peer.public_ip)
+        if isinstance(peer.public_ip, IPv4Address)
+        else peer.public_ip.apply(partial(_checked, f"peers[{number}].public_ip"))
+        for number, peer in enumerate(peers)
+    ]
 
 
 def _checked(setting: str, text: str) -> str:

@@ -74,13 +74,14 @@ class Reader:
         """Return the value under `key` as it is, an Output maybe; None when there is none."""
         return self._args.get(key)
 
-    def check_input_text(self, *keys: str) -> None:
-        """Note each value under one of `keys` that is neither text nor a promise of it; shows its type alone."""
-        for key in keys:
-            value = self._args.get(key)
-            if not isinstance(value, str | pulumi.Output | Awaitable | None):
-                remedy = "write it as text, in quotes, or give an Output"
-                self.report(self.setting(key), type(value).__name__, "is not text", remedy)
+    def input_text(self, key: str) -> pulumi.Input[str] | None:
+        """Return the text or Output under `key`, None when it is absent or a problem. No message shows the value."""
+        value = self._args.get(key)
+        if isinstance(value, str | pulumi.Output | Awaitable | None):
+            return value
+        remedy = "write it as text, in quotes, or give an Output"
+        self.report(self.setting(key), type(value).__name__, "is not text", remedy)
+        return None
 
     def text(
         self, key: str, *, pattern: str, remedy: str, default: str | None = None, rule: str | None = None

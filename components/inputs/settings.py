@@ -3,9 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Network
-from typing import Final, TypedDict
+from dataclasses import dataclass, fields
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final
+
+import pulumi
 
 from ..decisions.addressing import check_apart
 from ..decisions.problems import Problem
@@ -20,25 +22,25 @@ from .site import (
     Draft,
     Placement,
     SiteSettings,
-    check_ssh_key,
     read_placement,
     read_site,
+    read_ssh_key,
 )
 
 DEFAULT_VERIFY_TIMEOUT: Final = 600
 LONGEST_RESOURCE_NAME: Final = 40
 """An IAM role's name has at most 64 characters, and Pulumi adds `-role-` and seven random ones to the side's."""
 
+_UNKNOWN_IP: Final = IPv4Address("0.0.0.0")  # noqa: S104 - in place of an address that AWS has yet to choose
+
 _RESOURCE_NAME: Final = r"(?!aws|ssm|sg-)[a-z0-9_.-]+"
 """Names of IAM roles, SSM parameters and security groups are made of it: what AWS takes in all three, in any case."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatewaySettings:
-    """Everything decided about one `VpnGateway`."""
+class CommonSettings:
+    """The settings that a pair and each of its gateways have in common."""
 
-    site: SiteSettings
-    peers: tuple[PeerSettings, ...]
     profile: TunnelProfile
     secret_delivery: SecretDelivery
     administrators: tuple[IPv4Network, ...]
@@ -46,27 +48,45 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairSettings:
-    """Everything decided about one `VpnGatewayPair`."""
+class GatewaySettings(CommonSettings):
+    """The settings of one `VpnGateway`."""
+
+    site: SiteSettings
+    peers: tuple[PeerSettings, ...]
+    psk: pulumi.Input[str]
+    ssh_public_key: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSettings(CommonSettings):
+    """The settings of one `VpnGatewayPair`."""
 
     left: SiteSettings
     right: SiteSettings
     left_placement: Placement
     right_placement: Placement
-    profile: TunnelProfile
-    secret_delivery: SecretDelivery
-    administrators: tuple[IPv4Network, ...]
+    psk: pulumi.Input[str] | None
+    """None: generated."""
+    ssh_private_key: pulumi.Input[str] | None
+    ssh_public_key: pulumi.Input[str] | None
+    """None: both halves are generated."""
     verify: bool
     verify_timeout: int
     """Seconds."""
-    tags: Mapping[str, str]
 
-
-class _Common(TypedDict):
-    profile: TunnelProfile
-    secret_delivery: SecretDelivery
-    administrators: tuple[IPv4Network, ...]
-    tags: Mapping[str, str]
+    def gateway(
+        self,
+        site: SiteSettings,
+        peer: SiteSettings,
+        *,
+        peer_public_ip: pulumi.Output[str],
+        psk: pulumi.Input[str],
+        ssh_public_key: pulumi.Input[str],
+    ) -> GatewaySettings:
+        """Return the settings of the gateway of one side; the arguments are known only while resources are created."""
+        common = {each.name: getattr(self, each.name) for each in fields(CommonSettings)}
+        peers = (peer_of(peer, peer_public_ip),)
+        return GatewaySettings(site=site, peers=peers, psk=psk, ssh_public_key=ssh_public_key, **common)
 
 
 def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySettings:
@@ -80,16 +100,17 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     if not peer_readers:
         reader.report("peers", "", "is required", "give at least one gateway at the other end")
     check_peers(reader, draft, peers)
-    _check_secrets(reader)
+    psk = _psk(reader)
+    _, ssh_public_key = read_ssh_key(reader, "ssh")
     _require(reader, "psk", "ssh_public_key")
     common = _common(reader)
     _check_boundary(reader, common)
     if draft.site and not problems:
         setting = "additional_cidr_blocks, excluded_cidr_blocks, peers"
         _check_size(reader, draft.site, peers, common, setting=setting, resource_name=resource_name)
-    if problems or draft.site is None:
+    if problems or draft.site is None or psk is None or ssh_public_key is None:
         raise SettingsError(f"VpnGateway {resource_name!r}", problems)
-    return GatewaySettings(site=draft.site, peers=peers, **common)
+    return GatewaySettings(site=draft.site, peers=peers, psk=psk, ssh_public_key=ssh_public_key, **vars(common))
 
 
 def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
@@ -102,7 +123,8 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
     placements = read_placement(left_reader, left), read_placement(right_reader, right)
     _check_resource_name(reader, resource_name, *(f"{resource_name}-{draft.name or 'side'}" for draft in (left, right)))
     _check_sides(reader, left, right)
-    _check_secrets(reader)
+    psk = _psk(reader)
+    ssh_private_key, ssh_public_key = read_ssh_key(reader, "ssh")
     verify = reader.flag("verify", default=True)
     timeout = reader.whole(
         "verify_timeout_seconds", "seconds", default=DEFAULT_VERIFY_TIMEOUT, smallest=30, largest=3600
@@ -117,7 +139,7 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
         )
         for here, there in ((left.site, right.site), (right.site, left.site)):
             name = f"{resource_name}-{here.name}"
-            _check_size(reader, here, [peer_of(there)], common, setting=setting, resource_name=name)
+            _check_size(reader, here, [peer_of(there, _UNKNOWN_IP)], common, setting=setting, resource_name=name)
     if problems or left.site is None or right.site is None:
         raise SettingsError(f"VpnGatewayPair {resource_name!r}", problems)
     return PairSettings(
@@ -125,19 +147,22 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
         right=right.site,
         left_placement=placements[0],
         right_placement=placements[1],
+        psk=psk,
+        ssh_private_key=ssh_private_key,
+        ssh_public_key=ssh_public_key,
         verify=verify,
         verify_timeout=timeout,
-        **common,
+        **vars(common),
     )
 
 
-def _common(reader: Reader) -> _Common:
-    return {
-        "profile": reader.choice("profile", TunnelProfile, default=TunnelProfile.MODERN),
-        "secret_delivery": reader.choice("secret_delivery", SecretDelivery, default=SecretDelivery.SSM),
-        "administrators": _administrators(reader),
-        "tags": reader.tags("tags"),
-    }
+def _common(reader: Reader) -> CommonSettings:
+    return CommonSettings(
+        profile=reader.choice("profile", TunnelProfile, default=TunnelProfile.MODERN),
+        secret_delivery=reader.choice("secret_delivery", SecretDelivery, default=SecretDelivery.SSM),
+        administrators=_administrators(reader),
+        tags=reader.tags("tags"),
+    )
 
 
 def _administrators(reader: Reader) -> tuple[IPv4Network, ...]:
@@ -149,9 +174,9 @@ def _administrators(reader: Reader) -> tuple[IPv4Network, ...]:
     return tuple(networks)
 
 
-def _check_boundary(reader: Reader, common: _Common) -> None:
+def _check_boundary(reader: Reader, common: CommonSettings) -> None:
     boundary = reader.given("permissions_boundary_arn")
-    if boundary is not None and common["secret_delivery"] is SecretDelivery.USER_DATA:
+    if boundary is not None and common.secret_delivery is SecretDelivery.USER_DATA:
         rule, remedy = "bounds the role of secret_delivery ssm, and with user-data there is none", "leave it out"
         reader.report(reader.setting("permissions_boundary_arn"), boundary, rule, remedy)
 
@@ -169,27 +194,26 @@ def _check_size(
     reader: Reader,
     site: SiteSettings,
     peers: Sequence[PeerSettings],
-    common: _Common,
+    common: CommonSettings,
     *,
     setting: str,
     resource_name: str,
 ) -> None:
     psk = given if isinstance(given := reader.given("psk"), str) else ""
-    inline = common["secret_delivery"] is SecretDelivery.USER_DATA
-    rule = overflow(resource_name, site, peers, common["profile"], common["administrators"], psk=psk, inline=inline)
+    inline = common.secret_delivery is SecretDelivery.USER_DATA
+    rule = overflow(resource_name, site, peers, common.profile, common.administrators, psk=psk, inline=inline)
     if rule is not None:
         there = sum(len(peer.networks) for peer in peers)
         value = f"{len(site.tunnelled)} ranges at {site.name}, {there} at {', '.join(peer.name for peer in peers)}"
         reader.report(setting, value, rule, TOO_MANY_RANGES)
 
 
-def _check_secrets(reader: Reader) -> None:
-    reader.check_input_text("psk", "ssh_private_key", "ssh_public_key")
-    psk = reader.given("psk")
+def _psk(reader: Reader) -> pulumi.Input[str] | None:
+    psk = reader.input_text("psk")
     weakness = psk_weakness(psk) if isinstance(psk, str) else None
     if weakness is not None:
         reader.report("psk", SECRET, *weakness)
-    check_ssh_key(reader, "ssh")
+    return psk
 
 
 def _check_verify(reader: Reader, *, verify: bool) -> None:

@@ -83,6 +83,11 @@ class SiteSettings:
     image: str
     root_volume_size: int
     """GiB."""
+    permissions_boundary_arn: pulumi.Input[str] | None
+    kms_key_arn: pulumi.Input[str] | None
+    host_private_key: pulumi.Input[str] | None
+    """None: the host key is generated."""
+    host_public_key: pulumi.Input[str] | None
 
     @property
     def networks(self) -> tuple[IPv4Network, ...]:
@@ -122,7 +127,6 @@ class _Subnets:
 
 def read_site(reader: Reader) -> Draft:
     """Read one site, and check all that concerns nothing but itself."""
-    before = len(reader.problems)
     name = reader.text("name", pattern=NAME, remedy=NAME_REMEDY)
     instance_type = reader.text(
         "instance_type", pattern=_INSTANCE_TYPE, remedy="use e.g. t3.nano", default=DEFAULT_INSTANCE_TYPE
@@ -148,12 +152,20 @@ def read_site(reader: Reader) -> Draft:
     networks = (*([(reader.setting("cidr_block"), vpc)] if vpc else []), *additional)
     excluded = _excluded(reader, networks, gateway, probe_host)
     _check_additional(reader, networks, additional)
-    _check_keys(reader)
-    complete = len(reader.problems) == before and name and instance_type and image
-    if not complete or vpc is None or subnets is None or gateway is None:
+    boundary = reader.text_or_output(
+        "permissions_boundary_arn", pattern=_BOUNDARY, remedy="use e.g. arn:aws:iam::123456789012:policy/boundary"
+    )
+    # Not its id or an alias: the role's policy has to name the key itself.
+    kms_key = reader.text_or_output(
+        "kms_key_arn",
+        pattern=_KMS_KEY,
+        remedy="use the key's own ARN: arn:aws:kms:eu-west-2:123456789012:key/1234abcd-…",
+    )
+    host_private_key, host_public_key = _host_key(reader)
+    if vpc is None or subnets is None or gateway is None:
         return Draft(name=name, networks=networks, site=None)
     site = SiteSettings(
-        name=str(name),
+        name=name or "",
         vpc=vpc,
         additional=tuple(network for _, network in additional),
         excluded=excluded,
@@ -163,9 +175,13 @@ def read_site(reader: Reader) -> Draft:
         availability_zones=zones,
         gateway_address=gateway,
         probe_host_address=probe_host,
-        instance_type=str(instance_type),
-        image=str(image),
+        instance_type=instance_type or DEFAULT_INSTANCE_TYPE,
+        image=image or DEFAULT_IMAGE,
         root_volume_size=root_volume_size,
+        permissions_boundary_arn=boundary,
+        kms_key_arn=kms_key,
+        host_private_key=host_private_key,
+        host_public_key=host_public_key,
     )
     return Draft(name=name, networks=networks, site=site)
 
@@ -186,12 +202,14 @@ def read_placement(reader: Reader, draft: Draft) -> Placement:
     )
 
 
-def check_ssh_key(reader: Reader, what: str) -> None:
-    """Check both halves of the key `host` or `ssh`, where they are text."""
-    settings = [f"{what}_private_key", f"{what}_public_key"]
-    private, public = (value if isinstance(value := reader.given(key), str) else None for key in settings)
-    names = [reader.setting(key) for key in settings]
-    reader.problems += key_problems(names[0], private, names[1], public, host=what == "host")
+def read_ssh_key(reader: Reader, kind: str) -> tuple[pulumi.Input[str] | None, pulumi.Input[str] | None]:
+    """Return the private and the public half of the key `host` or `ssh`; check the halves that are text."""
+    settings = f"{kind}_private_key", f"{kind}_public_key"
+    private, public = (reader.input_text(key) for key in settings)
+    private_text, public_text = (half if isinstance(half, str) else None for half in (private, public))
+    private_setting, public_setting = map(reader.setting, settings)
+    reader.problems += key_problems(private_setting, private_text, public_setting, public_text, host=kind == "host")
+    return private, public
 
 
 def _existing(reader: Reader) -> ExistingNetwork | None:
@@ -307,19 +325,12 @@ def _excluded(
     return tuple(network for _, network in excluded)
 
 
-def _check_keys(reader: Reader) -> None:
+def _host_key(reader: Reader) -> tuple[pulumi.Input[str] | None, pulumi.Input[str] | None]:
     private, public = "host_private_key", "host_public_key"
-    reader.check_input_text(private, public)
     if (reader.given(private) is None) != (reader.given(public) is None):
         rule, remedy = f"{private} and {public} belong together", "give both, or none to have both generated"
         reader.report(reader.setting(private), SECRET, rule, remedy)
-    check_ssh_key(reader, "host")
-    reader.text_or_output(
-        "permissions_boundary_arn", pattern=_BOUNDARY, remedy="use e.g. arn:aws:iam::123456789012:policy/boundary"
-    )
-    # Not its id or an alias: the role's policy has to name the key itself.
-    remedy = "use the key's own ARN: arn:aws:kms:eu-west-2:123456789012:key/1234abcd-…"
-    reader.text_or_output("kms_key_arn", pattern=_KMS_KEY, remedy=remedy)
+    return read_ssh_key(reader, "host")
 
 
 def _check_region(reader: Reader, region: str, draft: Draft) -> None:

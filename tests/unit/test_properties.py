@@ -6,7 +6,7 @@ asked for (test_properties_plan.py), nor what AWS makes of it.
 
 import re
 from collections import Counter
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 
 import yaml
@@ -136,7 +136,7 @@ def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | Give
     local, peer = (made.left, made.right) if side == "left" else (made.right, made.left)
     text = site_user_data(
         local,
-        [peer_of(peer)],
+        [peer_of(peer, IPv4Address("198.51.100.200"))],
         made.profile,
         made.administrators,
         public_ip="203.0.113.10",
