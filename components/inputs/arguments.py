@@ -5,11 +5,20 @@ Plain values (`str`, not `pulumi.Input[str]`) decide which resources exist and m
 """
 
 from enum import Enum
-from typing import NotRequired, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 import pulumi
 
 from ..decisions.tunnel import TunnelProfile
+
+SECRETS: Final = frozenset({"psk", "host_private_key", "ssh_private_key"})
+"""Arguments and outputs whose values are secret."""
+
+
+def camel_case(name: str) -> str:
+    """Return the name of an argument or output as other languages and the stack configuration write it."""
+    first, *others = name.split("_")
+    return "".join([first, *(word.capitalize() for word in others)])
 
 
 class SecretDelivery(Enum):

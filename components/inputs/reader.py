@@ -44,12 +44,13 @@ class Reader:
         self.path = path
         self.problems = problems
         self._args: Mapping[str, Any] = args if isinstance(args, Mapping) else {}
+        names = ", ".join(f"`{name}`" for name in sorted(known))
         if isinstance(args, pulumi.Output):
             self.report(path, args, NOT_KNOWN, "write the mapping itself, with Outputs inside where they may be")
         elif not isinstance(args, Mapping):
-            self.report(path, args, "is not a mapping of settings", f"give {', '.join(sorted(known))}")
+            self.report(path, args, "is not a mapping of settings", f"give {names}")
         for key in self._args.keys() - known:
-            self.report(self.setting(key), "…", "is not a known setting", f"use one of {', '.join(sorted(known))}")
+            self.report(self.setting(key), "…", "is not a known setting", f"use one of {names}")
 
     def setting(self, key: str) -> str:
         """Return the full path of a key, e.g. `left.cidr_block`."""

@@ -177,7 +177,7 @@ def _administrators(reader: Reader) -> tuple[IPv4Network, ...]:
 def _check_boundary(reader: Reader, common: CommonSettings) -> None:
     boundary = reader.given("permissions_boundary_arn")
     if boundary is not None and common.secret_delivery is SecretDelivery.USER_DATA:
-        rule, remedy = "bounds the role of secret_delivery ssm, and with user-data there is none", "leave it out"
+        rule, remedy = "bounds the role of `secret_delivery` ssm, and with user-data there is none", "leave it out"
         reader.report(reader.setting("permissions_boundary_arn"), boundary, rule, remedy)
 
 
@@ -219,15 +219,15 @@ def _psk(reader: Reader) -> pulumi.Input[str] | None:
 def _check_verify(reader: Reader, *, verify: bool) -> None:
     private, public = reader.given("ssh_private_key"), reader.given("ssh_public_key")
     if private is not None and public is None:
-        reader.report("ssh_private_key", SECRET, "needs ssh_public_key", "give both, or none to have both generated")
+        reader.report("ssh_private_key", SECRET, "needs `ssh_public_key`", "give both, or none to have both generated")
     if not verify:
         return
     if reader.given("administrator_cidr_blocks") in (None, [], ()):
-        remedy = "give administrator_cidr_blocks the range of the host that runs Pulumi, or set verify to false"
-        reader.report("verify", "true", "needs SSH, and no administrator_cidr_blocks admit any", remedy)
+        remedy = "give `administrator_cidr_blocks` the range of the host that runs Pulumi, or set `verify` to false"
+        reader.report("verify", "true", "needs SSH, and no `administrator_cidr_blocks` admit any", remedy)
     if public is not None and private is None:
-        remedy = "give ssh_private_key too, or set verify to false"
-        reader.report("verify", "true", "cannot log in with ssh_public_key alone", remedy)
+        remedy = "give `ssh_private_key` too, or set `verify` to false"
+        reader.report("verify", "true", "cannot log in with `ssh_public_key` alone", remedy)
 
 
 def _check_resource_name(reader: Reader, given: str, *names: str) -> None:

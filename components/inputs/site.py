@@ -217,7 +217,7 @@ def _existing(reader: Reader) -> ExistingNetwork | None:
         return None
     for key in _OF_A_NEW_NETWORK:
         if reader.given(key):
-            remedy = "leave it out: the existing network has its own, or leave out existing_network"
+            remedy = "leave it out: the existing network has its own, or leave out `existing_network`"
             reader.report(reader.setting(key), reader.given(key), "belongs to a new network", remedy)
     inner = reader.nested("existing_network", frozenset(ExistingNetworkArgs.__annotations__))
     vpc_id, public_subnet_id = inner.identifier("vpc_id", "vpc"), inner.identifier("public_subnet_id", "subnet")
@@ -225,10 +225,10 @@ def _existing(reader: Reader) -> ExistingNetwork | None:
     private_subnet_id = inner.identifier("private_subnet_id", "subnet", required=False)
     probed = reader.given("probe_host_private_ip") is not None
     if probed and inner.given("private_subnet_id") is None:
-        rule, remedy = "is needed for a probe host", "name its subnet, or leave out probe_host_private_ip"
+        rule, remedy = "is needed for a probe host", "name its subnet, or leave out `probe_host_private_ip`"
         inner.report(inner.setting("private_subnet_id"), "", rule, remedy)
     if not probed and private_subnet_id is not None:
-        remedy = "leave it out, or give probe_host_private_ip"
+        remedy = "leave it out, or give `probe_host_private_ip`"
         inner.report(inner.setting("private_subnet_id"), private_subnet_id, "is the probe host's, and none is", remedy)
     return ExistingNetwork(
         vpc_id=vpc_id or "",
@@ -246,7 +246,7 @@ def _no_subnets(reader: Reader, vpc: IPv4Network | None) -> _Subnets:
         reader.problems += check_vpc(reader.setting("cidr_block"), vpc)
     if reader.given("gateway_private_ip") is None:
         remedy = "give a free address of the public subnet: what is free in it is not known here"
-        reader.report(reader.setting("gateway_private_ip"), "", "is needed with existing_network", remedy)
+        reader.report(reader.setting("gateway_private_ip"), "", "is needed with `existing_network`", remedy)
     return _Subnets()
 
 
@@ -328,7 +328,7 @@ def _excluded(
 def _host_key(reader: Reader) -> tuple[pulumi.Input[str] | None, pulumi.Input[str] | None]:
     private, public = "host_private_key", "host_public_key"
     if (reader.given(private) is None) != (reader.given(public) is None):
-        rule, remedy = f"{private} and {public} belong together", "give both, or none to have both generated"
+        rule, remedy = f"`{private}` and `{public}` belong together", "give both, or none to have both generated"
         reader.report(reader.setting(private), SECRET, rule, remedy)
     return read_ssh_key(reader, "host")
 

@@ -55,7 +55,7 @@ def _refusal(offer: Offer, region: str) -> str:
     rule = (
         f"is not known to be offered in {region}: {offer.failure}" if offer.failure else f"is not offered in {region}"
     )
-    remedy = "use another one, or name availability_zones"
+    remedy = "use another one, or name `availability_zones`"
     return str(Problem(setting="instance_type", value=offer.instance_type, rule=rule, remedy=remedy))
 
 

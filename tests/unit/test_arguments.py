@@ -76,7 +76,7 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
         ({"left.cidr_block": "10.1.0.0"}, "left.cidr_block '10.1.0.0': is not an IPv4 CIDR"),
         ({"left.cidr_block": "10.1.1.0/16"}, "left.cidr_block '10.1.1.0/16': is not canonical"),
         ({"left.cidr_block": "10.0.0.0/15"}, "left.cidr_block '10.0.0.0/15': a VPC is a /16 to a /28"),
-        ({"right.cidr_block": "10.1.0.0/16"}, "right.cidr_block '10.1.0.0/16': overlaps left.cidr_block"),
+        ({"right.cidr_block": "10.1.0.0/16"}, "right.cidr_block '10.1.0.0/16': overlaps `left.cidr_block`"),
         ({"left.public_subnet_cidr_block": "10.2.1.0/24"}, "left.public_subnet_cidr_block '10.2.1.0/24': is outside"),
         ({"left.private_subnet_cidr_blocks": ["10.1.1.128/25"]}, "left.private_subnet_cidr_blocks[0] '10.1.1.128/25'"),
         ({"left.gateway_private_ip": "10.1.2.9"}, "left.gateway_private_ip '10.1.2.9': is outside its subnet"),
@@ -88,7 +88,10 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
         ({"left.region": "London"}, "left.region 'London': does not match"),
         ({"left.availability_zones": ["eu-west-1a"]}, "left.availability_zones 'eu-west-1a': is not in region"),
         ({"left.image": "debian-11"}, "left.image 'debian-11': is no image that"),
-        ({"left.host_private_key": HOST_KEY}, "left.host_private_key '(secret)': host_private_key and host_public_key"),
+        (
+            {"left.host_private_key": HOST_KEY},
+            "left.host_private_key '(secret)': `host_private_key` and `host_public_key`",
+        ),
         ({"left.assume_role_arn": "deployer"}, "left.assume_role_arn 'deployer': does not match"),
         ({"left.cidr": "10.1.0.0/16"}, "left.cidr '…': is not a known setting"),
         ({"psk": 12345678}, "psk 'int': is not text; write it as text, in quotes"),
@@ -100,7 +103,7 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
         ({"administrator_cidr_blocks": None}, "verify 'true': needs SSH"),
         ({"administrator_cidr_blocks": "192.0.2.1/32"}, "administrator_cidr_blocks '192.0.2.1/32': is not a list"),
         ({"ssh_public_key": PUBLIC_KEY}, "verify 'true': cannot log in"),
-        ({"ssh_private_key": HOST_KEY}, "ssh_private_key '(secret)': needs ssh_public_key"),
+        ({"ssh_private_key": HOST_KEY}, "ssh_private_key '(secret)': needs `ssh_public_key`"),
         ({"verify_timeout_seconds": 5}, "verify_timeout_seconds '5': is not a number of seconds in range"),
         ({"verify": "yes"}, "verify 'yes': is not a boolean"),
         ({"tags": {"Name": "x"}}, "tags.Name 'x': is set by the component"),
@@ -123,7 +126,7 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
         ({"left": None}, "left 'None': is not a mapping of settings"),
         (
             {"secret_delivery": "user-data", "left.permissions_boundary_arn": "arn:aws:iam::123456789012:policy/b"},
-            "left.permissions_boundary_arn 'arn:aws:iam::123456789012:policy/b': bounds the role of secret_delivery",
+            "left.permissions_boundary_arn 'arn:aws:iam::123456789012:policy/b': bounds the role of `secret_delivery`",
         ),
         ({"left.host_private_key": "", "left.host_public_key": PUBLIC_KEY}, "left.host_private_key '(secret)': is not"),
         (
@@ -171,7 +174,7 @@ def test_one_subnet_given_into_the_place_of_the_others_default_is_refused(articl
         "private_subnet_cidr_blocks": ["10.1.0.0/24"],
     }
     (problem,) = _problems({**article, "left": side})
-    assert "left.private_subnet_cidr_blocks[0] '10.1.0.0/24': overlaps left.public_subnet_cidr_block" in problem
+    assert "left.private_subnet_cidr_blocks[0] '10.1.0.0/24': overlaps `left.public_subnet_cidr_block`" in problem
 
 
 def test_a_resource_name_leaves_room_for_the_iam_roles(article: dict[str, Any]) -> None:
@@ -266,7 +269,7 @@ def test_two_peers_share_neither_a_public_address_nor_a_range() -> None:
         gateway_settings("vpn", {**GATEWAY, "peers": [*GATEWAY["peers"], other]})  # type: ignore[typeddict-item]
     said = [str(problem) for problem in caught.value.problems]
     assert len(said) == 2
-    assert said[0].startswith("cidr_blocks of peer us '172.31.12.0/24': overlaps cidr_blocks of peer au")
+    assert said[0].startswith("cidr_blocks of peer us '172.31.12.0/24': overlaps `cidr_blocks of peer au`")
     assert said[1].startswith("public_ip of peer us '192.0.2.1': is that of public_ip of peer au too")
 
 

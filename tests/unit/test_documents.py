@@ -60,7 +60,7 @@ def is_printed(message: str) -> bool:
 
     That is also a setting's name: it is printed as the configuration spells it.
     """
-    pattern = r"(?:\0|\$\w+|[a-z]+(?:_[a-z]+)+)".join(map(re.escape, message.split("…")))
+    pattern = r"(?:\0|\$\w+|`?[a-z]+(?:_[a-z]+)+`?)".join(map(re.escape, message.split("…")))
     return any(re.search(pattern, text) for text in PRINTED)
 
 

@@ -362,8 +362,8 @@ def test_an_ami_that_does_not_fit_is_refused(deployment: Deployment, article: di
     with pytest.raises(SettingsError) as refused:
         _pair(deployment, article, left={**article["left"], "image": AMI})
     assert [str(problem) for problem in refused.value.problems] == [
-        f"image '{AMI}': is for arm64, and instance_type t3.nano is x86_64; give an AMI for x86_64, or another "
-        "instance_type",
+        f"image '{AMI}': is for arm64, and `instance_type` t3.nano is x86_64; give an AMI for x86_64, or another "
+        "`instance_type`",
         f"root_volume_size '8': is less than the 20 GiB of the root volume of {AMI}; set it to 20 or more",
     ]
 
