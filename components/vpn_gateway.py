@@ -1,7 +1,7 @@
 """VpnGateway: one regional site - network, gateway, its identity (EIP + ENI), its disposable instance."""
 
 from collections.abc import Sequence
-from typing import Any, NotRequired, Self, TypedDict
+from typing import Any, Self
 
 import pulumi
 import pulumi_aws as aws
@@ -15,6 +15,7 @@ from .inputs.peer_addresses import check_public_ips, checked_public_ips
 from .inputs.problems import SECRET, SettingsError
 from .inputs.settings import GatewaySettings, gateway_settings
 from .inputs.site import SiteSettings
+from .outputs import SiteOutputs, has_site_outputs
 from .resources.announcement import announce_replacement
 from .resources.existing_network import use_network
 from .resources.identity import create_identity
@@ -43,125 +44,17 @@ from .resources.zones import Offer, choose_zone, offer_of, offered_type
 from .site_user_data import TOO_MANY_RANGES, inner_administrators, site_user_data
 
 
-class SiteOutputs(TypedDict):
-    """What another resource may need of one site."""
-
-    vpc_id: pulumi.Output[str]
-    """Id of the VPC."""
-
-    public_subnet_id: pulumi.Output[str]
-    """Id of the gateway's subnet."""
-
-    private_subnet_ids: pulumi.Output[list[str]]
-    """Ids of the private subnets, in the order of their CIDR blocks in the arguments; in an existing network those that
-    are associated with the named route tables.
-    """
-
-    public_route_table_id: pulumi.Output[str]
-    """Id of the public subnet's route table: the Internet gateway, and never the peer's network."""
-
-    private_route_table_ids: pulumi.Output[list[str]]
-    """Ids of the route tables with routes to the gateway's interface: one for all private subnets, or those named."""
-
-    internet_gateway_id: pulumi.Output[str]
-    """Id of the Internet gateway that the public subnet's default route leads to."""
-
-    network_interface_id: pulumi.Output[str]
-    """Id of the gateway's ENI, which outlives its instance: the target for routes of one's own."""
-
-    public_ip: pulumi.Output[str]
-    """The gateway's Elastic IP, which outlives its instance."""
-
-    private_ip: pulumi.Output[str]
-    """The gateway's private IPv4 address."""
-
-    gateway_security_group_id: pulumi.Output[str]
-    """Id of the gateway's own security group."""
-
-    private_hosts_security_group_id: pulumi.Output[str]
-    """Id of a security group for private hosts: admits their own VPC and the networks of the peers."""
-
-    instance_id: pulumi.Output[str]
-    """Id of the gateway's instance; changes when it is replaced."""
-
-    probe_host_instance_id: NotRequired[pulumi.Output[str]]
-    """Id of the probe host's instance; absent when there is none."""
-
-    connection_names: pulumi.Output[list[str]]
-    """Names of the IPsec connections on the gateway, e.g. `uk-to-au`."""
-
-    ssh_command: pulumi.Output[str]
-    """How to log in to the gateway, with the private key in the file `KEY`."""
-
-    ssh_host_public_key: pulumi.Output[str]
-    """The gateway's SSH host key, one line."""
-
-    verify_command: pulumi.Output[str]
-    """How to prove the gateway's tunnels anew, with the private key in the file `KEY`."""
-
-
+@has_site_outputs
 class VpnGateway(pulumi.ComponentResource):
-    """One site with a gateway that is NAT for its private subnets and IPsec towards its peers.
+    """One site with a gateway, which is the NAT of its private subnets and the IPsec peer of other gateways.
 
-    The region is that of the `aws` provider given by `opts.providers`. Creates a VPC with a public and private
-    subnets, an Internet gateway and two route tables, or uses a network that is there already; security groups for the
-    gateway and for private hosts, an ENI with a fixed private address and an Elastic IP, an IAM role and two SSM
-    parameters (with `secret_delivery: ssm`), a key pair, the gateway's instance and, if asked for, a probe host. The
-    ENI and the Elastic IP are the gateway's identity and outlive the instance.
+    The region is that of the `aws` provider in `opts.providers`. The component creates a VPC with a public and private
+    subnets, an Internet gateway and two route tables, or uses an existing network. In it, the component creates
+    security groups for the gateway and for private hosts, a network interface with a fixed private address and an
+    Elastic IP, an IAM role and two SSM parameters (when `secret_delivery` is `ssm`), a key pair, the gateway's instance
+    and, if `probe_host_private_ip` is set, a probe host. The network interface and the Elastic IP are the gateway's
+    identity and outlive the instance.
     """
-
-    vpc_id: pulumi.Output[str]
-    """Id of the VPC."""
-
-    public_subnet_id: pulumi.Output[str]
-    """Id of the gateway's subnet."""
-
-    private_subnet_ids: pulumi.Output[list[str]]
-    """Ids of the private subnets, in the order of their CIDR blocks in the arguments; in an existing network those that
-    are associated with the named route tables.
-    """
-
-    public_route_table_id: pulumi.Output[str]
-    """Id of the public subnet's route table: the Internet gateway, and never the peer's network."""
-
-    private_route_table_ids: pulumi.Output[list[str]]
-    """Ids of the route tables with routes to the gateway's interface: one for all private subnets, or those named."""
-
-    internet_gateway_id: pulumi.Output[str]
-    """Id of the Internet gateway that the public subnet's default route leads to."""
-
-    network_interface_id: pulumi.Output[str]
-    """Id of the gateway's ENI, which outlives its instance: the target for routes of one's own."""
-
-    public_ip: pulumi.Output[str]
-    """The gateway's Elastic IP, which outlives its instance."""
-
-    private_ip: pulumi.Output[str]
-    """The gateway's private IPv4 address."""
-
-    gateway_security_group_id: pulumi.Output[str]
-    """Id of the gateway's own security group."""
-
-    private_hosts_security_group_id: pulumi.Output[str]
-    """Id of a security group for private hosts: admits their own VPC and the networks of the peers."""
-
-    instance_id: pulumi.Output[str]
-    """Id of the gateway's instance; changes when it is replaced."""
-
-    probe_host_instance_id: pulumi.Output[str] | None
-    """Id of the probe host's instance; absent when there is none."""
-
-    connection_names: pulumi.Output[list[str]]
-    """Names of the IPsec connections on the gateway, e.g. `uk-to-au`."""
-
-    ssh_command: pulumi.Output[str]
-    """How to log in to the gateway, with the private key in the file `KEY`."""
-
-    ssh_host_public_key: pulumi.Output[str]
-    """The gateway's SSH host key, one line."""
-
-    verify_command: pulumi.Output[str]
-    """How to prove the gateway's tunnels anew, with the private key in the file `KEY`."""
 
     def __init__(self, name: str, args: VpnGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         self._create(name, gateway_settings(name, args), opts)

@@ -12,9 +12,10 @@ from .inputs.arguments import VpnGatewayPairArgs
 from .inputs.psk import GENERATED_PSK_CHARACTERS
 from .inputs.settings import PairSettings, pair_settings
 from .inputs.site import Placement, SiteSettings
+from .outputs import SiteOutputs
 from .resources.proof import Host, Proof, Route, ping_from, verify_gateway
 from .resources.secrets import generated_ssh_key, given_ssh_key, public_key_line
-from .vpn_gateway import SiteOutputs, VpnGateway
+from .vpn_gateway import VpnGateway
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +38,11 @@ class Shared:
 
 
 class VpnGatewayPair(pulumi.ComponentResource):
-    """Two private networks in two AWS regions, joined by a pair of small gateways that are NAT and IPsec at once.
+    """Two private networks in two AWS regions, joined by a pair of small gateways that are both NAT and IPsec.
 
-    Creates an explicit `aws` provider and a `VpnGateway` for each side, a pre-shared key and an SSH key unless given,
-    and, with `verify`, remote commands that turn red unless packets cross the tunnel in both directions.
+    The component creates an `aws` provider and a `VpnGateway` for each side, a pre-shared key and an SSH key unless
+    they are arguments, and, with `verify`, remote commands that fail unless packets cross the tunnel in both
+    directions.
     """
 
     left: SiteOutputs
@@ -53,13 +55,17 @@ class VpnGatewayPair(pulumi.ComponentResource):
     """How the tunnel is negotiated and encrypted: `modern` or `article-2014`."""
 
     ssh_private_key: pulumi.Output[str] | None
-    """SSH key of the user `admin` on the gateways and probe hosts; secret. Absent when not known."""
+    """SSH key of the user `admin` on the gateways and probe hosts; secret. Absent if only `ssh_public_key` is set."""
 
     verification: pulumi.Output[dict[str, str]]
-    """What the proof printed, by name: `verify-uk` (the JSON of `vpn-verify`), `ping-uk`. Empty without `verify`."""
+    """Output of each command of the proof, e.g. `verify-uk` (the JSON of `vpn-verify`) and `ping-uk`. Empty without
+    `verify`.
+    """
 
     rotate_command: pulumi.Output[str]
-    """How to change the pre-shared key. Both gateways' instances are replaced by it: the tunnel is down for a boot."""
+    """How to change the pre-shared key. A change replaces the instances of both gateways: the tunnel is down while they
+    boot.
+    """
 
     def __init__(self, name: str, args: VpnGatewayPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = pair_settings(name, args)

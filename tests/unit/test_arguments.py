@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components import SiteOutputs, VpnGateway
 from components.decisions.problems import Problem
 from components.decisions.tunnel import TunnelProfile
 from components.inputs.arguments import SecretDelivery, SiteArgs, VpnGatewayArgs
 from components.inputs.problems import SettingsError
 from components.inputs.settings import gateway_settings, pair_settings
-from components.vpn_gateway import SiteOutputs, VpnGateway
 from tests.unit.existing_cloud import PUBLIC, TABLE_A, VPC
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 
