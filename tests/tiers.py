@@ -57,8 +57,9 @@ TEST: Final = (
         commands=(
             (*_PYTHON, "ruff", "check"),
             (*_PYTHON, "ruff", "format", "--check"),
-            ("sh", "-c", "shellcheck $(git ls-files '*.sh')"),
+            ("sh", "-c", "shellcheck $(git ls-files '*.sh') $(git grep -l '^#!/bin/sh' -- userdata)"),
             (*_PYTHON, "mypy"),
+            (*_PYTHON, "mypy", "userdata/gateway/usr/local/sbin/vpn-secrets"),
         ),
     ),
     Tier(

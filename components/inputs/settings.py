@@ -2,18 +2,18 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final, TypedDict
 
 from ..decisions.addressing import Problem, check_apart
 from ..decisions.tunnel import TunnelProfile
-from ..site_user_data import TOO_MANY_RANGES, overflow
 from .arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
 from .peer import PeerSettings, check_peers, check_range_pairs, peer_of, read_peer
 from .psk import psk_weakness
 from .reader import SECRET, Reader, SettingsError
+from .room import check_room
 from .site import (
     Draft,
     Placement,
@@ -83,8 +83,8 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     common = _common(reader)
     _check_boundary(reader, common)
     if draft.site and not problems:
-        setting = "additional_cidr_blocks, excluded_cidr_blocks, peers"
-        _check_size(reader, draft.site, peers, common, setting=setting, resource_name=resource_name)
+        ranges = "additional_cidr_blocks, excluded_cidr_blocks, peers"
+        check_room(reader, draft.site, peers, common["administrators"], ranges=ranges)
     if problems or draft.site is None:
         raise SettingsError(f"VpnGateway {resource_name!r}", problems)
     return GatewaySettings(site=draft.site, peers=peers, **common)
@@ -110,12 +110,11 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
         _check_boundary(side, common)
     _check_verify(reader, verify=verify)
     if left.site and right.site and not problems:
-        setting = ", ".join(
+        # The ranges are those of both sides: what is too many for one gateway is too many for the other.
+        ranges = ", ".join(
             f"{side}.{key}" for side in ("left", "right") for key in ("additional_cidr_blocks", "excluded_cidr_blocks")
         )
-        for here, there in ((left.site, right.site), (right.site, left.site)):
-            name = f"{resource_name}-{here.name}"
-            _check_size(reader, here, [peer_of(there)], common, setting=setting, resource_name=name)
+        check_room(reader, left.site, [peer_of(right.site)], common["administrators"], ranges=ranges)
     if problems or left.site is None or right.site is None:
         raise SettingsError(f"VpnGatewayPair {resource_name!r}", problems)
     return PairSettings(
@@ -161,24 +160,6 @@ def _check_sides(reader: Reader, left: Draft, right: Draft) -> None:
     if left.site and right.site:
         setting = "left.excluded_cidr_blocks and right.excluded_cidr_blocks"
         check_range_pairs(reader, setting, len(left.site.tunnelled), len(right.site.tunnelled))
-
-
-def _check_size(
-    reader: Reader,
-    site: SiteSettings,
-    peers: Sequence[PeerSettings],
-    common: _Common,
-    *,
-    setting: str,
-    resource_name: str,
-) -> None:
-    psk = given if isinstance(given := reader.given("psk"), str) else ""
-    inline = common["secret_delivery"] is SecretDelivery.USER_DATA
-    rule = overflow(resource_name, site, peers, common["profile"], common["administrators"], psk=psk, inline=inline)
-    if rule is not None:
-        there = sum(len(peer.networks) for peer in peers)
-        value = f"{len(site.tunnelled)} ranges at {site.name}, {there} at {', '.join(peer.name for peer in peers)}"
-        reader.report(setting, value, rule, TOO_MANY_RANGES)
 
 
 def _check_secrets(reader: Reader) -> None:
