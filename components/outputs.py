@@ -63,7 +63,9 @@ class SiteOutputs(TypedDict):
     """SSH host key of the gateway: one line."""
 
     verify_command: pulumi.Output[str]
-    """Command that verifies the gateway's tunnels, with the private key in the file `KEY`."""
+    """Command that verifies the gateway's tunnels, with the private key in the file `KEY`. It runs `vpn-verify`, which
+    the proof of a `VpnGatewayPair` installs.
+    """
 
 
 def has_site_outputs(component: ComponentT) -> ComponentT:

@@ -1,18 +1,17 @@
 """VpnGateway: one regional site - network, gateway, its identity (EIP + ENI), its disposable instance."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, Self
 
 import pulumi
 import pulumi_aws as aws
 from pulumi_aws import ec2
 
-from .decisions.problems import Problem
 from .decisions.tunnel import PROFILES, connection_name
-from .gateway_user_data import encoded_user_data, programs_in_user_data
 from .inputs.arguments import SecretDelivery, VpnGatewayArgs
 from .inputs.peer_addresses import check_public_ips, checked_public_ips
-from .inputs.problems import SECRET, SettingsError
+from .inputs.room import inner_administrators
 from .inputs.settings import GatewaySettings, gateway_settings
 from .inputs.site import SiteSettings
 from .outputs import SiteOutputs, has_site_outputs
@@ -20,6 +19,7 @@ from .resources.announcement import announce_replacement
 from .resources.existing_network import use_network
 from .resources.identity import create_identity
 from .resources.images import Image, choose_image
+from .resources.kept import keep
 from .resources.machines import create_gateway, create_probe_host
 from .resources.network import SiteNetwork, create_network
 from .resources.scope import HOST_USER, Scope
@@ -41,7 +41,7 @@ from .resources.security_groups import (
     inbound_rules,
 )
 from .resources.zones import Offer, choose_zone, offer_of, offered_type
-from .site_user_data import TOO_MANY_RANGES, inner_administrators, site_user_data
+from .user_data import cloud_config, encode, host_name, program_digest, site_files
 
 
 @has_site_outputs
@@ -91,7 +91,14 @@ class VpnGateway(pulumi.ComponentResource):
         instance_type = offered_type(scope, offer, network.zones)
         key_pair = _key_pair(scope, login_key)
         announce_replacement(scope, _replacement_reasons(settings, peer_public_ips, host_key, login_key))
-        user_data = _user_data(settings, identity.elastic_ip.public_ip, peer_public_ips, delivery, host_key)
+        user_data = _user_data(
+            scope,
+            settings,
+            public_ip=identity.elastic_ip.public_ip,
+            peer_public_ips=peer_public_ips,
+            delivery=delivery,
+            host_key=host_key,
+        )
         self._instance = create_gateway(
             scope,
             settings.site,
@@ -100,7 +107,7 @@ class VpnGateway(pulumi.ComponentResource):
             key_pair=key_pair,
             interface=identity.interface,
             instance_profile=delivery.instance_profile,
-            user_data_base64=user_data.apply(encoded_user_data),
+            user_data_base64=user_data,
             needed_at_boot=(*gateway.rules, *network.way_out, identity.association, *delivery.needed_at_boot),
         )
         self._probe_host = _probe_host(
@@ -220,7 +227,8 @@ def _replacement_reasons(
         for peer, public_ip in zip(settings.peers, peer_public_ips, strict=True)
     }
     return {
-        "profile": settings.profile.value,
+        # The data of a profile may change with a release.
+        "profile": f"{settings.profile.value} {PROFILES[settings.profile]}",
         "secret_delivery": settings.secret_delivery.value,
         # A digest of it would be good for guessing.
         "psk": pulumi.Output.secret(settings.psk),
@@ -229,9 +237,11 @@ def _replacement_reasons(
         "cidr_block": str(settings.site.vpc),
         "additional_cidr_blocks": str(settings.site.additional),
         "excluded_cidr_blocks": str(settings.site.excluded),
-        "administrator_cidr_blocks": str(inner_administrators(settings.site, settings.peers, settings.administrators)),
+        "administrator_cidr_blocks": str(
+            inner_administrators(settings.site, settings.peer_ranges, settings.administrators)
+        ),
         **peers,
-        "program of this release": programs_in_user_data(),
+        "program of this release": program_digest(),
     }
 
 
@@ -240,7 +250,9 @@ def _key_pair(scope: Scope, login_key: pulumi.Output[str]) -> ec2.KeyPair:
 
 
 def _user_data(
+    scope: Scope,
     settings: GatewaySettings,
+    *,
     public_ip: pulumi.Output[str],
     peer_public_ips: Sequence[pulumi.Input[str]],
     delivery: Delivery,
@@ -248,28 +260,27 @@ def _user_data(
 ) -> pulumi.Output[str]:
     def render(known: dict[str, Any]) -> str:
         check_public_ips(settings, known["public_ip"], known["peer_public_ips"])
-        try:
-            return site_user_data(
-                settings.site,
-                settings.peers,
-                settings.profile,
-                settings.administrators,
-                public_ip=known["public_ip"],
-                peer_public_ips=known["peer_public_ips"],
-                secrets=known["secrets"],
-                host_public_key=known["host_public_key"],
-            )
-        except ValueError as error:
-            # Judged with the settings already, but for secrets that were not known then.
-            problem = Problem(setting="psk, peers", value=SECRET, rule=str(error), remedy=TOO_MANY_RANGES)
-            raise SettingsError("VPN gateway", [problem]) from error
+        files = site_files(
+            settings.site,
+            settings.peers,
+            settings.profile,
+            settings.administrators,
+            public_ip=known["public_ip"],
+            peer_public_ips=known["peer_public_ips"],
+            secrets=known["secrets"],
+            host_public_key=known["host_public_key"],
+        )
+        return cloud_config(host_name(settings.site.name), files)
 
-    return pulumi.Output.all(
+    text = pulumi.Output.all(
         public_ip=public_ip,
         peer_public_ips=pulumi.Output.all(*peer_public_ips),
         secrets=delivery.secrets,
         host_public_key=host_key.public,
     ).apply(render)
+    # Implementations of zlib compress the same text to different bytes, and other bytes would replace the instance.
+    digest = text.apply(lambda known: sha256(known.encode()).hexdigest())
+    return keep(scope, "user-data", text.apply(encode), again_for=digest)
 
 
 def _connection_names(settings: GatewaySettings) -> list[str]:

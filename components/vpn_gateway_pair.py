@@ -1,5 +1,6 @@
 """VpnGatewayPair: two sites, one tunnel, the proof."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from .inputs.site import Placement, SiteSettings
 from .outputs import SiteOutputs
 from .resources.proof import Host, Proof, Route, ping_from, verify_gateway
 from .resources.secrets import generated_ssh_key, given_ssh_key, public_key_line
+from .user_data import proof_files
 from .vpn_gateway import VpnGateway
 
 
@@ -186,6 +188,7 @@ def _verification(
         private_key=private_key,
         triggers=[*(each.id for each in machines), *left.path, *right.path],
         timeout=settings.verify_timeout,
+        files=json.dumps([(file.path, file.mode, file.text) for file in proof_files()]),
     )
     sites = ((settings.left, left), (settings.right, right))
     hosts = {site.name: _gateway_host(site, gateway) for site, gateway in sites}

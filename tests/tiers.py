@@ -57,10 +57,11 @@ TEST: Final = (
         commands=(
             (*_PYTHON, "ruff", "check"),
             (*_PYTHON, "ruff", "format", "--check"),
-            ("sh", "-c", "shellcheck $(git ls-files '*.sh')"),
+            ("sh", "-c", "shellcheck $(git ls-files '*.sh') $(git grep -l '^#!/bin/sh' -- userdata)"),
             # Beside Python itself, because the package has no __main__.
             (str(Path(sys.prefix, "bin", "lint-imports")), "--no-cache", "--no-logo"),
             (*_PYTHON, "mypy"),
+            (*_PYTHON, "mypy", "userdata/gateway/usr/local/sbin/vpn-secrets"),
         ),
     ),
     Tier(

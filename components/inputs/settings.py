@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from typing import Final
 
 import pulumi
@@ -12,12 +12,12 @@ import pulumi
 from ..decisions.addressing import check_apart
 from ..decisions.problems import Problem
 from ..decisions.tunnel import TunnelProfile
-from ..site_user_data import TOO_MANY_RANGES, overflow
 from .arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
 from .peer import PeerSettings, check_peers, check_range_pairs, peer_of, read_peer
 from .problems import SECRET, SettingsError
 from .psk import psk_weakness
 from .reader import Reader
+from .room import check_room
 from .site import (
     Draft,
     Placement,
@@ -30,8 +30,6 @@ from .site import (
 DEFAULT_VERIFY_TIMEOUT: Final = 600
 LONGEST_RESOURCE_NAME: Final = 40
 """An IAM role's name has at most 64 characters, and Pulumi adds `-role-` and seven random ones to the side's."""
-
-_UNKNOWN_IP: Final = IPv4Address("0.0.0.0")  # noqa: S104 - in place of an address that AWS has yet to choose
 
 _RESOURCE_NAME: Final = r"(?!aws|ssm|sg-)[a-z0-9_.-]+"
 """Names of IAM roles, SSM parameters and security groups are made of it: what AWS takes in all three, in any case."""
@@ -55,6 +53,11 @@ class GatewaySettings(CommonSettings):
     peers: tuple[PeerSettings, ...]
     psk: pulumi.Input[str]
     ssh_public_key: pulumi.Input[str]
+
+    @property
+    def peer_ranges(self) -> tuple[IPv4Network, ...]:
+        """The ranges of all peers."""
+        return tuple(each for peer in self.peers for each in peer.networks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +109,10 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     common = _common(reader)
     _check_boundary(reader, common)
     if draft.site and not problems:
-        setting = "additional_cidr_blocks, excluded_cidr_blocks, peers"
-        _check_size(reader, draft.site, peers, common, setting=setting, resource_name=resource_name)
+        ranges = "additional_cidr_blocks, excluded_cidr_blocks, peers"
+        check_room(
+            reader, draft.site, {peer.name: peer.networks for peer in peers}, common.administrators, ranges=ranges
+        )
     if problems or draft.site is None or psk is None or ssh_public_key is None:
         raise SettingsError(f"VpnGateway {resource_name!r}", problems)
     return GatewaySettings(site=draft.site, peers=peers, psk=psk, ssh_public_key=ssh_public_key, **vars(common))
@@ -134,12 +139,11 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
         _check_boundary(side, common)
     _check_verify(reader, verify=verify)
     if left.site and right.site and not problems:
-        setting = ", ".join(
+        # The ranges are those of both sides: what is too many for one gateway is too many for the other.
+        ranges = ", ".join(
             f"{side}.{key}" for side in ("left", "right") for key in ("additional_cidr_blocks", "excluded_cidr_blocks")
         )
-        for here, there in ((left.site, right.site), (right.site, left.site)):
-            name = f"{resource_name}-{here.name}"
-            _check_size(reader, here, [peer_of(there, _UNKNOWN_IP)], common, setting=setting, resource_name=name)
+        check_room(reader, left.site, {right.site.name: right.site.tunnelled}, common.administrators, ranges=ranges)
     if problems or left.site is None or right.site is None:
         raise SettingsError(f"VpnGatewayPair {resource_name!r}", problems)
     return PairSettings(
@@ -188,24 +192,6 @@ def _check_sides(reader: Reader, left: Draft, right: Draft) -> None:
     if left.site and right.site:
         setting = "left.excluded_cidr_blocks and right.excluded_cidr_blocks"
         check_range_pairs(reader, setting, len(left.site.tunnelled), len(right.site.tunnelled))
-
-
-def _check_size(
-    reader: Reader,
-    site: SiteSettings,
-    peers: Sequence[PeerSettings],
-    common: CommonSettings,
-    *,
-    setting: str,
-    resource_name: str,
-) -> None:
-    psk = given if isinstance(given := reader.given("psk"), str) else ""
-    inline = common.secret_delivery is SecretDelivery.USER_DATA
-    rule = overflow(resource_name, site, peers, common.profile, common.administrators, psk=psk, inline=inline)
-    if rule is not None:
-        there = sum(len(peer.networks) for peer in peers)
-        value = f"{len(site.tunnelled)} ranges at {site.name}, {there} at {', '.join(peer.name for peer in peers)}"
-        reader.report(setting, value, rule, TOO_MANY_RANGES)
 
 
 def _psk(reader: Reader) -> pulumi.Input[str] | None:

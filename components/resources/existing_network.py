@@ -209,7 +209,7 @@ def _table_problems(
         remedy = "name the private subnets' route table; give them one if they have none"
         return [*problems, Problem(setting=setting, value=table.id, rule=rule, remedy=remedy)]
     routes = _routes(table)
-    peer_networks = [network for peer in settings.peers for network in peer.networks]
+    peer_networks = settings.peer_ranges
     count = routes_after(routes, destinations(peer_networks, take_default_route=existing.take_default_route))
     if USUAL_ROUTES < count <= MOST_ROUTES:
         pulumi.log.warn(

@@ -67,7 +67,7 @@ def _routes(
     """Create the routes; return their ids."""
     existing = settings.site.existing
     wanted = destinations(
-        [network for peer in settings.peers for network in peer.networks],
+        settings.peer_ranges,
         take_default_route=existing is None or existing.take_default_route,
     )
 

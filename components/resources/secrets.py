@@ -9,7 +9,7 @@ import pulumi_tls as tls
 from pulumi_aws import iam, ssm
 
 from ..decisions.problems import Problem
-from ..gateway_user_data import GivenSecrets, StoredSecrets
+from ..decisions.secrets import GivenSecrets, StoredSecrets
 from ..inputs.problems import SECRET, SettingsError
 from ..inputs.psk import psk_weakness
 from ..inputs.ssh_keys import HOST_KEYS, LOGIN_KEYS, key_problems, public_key

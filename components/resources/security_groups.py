@@ -31,7 +31,7 @@ class Admission:
 def inbound_rules(settings: GatewaySettings) -> dict[str, int]:
     """Return how many inbound rules each group has, by its name's end."""
     site = settings.site
-    own, admitted = 1 + len(site.additional), sum(len(peer.networks) for peer in settings.peers)
+    own, admitted = 1 + len(site.additional), len(settings.peer_ranges)
     return {
         "gateway-security-group": own + len(IKE_PORTS) * len(settings.peers) + len(settings.administrators),
         "private-hosts-security-group": own + admitted,
@@ -79,8 +79,7 @@ def create_private_hosts_group(scope: Scope, network: SiteNetwork, settings: Gat
         *(
             # Peers' ranges are disjoint, and a range may come to another peer.
             _ingress(scope, group, scope.by_range("private-hosts-ingress-peer", cidr_block), str(cidr_block))
-            for peer in settings.peers
-            for cidr_block in peer.networks
+            for cidr_block in settings.peer_ranges
         ),
     ]
     return Admission(group=group, rules=(*rules, _egress(scope, group, "private-hosts-egress")))

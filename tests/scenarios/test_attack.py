@@ -141,7 +141,7 @@ print(ask(roles + ask(roles, token)[1].strip(), token)[1])
 
 def test_a_gateways_credentials_are_of_no_use_elsewhere(pair: Pair) -> None:
     stolen = json.loads(on_gateway(pair.uk, "python3 -", stdin=CREDENTIALS))
-    parameters = json.loads(on_gateway(pair.uk, "cat /etc/vpn-secrets.json"))["ssm"]
+    parameters = json.loads(on_gateway(pair.uk, "cat /etc/vpn-gateway/secrets.json"))["ssm"]
     ssm = boto3.session.Session(
         aws_access_key_id=stolen["AccessKeyId"],
         aws_secret_access_key=stolen["SecretAccessKey"],

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import vpn_verify
 import yaml
 
 from tests.generated import ROOT
-from userdata.gateway import vpn_verify
 
 DOCUMENTS = ("README.md", "docs/article.md", "docs/leaving.md", "docs/troubleshooting.md", "docs/updates.md")
 TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
@@ -49,8 +49,8 @@ def literals(path: Path) -> Iterator[str]:
 PRINTED = [
     # One text of a shell script may be written as two, joined by the end of a line.
     re.sub(r'" \\\n *"', " ", text)
-    for folder in ("components", "userdata")
-    for path in sorted((ROOT / folder).rglob("*.py"))
+    for pattern in ("components/**/*.py", "userdata/**/*.py", "userdata/**/vpn-secrets")
+    for path in sorted(ROOT.glob(pattern))
     for text in literals(path)
 ]
 

@@ -4,6 +4,7 @@ Every other set becomes decisions and user data that hold what this product prom
 asked for (test_properties_plan.py), nor what AWS makes of it.
 """
 
+import base64
 import re
 from collections import Counter
 from ipaddress import IPv4Address, IPv4Network
@@ -13,16 +14,15 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from components.decisions.secrets import GivenSecrets, StoredSecrets
 from components.decisions.tunnel import ConnectionDecision, End, TunnelProfile, connect
-from components.gateway_user_data import GivenSecrets, StoredSecrets
 from components.inputs.peer import peer_of
 from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings, pair_settings
 from components.inputs.site import SiteSettings
-from components.site_user_data import site_user_data
+from components.user_data import USER_DATA_LIMIT, cloud_config, encode, site_files
 from tests.unit.argument_sets import ArgumentSet, argument_sets, rows_missing
 from tests.unit.gateway_documents import HOST_KEY, PSK, PUBLIC_KEY
-from userdata.encode import gzipped
 
 SETS = 5 * settings().max_examples
 """Two thousand with the profile `whole` (`make test-properties`), else five hundred."""
@@ -34,8 +34,6 @@ STORED = StoredSecrets(
     revision="1-1",
 )
 GIVEN = GivenSecrets(psk=PSK, host_private_key=HOST_KEY)
-USER_DATA_BYTES = 16384
-"""Amazon EC2 API reference, RunInstances: user data, before it is encoded."""
 
 
 def outcome(made: ArgumentSet) -> PairSettings | SettingsError:
@@ -134,7 +132,7 @@ def check_mirror(one: ConnectionDecision, other: ConnectionDecision, local: End,
 def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | GivenSecrets) -> None:
     """Check that EC2 takes one side's user data and that only what is to be delivered by it is secret in it."""
     local, peer = (made.left, made.right) if side == "left" else (made.right, made.left)
-    text = site_user_data(
+    files = site_files(
         local,
         [peer_of(peer, IPv4Address("198.51.100.200"))],
         made.profile,
@@ -144,8 +142,9 @@ def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | Give
         secrets=secrets,
         host_public_key=PUBLIC_KEY,
     )
-    assert len(gzipped(text)) <= USER_DATA_BYTES
-    assert yaml.safe_load(text)["hostname"] == f"{local.name}-gateway"
+    text = cloud_config("host", files)
+    assert len(base64.b64decode(encode(text))) <= USER_DATA_LIMIT
+    assert yaml.safe_load(text)["hostname"] == "host"
     assert (PSK in text) == isinstance(secrets, GivenSecrets)
     assert ("PRIVATE KEY" in text) == isinstance(secrets, GivenSecrets)
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import pulumi
 import pytest
-import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 
 from components import VpnGatewayPair
@@ -24,13 +23,14 @@ from components.inputs.arguments import SecretDelivery
 from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings
 from components.inputs.site import SiteSettings
+from components.user_data import USER_DATA_LIMIT
 from tests.unit.argument_sets import ArgumentSet, arbitrary, sound
 from tests.unit.existing_cloud import PRIVATE, PUBLIC, ExistingCloud
 from tests.unit.gateway_documents import files_of, user_data_of
 from tests.unit.recording import HOST_KEY as GENERATED_HOST_KEY
 from tests.unit.recording import PSK as GENERATED_PSK
 from tests.unit.recording import Deployment, Recorder, address_of
-from tests.unit.test_properties import USER_DATA_BYTES, check_error, outcome
+from tests.unit.test_properties import check_error, outcome
 
 PAIRS = 15 * settings().max_examples // 100
 """Sixty with the profile `whole` (`make test-properties`), else fifteen."""
@@ -92,7 +92,7 @@ def check_admissions(recorder: Recorder, site: SiteSettings, peer: SiteSettings,
 
 def connection(recorder: Recorder, site: SiteSettings, peer: SiteSettings) -> dict[str, str]:
     """Return the keywords of the gateway's connection, as its ipsec.conf has them."""
-    text = files_of(yaml.safe_load(user_data_of(recorder.named(f"vpn-{site.name}-gateway").inputs)))
+    text = files_of(user_data_of(recorder.named(f"vpn-{site.name}-gateway").inputs))
     _, _, body = text["/etc/ipsec.d/vpn.conf"].partition(f"conn {site.name}-to-{peer.name}\n")
     return dict(re.findall(r"^\s+([a-z0-9-]+)\s*=\s*(.+)$", body, re.MULTILINE))
 
@@ -200,7 +200,7 @@ def check_pair(made: ArgumentSet, pair: PairSettings) -> None:
         check_admissions(recorder, site, peer, pair)
         check_role(recorder, made, site, pair)
         gateway = recorder.named(f"vpn-{site.name}-gateway")
-        assert len(base64.b64decode(gateway.inputs["userDataBase64"])) <= USER_DATA_BYTES
+        assert len(base64.b64decode(gateway.inputs["userDataBase64"])) <= USER_DATA_LIMIT
         assert ("userDataBase64" in gateway.secrets) == (pair.secret_delivery is SecretDelivery.USER_DATA)
         interface = recorder.named(f"vpn-{site.name}-gateway-interface")
         assert interface.inputs["tags"] == {**pair.tags, "Name": f"{site.name}-gateway-interface"}

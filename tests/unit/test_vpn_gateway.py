@@ -5,7 +5,6 @@ from typing import Any
 
 import pulumi
 import pytest
-import yaml
 
 from components import VpnGateway
 from components.inputs.problems import SettingsError
@@ -55,9 +54,7 @@ def test_several_peers_have_a_connection_and_rules_each(deployment: Deployment) 
     recorder = _gateway(deployment, peers=peers)
     assert recorder.outputs["site"]["connection_names"] == ["uk-to-au", "uk-to-us"]
     assert recorder.named("site-gateway-ingress-ike-192.0.2.2").inputs["cidrIpv4"] == "192.0.2.2/32"
-    configuration = files_of(yaml.safe_load(user_data_of(recorder.named("site-gateway").inputs)))[
-        "/etc/ipsec.d/vpn.conf"
-    ]
+    configuration = files_of(user_data_of(recorder.named("site-gateway").inputs))["/etc/ipsec.d/vpn.conf"]
     assert "conn uk-to-au" in configuration
     assert "conn uk-to-us" in configuration
 
