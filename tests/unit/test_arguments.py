@@ -298,7 +298,7 @@ def test_more_peers_than_user_data_has_room_for_are_refused() -> None:
     }
     gateway_settings("site", args)
     with pytest.raises(SettingsError) as caught:
-        gateway_settings("site", {**args, "peers": peers})
+        gateway_settings("site", args | {"peers": peers})
     assert [str(each) for each in caught.value.problems] == [
         f"peers '{MOST_PEERS + 1} peers': are more than the {MOST_PEERS} peers for which a gateway's user data has "
         "room; use another VpnGateway for the others"
