@@ -1,6 +1,5 @@
 """VpnGatewayPair: two sites, one tunnel, the proof."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -188,7 +187,7 @@ def _verification(
         private_key=private_key,
         triggers=[*(each.id for each in machines), *left.path, *right.path],
         timeout=settings.verify_timeout,
-        files=json.dumps([(file.path, file.mode, file.text) for file in proof_files()]),
+        files=[(file.path, file.mode, file.text) for file in proof_files()],
     )
     sites = ((settings.left, left), (settings.right, right))
     hosts = {site.name: _gateway_host(site, gateway) for site, gateway in sites}

@@ -48,8 +48,8 @@ class Proof:
     """Ids of all that packets cross: when one is new, everything is proved anew."""
     timeout: int
     """Seconds that SSH may take to answer, then the tunnel, then a probe host's SSH."""
-    files: str
-    """Files of `vpn-verify`, as JSON: a list of `[path, mode, text]`."""
+    files: Sequence[tuple[str, int, str]]
+    """`vpn-verify`: path, mode and text of each file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,18 +77,26 @@ def dials(timeout: int) -> int:
     return count
 
 
-_INSTALL = """\
-import json, os, sys
-for path, mode, text in json.load(sys.stdin):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path + ".new", "w", encoding="utf-8") as draft:
-        draft.write(text)
-    os.chmod(path + ".new", mode)
-    os.replace(path + ".new", path)
+_INSTALL = """
+import os, sys
+try:
+    for path, mode, text in files:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path + ".new", "w", encoding="utf-8") as draft:
+            draft.write(text)
+        os.chmod(path + ".new", mode)
+        os.replace(path + ".new", path)
+except OSError as error:
+    sys.exit(f"vpn-verify cannot be installed: {error}")
 """
 """Replaces each file as a whole: a `vpn-verify` that runs at the same time never reads half a file."""
 
 _INSTALL_SECONDS = 60
+
+
+def installer(files: Sequence[tuple[str, int, str]]) -> str:
+    """Return a Python program that writes files (path, mode, text) on a gateway."""
+    return f"files = {list(files)!a}\n{_INSTALL}"
 
 
 def verify_gateway(proof: Proof, gateway: Host, *, probe_host: str | None) -> remote.Command:
@@ -99,22 +107,20 @@ def verify_gateway(proof: Proof, gateway: Host, *, probe_host: str | None) -> re
     """
     script = verify_script(probe_host, wait=proof.timeout)
     connection = _connection(proof, gateway)
-    return _command(proof, f"verify-{gateway.site}", connection, gateway, script, stdin=proof.files)
+    return _command(proof, f"verify-{gateway.site}", connection, gateway, script, stdin=installer(proof.files))
 
 
 def verify_script(probe_host: str | None, *, wait: int) -> str:
-    """Return a POSIX shell script that installs the files of its standard input, then runs `vpn-verify`.
+    """Return a POSIX shell script that runs the `installer` on its standard input, then `vpn-verify`.
 
-    `vpn-verify` waits up to `wait` seconds; the script then waits as long for a probe host. Nothing ends a script that
-    the plugin has started, so all that it runs is limited by timeout(1).
+    The engine shows a red script whole, but not its input. `vpn-verify` waits up to `wait` seconds; the script then
+    waits as long for a probe host. Nothing ends a script that the plugin has started, so all that it runs is limited by
+    timeout(1).
     """
     most = wait + _LAST_LOOK
     # Red, the engine shows everything printed: then not the JSON, only the lines for people that went to stderr.
     verify = f"""\
-sudo timeout --kill-after=10 {_INSTALL_SECONDS} python3 -c '{_INSTALL}' || {{
-  echo "vpn-verify cannot be installed on this machine" >&2
-  exit 1
-}}
+sudo timeout --kill-after=10 {_INSTALL_SECONDS} python3 - || exit
 report=$(sudo timeout --kill-after=10 {most} vpn-verify --json --wait {wait}) || {{
   code=$?
   case $code in 124 | 137) echo "vpn-verify has not ended within {most} s: see the machine's system log" >&2 ;; esac

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from components.resources.proof import installer
+from components.user_data import proof_files
 from lab import hosts, stack
 from lab.api.client import client
 from lab.machines import record
@@ -38,6 +40,12 @@ def on_gateway(site: Site, script: str, *, stdin: str = "", timeout: float = _CO
         words = (done.stdout + done.stderr).decode(errors="replace").strip()[-1000:]
         raise OperationError(f"{site.gateway}: {script!r} exits with {done.returncode}: {words}")
     return done.stdout.decode(errors="replace")
+
+
+def install_verify(site: Site) -> None:
+    """Install `vpn-verify` on a gateway as the proof does, for a gateway that no proof can log in to."""
+    files = [(file.path, file.mode, file.text) for file in proof_files()]
+    on_gateway(site, "python3 -", stdin=installer(files))
 
 
 def wait_until(what: str, condition: Callable[[], bool], seconds: float) -> float:

@@ -23,7 +23,7 @@ from tests.scenarios.diagnosis.causes import CAUSES, psk_file
 from tests.scenarios.diagnosis.deployment import Deployment, Up
 from tests.scenarios.diagnosis.doors import RolePolicy
 from tests.scenarios.diagnosis.table import PATH, Row, Table
-from tests.scenarios.operations import OperationError, instance_urn, on_gateway, wait_until
+from tests.scenarios.operations import OperationError, install_verify, instance_urn, on_gateway, wait_until
 from tests.scenarios.sites import LEFT, RIGHT, Pair, Site
 
 pytestmark = pytest.mark.timeout(600)
@@ -166,6 +166,7 @@ def given_up(site: Site, parameter: str) -> Answer:
     refused = f"journalctl --sync; journalctl -b -t vpn-secrets -ocat | tail -n1 | grep -q '{parameter}.*AccessDenied'"
     wait_until(f"SSM refuses {parameter}", lambda: succeeds(site, refused), 120)
     on_gateway(site, "systemctl stop vpn-secrets")
+    install_verify(site)
     return answers.await_diagnosis(site.gateway, "boot", "failed", within=30)
 
 
