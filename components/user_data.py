@@ -107,23 +107,23 @@ def site_files(
     local = End(
         site=site.name,
         public_ip=public_ip,
-        private_ip=str(site.gateway_address),
-        cidr_blocks=tuple(map(str, site.tunnelled)),
+        private_ip=str(site.gateway_private_ip),
+        cidr_blocks=tuple(map(str, site.ranges)),
     )
-    peer_ranges = [each for peer in peers for each in peer.networks]
+    peer_ranges = [each for peer in peers for each in peer.ranges]
     remote = [
         End(
             site=peer.name,
             public_ip=peer_public_ip,
-            private_ip=str(peer.private_address),
-            cidr_blocks=tuple(map(str, peer.networks)),
+            private_ip=str(peer.private_ip),
+            cidr_blocks=tuple(map(str, peer.ranges)),
         )
         for peer, peer_public_ip in zip(peers, peer_public_ips, strict=True)
     ]
     return gateway_files(
         local=local,
         connections=[connect(local, end, profile) for end in remote],
-        site_cidr_blocks=tuple(map(str, site.networks)),
+        site_cidr_blocks=tuple(map(str, site.cidr_blocks)),
         administrator_cidr_blocks=tuple(map(str, inner_administrators(site, peer_ranges, administrators))),
         secrets=secrets,
         host_public_key=host_public_key,

@@ -1,4 +1,4 @@
-"""VpnGateway: one regional site - network, gateway, its identity (EIP + ENI), its disposable instance."""
+"""VpnGateway: one site with its network, the gateway's identity (Elastic IP and network interface) and its instance."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -61,7 +61,7 @@ class VpnGateway(pulumi.ComponentResource):
 
     @classmethod
     def of_settings(cls, name: str, settings: GatewaySettings, opts: pulumi.ResourceOptions | None = None) -> Self:
-        """Return a gateway with settings that are read and checked already, as `VpnGatewayPair` has them."""
+        """Create a gateway from settings, which are read and checked already: `VpnGatewayPair` has them."""
         gateway = cls.__new__(cls)
         gateway._create(name, settings, opts)
         return gateway
@@ -83,7 +83,7 @@ class VpnGateway(pulumi.ComponentResource):
         host_key = _host_key(scope, settings.site)
         place = Place(
             public_ip=identity.elastic_ip.public_ip,
-            private_ip=str(settings.site.gateway_address),
+            private_ip=str(settings.site.gateway_private_ip),
             vpc_id=network.vpc_id,
         )
         delivery = _delivery(scope, settings, host_key, place)
@@ -127,7 +127,7 @@ class VpnGateway(pulumi.ComponentResource):
         self.internet_gateway_id = network.internet_gateway_id
         self.network_interface_id = identity.interface.id
         self.public_ip = identity.elastic_ip.public_ip
-        self.private_ip = pulumi.Output.from_input(str(settings.site.gateway_address))
+        self.private_ip = pulumi.Output.from_input(str(settings.site.gateway_private_ip))
         self.gateway_security_group_id = gateway.group.id
         self.private_hosts_security_group_id = private.group.id
         self.instance_id = self._instance.id
@@ -140,21 +140,21 @@ class VpnGateway(pulumi.ComponentResource):
 
     @property
     def instance(self) -> ec2.Instance:
-        """The gateway's instance, to depend on."""
+        """The gateway's instance, for `depends_on`."""
         return self._instance
 
     @property
     def path(self) -> tuple[pulumi.Output[str], ...]:
-        """Ids of what packets cross besides the instances: when one is new, the tunnel is to be proved again."""
+        """Ids of the resources that packets cross, without the instances. The proof runs again when one changes."""
         return self._path
 
     @property
     def probe_host(self) -> ec2.Instance | None:
-        """The probe host, to depend on."""
+        """The probe host, for `depends_on`."""
         return self._probe_host
 
     def site_outputs(self) -> SiteOutputs:
-        """Return the outputs as one mapping; each is known, or not, on its own."""
+        """Return the outputs as one mapping, without those that are absent."""
         present: Any = {
             name: value for name in SiteOutputs.__annotations__ if (value := getattr(self, name)) is not None
         }
@@ -167,11 +167,11 @@ def _warn(component: VpnGateway, settings: GatewaySettings) -> None:
     if weaknesses is not None:
         pulumi.log.warn(f"profile {settings.profile.value} is weak: {weaknesses}. Use modern.", component)
     if settings.secret_delivery is SecretDelivery.USER_DATA:
-        cost = "whoever may call ec2:DescribeInstanceAttribute, and every process on the gateway, can read its secrets"
+        cost = "everyone who may call ec2:DescribeInstanceAttribute, and every process on the gateway, can read them"
         pulumi.log.warn(f"secret_delivery user-data: {cost}. Use ssm.", component)
-    for network in (each for each in settings.administrators if each.prefixlen <= 1):
+    for block in (each for each in settings.administrator_cidr_blocks if each.prefixlen <= 1):
         pulumi.log.warn(
-            f"administrator_cidr_blocks {network}: the whole Internet may try to log in. Give your own ranges.",
+            f"administrator_cidr_blocks {block}: the whole Internet may try to log in. Give your own CIDR blocks.",
             component,
         )
     for group, number in inbound_rules(settings).items():
@@ -187,11 +187,11 @@ def _network(
     scope: Scope, settings: GatewaySettings, offer: pulumi.Output[Offer], region: pulumi.Output[str]
 ) -> SiteNetwork:
     site = settings.site
-    if site.existing is not None:
-        return use_network(scope, settings, site.existing)
+    if site.existing_network is not None:
+        return use_network(scope, settings, site.existing_network)
     # Settings without an existing network have a public subnet.
     zones = site.availability_zones or (choose_zone(scope, offer, region),)
-    return create_network(scope, site, site.public_subnet or site.vpc, zones)
+    return create_network(scope, site, site.public_subnet_cidr_block or site.cidr_block, zones)
 
 
 def _host_key(scope: Scope, site: SiteSettings) -> SshKey:
@@ -221,24 +221,24 @@ def _replacement_reasons(
     host_key: SshKey,
     login_key: pulumi.Output[str],
 ) -> dict[str, pulumi.Input[str]]:
-    """Return what replaces the instance and is no setting of the instance: reason -> value."""
+    """Return the settings that replace the instance through its user data: name in the warning -> value."""
     peers = {
-        f"peer {peer.name}": pulumi.Output.concat(public_ip, f" {peer.private_address} {peer.networks}")
+        f"peer {peer.name}": pulumi.Output.concat(public_ip, f" {peer.private_ip} {peer.ranges}")
         for peer, public_ip in zip(settings.peers, peer_public_ips, strict=True)
     }
     return {
         # The data of a profile may change with a release.
         "profile": f"{settings.profile.value} {PROFILES[settings.profile]}",
         "secret_delivery": settings.secret_delivery.value,
-        # A digest of it would be good for guessing.
+        # Secret, because its digest would confirm a guess.
         "psk": pulumi.Output.secret(settings.psk),
         "SSH host key": host_key.public,
         "ssh_public_key": login_key,
-        "cidr_block": str(settings.site.vpc),
-        "additional_cidr_blocks": str(settings.site.additional),
-        "excluded_cidr_blocks": str(settings.site.excluded),
+        "cidr_block": str(settings.site.cidr_block),
+        "additional_cidr_blocks": str(settings.site.additional_cidr_blocks),
+        "excluded_cidr_blocks": str(settings.site.excluded_cidr_blocks),
         "administrator_cidr_blocks": str(
-            inner_administrators(settings.site, settings.peer_ranges, settings.administrators)
+            inner_administrators(settings.site, settings.peer_ranges, settings.administrator_cidr_blocks)
         ),
         **peers,
         "program of this release": program_digest(),
@@ -264,7 +264,7 @@ def _user_data(
             settings.site,
             settings.peers,
             settings.profile,
-            settings.administrators,
+            settings.administrator_cidr_blocks,
             public_ip=known["public_ip"],
             peer_public_ips=known["peer_public_ips"],
             secrets=known["secrets"],
@@ -297,7 +297,7 @@ def _probe_host(
     key_pair: ec2.KeyPair,
     group: ec2.SecurityGroup,
 ) -> ec2.Instance | None:
-    if settings.site.probe_host_address is None:
+    if settings.site.probe_host_private_ip is None:
         return None
     return create_probe_host(
         scope,

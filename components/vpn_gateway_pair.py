@@ -30,7 +30,7 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What both sides have in common."""
+    """Values that both sides share."""
 
     settings: PairSettings
     psk: pulumi.Output[str]
@@ -75,7 +75,7 @@ class VpnGatewayPair(pulumi.ComponentResource):
         psk, self.rotate_command = _psk(self, name, settings)
         shared = Shared(settings=settings, psk=psk, ssh_private_key=private_key, ssh_public_key=public_key)
         left_side, right_side = _sides(name, settings)
-        # Each gateway is told the other's Elastic IP, so one of the two has to be promised before it exists.
+        # Each gateway needs the Elastic IP of the other, so one of the two is an Output that is resolved later.
         left_public_ip: pulumi.Output[str]
         resolve_left_public_ip: Callable[[pulumi.Output[str]], None]
         left_public_ip, resolve_left_public_ip = pulumi.deferred_output()
@@ -83,7 +83,7 @@ class VpnGatewayPair(pulumi.ComponentResource):
             right = _gateway(self, shared, right_side, left_side, left_public_ip)
             left = _gateway(self, shared, left_side, right_side, right.public_ip)
         except BaseException as error:
-            # Whoever waits for the promise would wait for ever, and the engine for the program.
+            # An Output that is never resolved would keep the program, and so the engine, waiting for ever.
             resolve_left_public_ip(_broken(error))
             raise
         resolve_left_public_ip(left.public_ip)
@@ -114,7 +114,7 @@ def _psk(parent: pulumi.Resource, name: str, settings: PairSettings) -> tuple[pu
     """Return the pre-shared key, and how to change it."""
     if settings.psk is not None:
         return pulumi.Output.secret(settings.psk), pulumi.Output.from_input("give another psk, then: pulumi up")
-    # Not RandomBytes: its id, which no state encrypts, is the bytes themselves.
+    # RandomBytes would leak the key: its id is the bytes themselves, and a state encrypts no ids.
     generated = random.RandomPassword(
         f"{name}-psk",
         length=GENERATED_PSK_CHARACTERS,
@@ -176,7 +176,7 @@ def _gateway(
 def _verification(
     pair: VpnGatewayPair, name: str, shared: Shared, left: VpnGateway, right: VpnGateway
 ) -> pulumi.Output[dict[str, str]]:
-    """Create the proof, both sides at once; return what each command printed."""
+    """Create the commands of the proof, which run on both sides at once; return their outputs."""
     settings, private_key = shared.settings, shared.ssh_private_key
     if not settings.verify or private_key is None:
         return pulumi.Output.from_input({})
@@ -186,12 +186,12 @@ def _verification(
         resource_name=name,
         private_key=private_key,
         triggers=[*(each.id for each in machines), *left.path, *right.path],
-        timeout=settings.verify_timeout,
+        timeout=settings.verify_timeout_seconds,
         files=[(file.path, file.mode, file.text) for file in proof_files()],
     )
     sites = ((settings.left, left), (settings.right, right))
     hosts = {site.name: _gateway_host(site, gateway) for site, gateway in sites}
-    pinged = {site.name: str(site.probe_host_address) for site, _ in sites if site.probe_host_address is not None}
+    pinged = {site.name: str(site.probe_host_private_ip) for site, _ in sites if site.probe_host_private_ip is not None}
     if len(pinged) < len(sites):
         pinged = {}
     commands = {
@@ -202,16 +202,16 @@ def _verification(
         if here.name not in pinged or gateway.probe_host is None:
             continue
         probe_host = Host(site=here.name, address=pinged[here.name], instance=gateway.probe_host, host_public_key=None)
-        # After the gateways' own proof, so that a red ping means: the tunnel is good, something behind it is not.
+        # After the proof of both gateways: if only the ping fails, the fault is behind the tunnel.
         route = Route(
             site=here.name,
-            gateway=str(here.gateway_address),
+            gateway=str(here.gateway_private_ip),
             peer_site=there.name,
-            peer_gateway=str(there.gateway_address),
+            peer_gateway=str(there.gateway_private_ip),
             target=pinged[there.name],
         )
         commands[f"ping-{here.name}"] = ping_from(proof, probe_host, route, gateway=hosts[here.name], depends_on=both)
-    return pulumi.Output.all(**{thing: command.stdout for thing, command in commands.items()})
+    return pulumi.Output.all(**{command_name: command.stdout for command_name, command in commands.items()})
 
 
 def _gateway_host(site: SiteSettings, gateway: VpnGateway) -> Host:

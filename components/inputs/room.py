@@ -26,7 +26,7 @@ def inner_administrators(
     the whole site because its traffic is forwarded. So the gateway's packet filter decides about them, and a change
     replaces the gateway. The security group decides about all other administrators and is changed in place.
     """
-    return common([*site.networks, *peer_ranges], administrators)
+    return common([*site.cidr_blocks, *peer_ranges], administrators)
 
 
 def check_room(
@@ -45,7 +45,7 @@ def check_room(
     if len(peers) > MOST_PEERS:
         rule = f"are more than the {MOST_PEERS} peers for which a gateway's user data has room"
         reader.report("peers", f"{len(peers)} peers", rule, "use another VpnGateway for the others")
-    here, there = max(len(site.networks), len(site.tunnelled)), len(peer_ranges)
+    here, there = max(len(site.cidr_blocks), len(site.ranges)), len(peer_ranges)
     if here + there > MOST_RANGES:
         value = f"{here} ranges at {site.name}, {there} at {', '.join(peers)}"
         rule = f"are more than the {MOST_RANGES} ranges for which a gateway's user data has room"

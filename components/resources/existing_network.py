@@ -53,7 +53,7 @@ def use_network(scope: Scope, settings: GatewaySettings, existing: ExistingNetwo
     """
     # Later previews recognize the gateway's interfaces, and so its routes, by this mark. A rename keeps it.
     mark = keep(scope, "mark", scope.mark("gateway"))
-    lookups = _Lookups(scope, existing, str(settings.site.gateway_address), mark)
+    lookups = _Lookups(scope, existing, str(settings.site.gateway_private_ip), mark)
     ids = lookups.all().apply(lambda found: _checked(scope, settings, existing, found))
     return SiteNetwork(
         vpc_id=ids["vpc"],
@@ -162,14 +162,14 @@ def _checked(
     problems = _vpc_problems(settings, vpc)
     site = settings.site
     hosts = (
-        ("public_subnet_id", "gateway_private_ip", site.gateway_address),
-        ("private_subnet_id", "probe_host_private_ip", site.probe_host_address),
+        ("public_subnet_id", "gateway_private_ip", site.gateway_private_ip),
+        ("private_subnet_id", "probe_host_private_ip", site.probe_host_private_ip),
     )
     for (setting, host, address), subnet in zip(hosts, subnets, strict=False):  # no probe host, no subnet of it
         problems += _foreign(f"existing_network.{setting}", subnet.id, subnet.vpc_id, vpc.id)
         problems += check_host(host, address, [IPv4Network(subnet.cidr_block)]) if address else []
     for holder in (each for each in found["holders"] if each not in found["own"]):
-        problems.append(address_problem(str(site.gateway_address), holder, found["gateways"]))
+        problems.append(address_problem(str(site.gateway_private_ip), holder, found["gateways"]))
     no_way_out = way_out_problem(
         "existing_network.public_subnet_id",
         subnets[0].id,
@@ -228,10 +228,10 @@ def _table_problems(
 
 def _vpc_problems(settings: GatewaySettings, vpc: ec2.GetVpcResult) -> list[Problem]:
     blocks = [each.cidr_block for each in vpc.cidr_block_associations] or [vpc.cidr_block]
-    if str(settings.site.vpc) in blocks:
+    if str(settings.site.cidr_block) in blocks:
         return []
     rule = f"is no CIDR block of {vpc.id}, which has {', '.join(blocks)}"
-    return [Problem(setting="cidr_block", value=str(settings.site.vpc), rule=rule, remedy=f"use {blocks[0]}")]
+    return [Problem(setting="cidr_block", value=str(settings.site.cidr_block), rule=rule, remedy=f"use {blocks[0]}")]
 
 
 def _foreign(setting: str, thing: str, home: str, vpc_id: str) -> list[Problem]:

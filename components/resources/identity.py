@@ -31,7 +31,7 @@ def create_identity(
         scope.name("gateway-interface"),
         subnet_id=network.public_subnet_id,
         # AWS never changes an interface's first address, so the provider makes another interface for another one.
-        private_ips=[str(settings.site.gateway_address)],
+        private_ips=[str(settings.site.gateway_private_ip)],
         security_groups=[group.id],
         description=network.mark,
         # It forwards what is addressed to others: that is what a gateway is for.
@@ -65,7 +65,7 @@ def _routes(
     scope: Scope, settings: GatewaySettings, network: SiteNetwork, interface: ec2.NetworkInterface
 ) -> tuple[pulumi.Output[str], ...]:
     """Create the routes; return their ids."""
-    existing = settings.site.existing
+    existing = settings.site.existing_network
     wanted = destinations(
         settings.peer_ranges,
         take_default_route=existing is None or existing.take_default_route,

@@ -76,7 +76,7 @@ def create_probe_host(
         instance_type=instance_type,
         key_name=key_pair.key_name,
         subnet_id=subnet_id,
-        private_ip=str(site.probe_host_address),
+        private_ip=str(site.probe_host_private_ip),
         vpc_security_group_ids=[security_group.id],
         metadata_options=METADATA_OPTIONS,
         root_block_device=_root_volume(site),

@@ -31,9 +31,9 @@ class Admission:
 def inbound_rules(settings: GatewaySettings) -> dict[str, int]:
     """Return how many inbound rules each group has, by its name's end."""
     site = settings.site
-    own, admitted = 1 + len(site.additional), len(settings.peer_ranges)
+    own, admitted = 1 + len(site.additional_cidr_blocks), len(settings.peer_ranges)
     return {
-        "gateway-security-group": own + len(IKE_PORTS) * len(settings.peers) + len(settings.administrators),
+        "gateway-security-group": own + len(IKE_PORTS) * len(settings.peers) + len(settings.administrator_cidr_blocks),
         "private-hosts-security-group": own + admitted,
     }
 
@@ -64,7 +64,7 @@ def create_gateway_group(
             protocol="tcp",
             port=22,
         )
-        for administrator in settings.administrators
+        for administrator in settings.administrator_cidr_blocks
     ]
     return Admission(group=group, rules=(*rules, _egress(scope, group, "gateway-egress")))
 
@@ -91,8 +91,11 @@ def _from_the_site(
     """Admit the VPC and whatever else is at this site."""
     site = settings.site
     return [
-        _ingress(scope, group, f"{thing}-ingress-vpc", str(site.vpc)),
-        *(_ingress(scope, group, scope.by_range(f"{thing}-ingress", block), str(block)) for block in site.additional),
+        _ingress(scope, group, f"{thing}-ingress-vpc", str(site.cidr_block)),
+        *(
+            _ingress(scope, group, scope.by_range(f"{thing}-ingress", block), str(block))
+            for block in site.additional_cidr_blocks
+        ),
     ]
 
 

@@ -38,7 +38,7 @@ BAD = {
 
 TOLD = """\
 rightGatewayPrivatIp '…': is not a setting of this project; use one of Pulumi.yaml, e.g. rightGatewayPrivateIp
-leftImage 'debian-11': is no image that is known here; use debian-13, debian-12 or ami-…
+leftImage 'debian-11': is not a known image; use debian-13, debian-12 or ami-…
 leftPrivateSubnetCidrBlocks[2] '10.1.10.1/24': is not canonical
 leftPrivateSubnetCidrBlocks[3] '10.1.300.0/24': is not a valid IPv4 CIDR block
 leftPublicSubnetCidrBlock '10.2.1.0/24': is outside its VPC 10.1.0.0/16

@@ -54,20 +54,23 @@ def _problems_or_none(args: Any) -> tuple[Problem, ...]:
 
 def test_the_articles_pair_is_complete_with_every_default(article: dict[str, Any]) -> None:
     settings = pair_settings("vpn", article)  # type: ignore[arg-type]
-    assert str(settings.left.gateway_address) == "10.1.1.254"
-    assert str(settings.right.gateway_address) == "172.31.12.198"
+    assert str(settings.left.gateway_private_ip) == "10.1.1.254"
+    assert str(settings.right.gateway_private_ip) == "172.31.12.198"
     assert (settings.left.instance_type, settings.left.image) == ("t3.nano", "debian-13")
     assert settings.profile is TunnelProfile.MODERN
     assert settings.secret_delivery is SecretDelivery.SSM
-    assert (settings.verify, settings.verify_timeout) == (True, 600)
+    assert (settings.verify, settings.verify_timeout_seconds) == (True, 600)
 
 
 def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
     side = {"name": "uk", "region": "eu-west-2", "cidr_block": "10.1.0.0/16"}
     left = pair_settings("vpn", {**article, "left": side}).left  # type: ignore[typeddict-item]
-    assert (str(left.public_subnet), str(left.private_subnets[0])) == ("10.1.0.0/24", "10.1.1.0/24")
-    assert str(left.gateway_address) == "10.1.0.254"
-    assert left.probe_host_address is None
+    assert (str(left.public_subnet_cidr_block), str(left.private_subnet_cidr_blocks[0])) == (
+        "10.1.0.0/24",
+        "10.1.1.0/24",
+    )
+    assert str(left.gateway_private_ip) == "10.1.0.254"
+    assert left.probe_host_private_ip is None
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
         ({"left.name": "UK side"}, "left.name 'UK side': does not match"),
         ({"left.region": "London"}, "left.region 'London': does not match"),
         ({"left.availability_zones": ["eu-west-1a"]}, "left.availability_zones 'eu-west-1a': is not in region"),
-        ({"left.image": "debian-11"}, "left.image 'debian-11': is no image that"),
+        ({"left.image": "debian-11"}, "left.image 'debian-11': is not a known image"),
         (
             {"left.host_private_key": HOST_KEY},
             "left.host_private_key '(secret)': `host_private_key` and `host_public_key`",

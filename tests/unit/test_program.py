@@ -78,7 +78,7 @@ def test_a_stack_is_the_articles_pair(deployment: Deployment, stack: str) -> Non
     values = {"administratorCidrBlocks": ["192.0.2.10/32"], **stack_values(stack)}
     settings = pair_settings("vpn", pair_arguments(configure(values)))
     found = [
-        (each.name, str(each.vpc), str(each.gateway_address), str(each.probe_host_address))
+        (each.name, str(each.cidr_block), str(each.gateway_private_ip), str(each.probe_host_private_ip))
         for each in (settings.left, settings.right)
     ]
     assert found == [

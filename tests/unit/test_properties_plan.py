@@ -66,10 +66,10 @@ def check_admissions(recorder: Recorder, site: SiteSettings, peer: SiteSettings,
     eip = f"{address_of(f'vpn-{peer.name}-gateway-address')}/32"
     expected: list[Rule] = [
         *((gateway, "ingress", "udp", port, port, eip) for port in (500, 4500)),
-        *((gateway, "ingress", "-1", None, None, str(network)) for network in (site.vpc, *site.additional)),
-        *((gateway, "ingress", "tcp", 22, 22, str(network)) for network in pair.administrators),
-        *((private, "ingress", "-1", None, None, str(network)) for network in (site.vpc, *site.additional)),
-        *((private, "ingress", "-1", None, None, str(network)) for network in peer.tunnelled),
+        *((gateway, "ingress", "-1", None, None, str(network)) for network in site.cidr_blocks),
+        *((gateway, "ingress", "tcp", 22, 22, str(network)) for network in pair.administrator_cidr_blocks),
+        *((private, "ingress", "-1", None, None, str(network)) for network in site.cidr_blocks),
+        *((private, "ingress", "-1", None, None, str(network)) for network in peer.ranges),
         *((group, "egress", "-1", None, None, "0.0.0.0/0") for group in (gateway, private)),
     ]
     found: list[Rule] = [
@@ -107,8 +107,8 @@ def check_mirror(recorder: Recorder, pair: PairSettings) -> None:
     for here, there in (("left", "right"), ("right", "left")):
         for word in ("id", "subnet", "subnets"):
             assert own.get(here + word) == others.get(there + word)
-    assert _ranges(own, "left") == sorted(map(str, pair.left.tunnelled))
-    assert _ranges(own, "right") == sorted(map(str, pair.right.tunnelled))
+    assert _ranges(own, "left") == sorted(map(str, pair.left.ranges))
+    assert _ranges(own, "right") == sorted(map(str, pair.right.ranges))
     assert own["right"] == own["rightid"] == address_of(f"vpn-{pair.right.name}-gateway-address")
     common = [{key: value for key, value in each.items() if not re.match("left|right", key)} for each in (own, others)]
     assert common[0] == common[1]
@@ -173,13 +173,16 @@ def check_network(recorder: Recorder, site: SiteSettings, peer: SiteSettings) ->
         for each in recorder.of_type("aws:ec2/route:Route")
         if each.parent == side and each.inputs.get("networkInterfaceId") == f"{side}-gateway-interface-id"
     }
-    if site.existing is None:
-        assert Counter(made) == {"aws:ec2/vpc:Vpc": 1, "aws:ec2/subnet:Subnet": 1 + len(site.private_subnets)}
+    if site.existing_network is None:
+        assert Counter(made) == {
+            "aws:ec2/vpc:Vpc": 1,
+            "aws:ec2/subnet:Subnet": 1 + len(site.private_subnet_cidr_blocks),
+        }
         assert routes == {(f"{side}-private-routes-id", "0.0.0.0/0")}
         return
     assert made == []
-    wanted = ["0.0.0.0/0"] if site.existing.take_default_route else map(str, peer.tunnelled)
-    assert routes == set(product(site.existing.private_route_table_ids, wanted))
+    wanted = ["0.0.0.0/0"] if site.existing_network.take_default_route else map(str, peer.ranges)
+    assert routes == set(product(site.existing_network.private_route_table_ids, wanted))
 
 
 def check_refusal(made: ArgumentSet, error: SettingsError) -> None:
@@ -225,7 +228,7 @@ def test_whatever_is_not_refused_is_a_plan_that_holds_what_is_promised() -> None
         found = outcome(made)
         if isinstance(found, PairSettings):
             seen["planned"] += 1
-            seen["in a network that is there"] += found.left.existing is not None
+            seen["in a network that is there"] += found.left.existing_network is not None
             check_pair(made, found)
         else:
             seen["refused"] += 1

@@ -125,22 +125,31 @@ def test_who_administers_from_outside_is_not_in_the_user_data(deployment: Deploy
 @pytest.mark.parametrize(
     ("side", "expected"),
     [
-        ({"additional_cidr_blocks": ["10.1.5.0/24"]}, "left.additional_cidr_blocks[0] '10.1.5.0/24': overlaps left.ci"),
-        ({"additional_cidr_blocks": ["172.31.5.0/24"]}, "right.cidr_block '172.31.0.0/16': overlaps left.additional_c"),
+        (
+            {"additional_cidr_blocks": ["10.1.5.0/24"]},
+            "left.additional_cidr_blocks[0] '10.1.5.0/24': overlaps `left.c",
+        ),
+        (
+            {"additional_cidr_blocks": ["172.31.5.0/24"]},
+            "right.cidr_block '172.31.0.0/16': overlaps `left.additional",
+        ),
         ({"additional_cidr_blocks": ["0.0.0.0/0"]}, "left.additional_cidr_blocks[0] '0.0.0.0/0': contains loopback"),
         ({"additional_cidr_blocks": ["fd00::/8"]}, "left.additional_cidr_blocks[0] 'fd00::/8': is IPv6, and only IPv4"),
-        ({"excluded_cidr_blocks": ["10.2.0.0/24"]}, "left.excluded_cidr_blocks[0] '10.2.0.0/24': is in no network of"),
+        (
+            {"excluded_cidr_blocks": ["10.2.0.0/24"]},
+            "left.excluded_cidr_blocks[0] '10.2.0.0/24': is in no CIDR block of",
+        ),
         (
             {"excluded_cidr_blocks": ["10.1.1.0/24"]},
-            "left.excluded_cidr_blocks[0] '10.1.1.0/24': holds the address of the gateway, 10.1.1.254",
+            "left.excluded_cidr_blocks[0] '10.1.1.0/24': contains the address of the gateway, 10.1.1.254",
         ),
         (
             {"excluded_cidr_blocks": ["10.1.10.0/24"]},
-            "left.excluded_cidr_blocks[0] '10.1.10.0/24': holds the address of the probe host, 10.1.10.41",
+            "left.excluded_cidr_blocks[0] '10.1.10.0/24': contains the address of the probe host, 10.1.10.41",
         ),
         (
             {"excluded_cidr_blocks": ["10.1.64.0/18", "10.1.64.0/24"]},
-            "left.excluded_cidr_blocks[1] '10.1.64.0/24': overlaps left.excluded_cidr_blocks[0]",
+            "left.excluded_cidr_blocks[1] '10.1.64.0/24': overlaps `left.excluded_cidr_blocks[0]`",
         ),
     ],
 )
@@ -197,7 +206,7 @@ def test_as_many_ranges_as_are_allowed_fit_into_the_user_data(deployment: Deploy
     right = {**article["right"], "excluded_cidr_blocks": ["172.31.77.0/24"]}
     args: Any = {**article, "left": left, "right": right}
     settings = pair_settings("vpn", args)
-    assert len(settings.left.tunnelled) * len(settings.right.tunnelled) == MOST_RANGE_PAIRS
-    assert len(settings.left.tunnelled) + len(settings.right.tunnelled) == MOST_RANGES
+    assert len(settings.left.ranges) * len(settings.right.ranges) == MOST_RANGE_PAIRS
+    assert len(settings.left.ranges) + len(settings.right.ranges) == MOST_RANGES
     recorder = deployment.run(lambda: VpnGatewayPair("vpn", args))
     assert len(base64.b64decode(recorder.named("vpn-uk-gateway").inputs["userDataBase64"])) <= 16384

@@ -126,7 +126,7 @@ def promised(value: str) -> pulumi.Output[str]:
         ),
         (
             {"host_private_key": promised(HOST_KEY), "host_public_key": promised(public_key_of("another"))},
-            "host_private_key '(secret)': is not the private half of the public key that is given with it",
+            "host_private_key '(secret)': is not the private half of the public key beside it",
         ),
     ],
 )
