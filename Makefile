@@ -32,7 +32,7 @@ test-rest: setup ## the tiers of test-all that test does not have; WITHIN=SECOND
 	@$(TIERS) rest $(if $(WITHIN),--within $(WITHIN))
 
 # One target for each tier of tests/tiers.py.
-test-lint: setup ## ruff, mypy (a minute more the first time), shellcheck (0.1 min)
+test-lint: setup ## ruff, mypy (a minute more the first time), import-linter, shellcheck (0.1 min)
 test-unit: setup ## decisions, rendering, exact resources, the lab's own parts; no root, no image, no network (1.5 min)
 test-engine: setup ## the real engine against the emulated API, without machines (5.7 min)
 test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (0.4 min)

@@ -5,12 +5,14 @@ import gc
 import pulumi
 
 from components import VpnGatewayPair
-from components.inputs.stack_configuration import pair_arguments
+from components.inputs.stack_configuration import errors_as_configured, pair_arguments
 
 # Imported modules are not garbage. Looking through them takes most of a second of each run.
 gc.freeze()
 
-pair = VpnGatewayPair("vpn", pair_arguments(pulumi.Config()))
+arguments = pair_arguments(pulumi.Config())
+with errors_as_configured():
+    pair = VpnGatewayPair("vpn", arguments)
 
 pulumi.export("left", pair.left)
 pulumi.export("right", pair.right)

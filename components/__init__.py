@@ -12,8 +12,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 - what is imported below does not 
 
 from .decisions.tunnel import TunnelProfile
 from .inputs.arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
-from .inputs.reader import SettingsError
-from .vpn_gateway import SiteOutputs, VpnGateway
+from .inputs.problems import SettingsError
+from .outputs import SiteOutputs
+from .vpn_gateway import VpnGateway
 from .vpn_gateway_pair import VpnGatewayPair
 
 __all__ = [

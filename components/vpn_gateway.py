@@ -1,23 +1,25 @@
-"""VpnGateway: one regional site - network, gateway, its identity (EIP + ENI), its disposable instance."""
+"""VpnGateway: one site with its network, the gateway's identity (Elastic IP and network interface) and its instance."""
 
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from hashlib import sha256
+from typing import Any, Self
 
 import pulumi
 import pulumi_aws as aws
 from pulumi_aws import ec2
 
-from .decisions.addressing import Problem
 from .decisions.tunnel import PROFILES, connection_name
-from .gateway_user_data import encoded_user_data, programs_in_user_data
 from .inputs.arguments import SecretDelivery, VpnGatewayArgs
 from .inputs.peer_addresses import check_public_ips, checked_public_ips
-from .inputs.reader import SECRET, SettingsError
+from .inputs.room import inner_administrators
 from .inputs.settings import GatewaySettings, gateway_settings
+from .inputs.site import SiteSettings
+from .outputs import SiteOutputs, has_site_outputs
 from .resources.announcement import announce_replacement
 from .resources.existing_network import use_network
 from .resources.identity import create_identity
 from .resources.images import Image, choose_image
+from .resources.kept import keep
 from .resources.machines import create_gateway, create_probe_host
 from .resources.network import SiteNetwork, create_network
 from .resources.scope import HOST_USER, Scope
@@ -39,156 +41,64 @@ from .resources.security_groups import (
     inbound_rules,
 )
 from .resources.zones import Offer, choose_zone, offer_of, offered_type
-from .site_user_data import TOO_MANY_RANGES, inner_administrators, site_user_data
+from .user_data import cloud_config, encode, host_name, program_digest, site_files
 
 
-class SiteOutputs(TypedDict):
-    """What another resource may need of one site."""
-
-    vpc_id: pulumi.Output[str]
-    """Id of the VPC."""
-
-    public_subnet_id: pulumi.Output[str]
-    """Id of the gateway's subnet."""
-
-    private_subnet_ids: pulumi.Output[list[str]]
-    """Ids of the private subnets, in the order of their CIDR blocks in the arguments; in an existing network those that
-    are associated with the named route tables.
-    """
-
-    public_route_table_id: pulumi.Output[str]
-    """Id of the public subnet's route table: the Internet gateway, and never the peer's network."""
-
-    private_route_table_ids: pulumi.Output[list[str]]
-    """Ids of the route tables with routes to the gateway's interface: one for all private subnets, or those named."""
-
-    internet_gateway_id: pulumi.Output[str]
-    """Id of the Internet gateway that the public subnet's default route leads to."""
-
-    network_interface_id: pulumi.Output[str]
-    """Id of the gateway's ENI, which outlives its instance: the target for routes of one's own."""
-
-    public_ip: pulumi.Output[str]
-    """The gateway's Elastic IP, which outlives its instance."""
-
-    private_ip: pulumi.Output[str]
-    """The gateway's private IPv4 address."""
-
-    gateway_security_group_id: pulumi.Output[str]
-    """Id of the gateway's own security group."""
-
-    private_hosts_security_group_id: pulumi.Output[str]
-    """Id of a security group for private hosts: admits their own VPC and the networks of the peers."""
-
-    instance_id: pulumi.Output[str]
-    """Id of the gateway's instance; changes when it is replaced."""
-
-    probe_host_instance_id: NotRequired[pulumi.Output[str]]
-    """Id of the probe host's instance; absent when there is none."""
-
-    connection_names: pulumi.Output[list[str]]
-    """Names of the IPsec connections on the gateway, e.g. `uk-to-au`."""
-
-    ssh_command: pulumi.Output[str]
-    """How to log in to the gateway, with the private key in the file `KEY`."""
-
-    ssh_host_public_key: pulumi.Output[str]
-    """The gateway's SSH host key, one line."""
-
-    verify_command: pulumi.Output[str]
-    """How to prove the gateway's tunnels anew, with the private key in the file `KEY`."""
-
-
+@has_site_outputs
 class VpnGateway(pulumi.ComponentResource):
-    """One site with a gateway that is NAT for its private subnets and IPsec towards its peers.
+    """One site with a gateway, which is the NAT of its private subnets and the IPsec peer of other gateways.
 
-    The region is that of the `aws` provider given by `opts.providers`. Creates a VPC with a public and private
-    subnets, an Internet gateway and two route tables, or uses a network that is there already; security groups for the
-    gateway and for private hosts, an ENI with a fixed private address and an Elastic IP, an IAM role and two SSM
-    parameters (with `secret_delivery: ssm`), a key pair, the gateway's instance and, if asked for, a probe host. The
-    ENI and the Elastic IP are the gateway's identity and outlive the instance.
+    The region is that of the `aws` provider in `opts.providers`. The component creates a VPC with a public and private
+    subnets, an Internet gateway and two route tables, or uses an existing network. In it, the component creates
+    security groups for the gateway and for private hosts, a network interface with a fixed private address and an
+    Elastic IP, an IAM role and two SSM parameters (when `secret_delivery` is `ssm`), a key pair, the gateway's instance
+    and, if `probe_host_private_ip` is set, a probe host. The network interface and the Elastic IP are the gateway's
+    identity and outlive the instance.
     """
-
-    vpc_id: pulumi.Output[str]
-    """Id of the VPC."""
-
-    public_subnet_id: pulumi.Output[str]
-    """Id of the gateway's subnet."""
-
-    private_subnet_ids: pulumi.Output[list[str]]
-    """Ids of the private subnets, in the order of their CIDR blocks in the arguments; in an existing network those that
-    are associated with the named route tables.
-    """
-
-    public_route_table_id: pulumi.Output[str]
-    """Id of the public subnet's route table: the Internet gateway, and never the peer's network."""
-
-    private_route_table_ids: pulumi.Output[list[str]]
-    """Ids of the route tables with routes to the gateway's interface: one for all private subnets, or those named."""
-
-    internet_gateway_id: pulumi.Output[str]
-    """Id of the Internet gateway that the public subnet's default route leads to."""
-
-    network_interface_id: pulumi.Output[str]
-    """Id of the gateway's ENI, which outlives its instance: the target for routes of one's own."""
-
-    public_ip: pulumi.Output[str]
-    """The gateway's Elastic IP, which outlives its instance."""
-
-    private_ip: pulumi.Output[str]
-    """The gateway's private IPv4 address."""
-
-    gateway_security_group_id: pulumi.Output[str]
-    """Id of the gateway's own security group."""
-
-    private_hosts_security_group_id: pulumi.Output[str]
-    """Id of a security group for private hosts: admits their own VPC and the networks of the peers."""
-
-    instance_id: pulumi.Output[str]
-    """Id of the gateway's instance; changes when it is replaced."""
-
-    probe_host_instance_id: pulumi.Output[str] | None
-    """Id of the probe host's instance; absent when there is none."""
-
-    connection_names: pulumi.Output[list[str]]
-    """Names of the IPsec connections on the gateway, e.g. `uk-to-au`."""
-
-    ssh_command: pulumi.Output[str]
-    """How to log in to the gateway, with the private key in the file `KEY`."""
-
-    ssh_host_public_key: pulumi.Output[str]
-    """The gateway's SSH host key, one line."""
-
-    verify_command: pulumi.Output[str]
-    """How to prove the gateway's tunnels anew, with the private key in the file `KEY`."""
 
     def __init__(self, name: str, args: VpnGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        settings = gateway_settings(name, args)
+        self._create(name, gateway_settings(name, args), opts)
+
+    @classmethod
+    def of_settings(cls, name: str, settings: GatewaySettings, opts: pulumi.ResourceOptions | None = None) -> Self:
+        """Create a gateway from settings, which are read and checked already: `VpnGatewayPair` has them."""
+        gateway = cls.__new__(cls)
+        gateway._create(name, settings, opts)
+        return gateway
+
+    def _create(self, name: str, settings: GatewaySettings, opts: pulumi.ResourceOptions | None) -> None:
         super().__init__("vpn-gateway-pair:index:VpnGateway", name, None, opts)
         scope = Scope(parent=self, resource_name=name, site=settings.site.name, common_tags=settings.tags)
         _warn(self, settings)
         region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
         offer = offer_of(scope, settings.site.instance_type)
         network = _network(scope, settings, offer, region)
-        login_key = public_key_line("ssh", args["ssh_public_key"])
-        peer_public_ips = checked_public_ips(args["peers"])
+        login_key = public_key_line("ssh", settings.ssh_public_key)
+        peer_public_ips = checked_public_ips(settings.peers)
         gateway = create_gateway_group(scope, network, settings, peer_public_ips)
         private = create_private_hosts_group(scope, network, settings)
         identity = create_identity(scope, settings, network, gateway.group)
         path = (*gateway.rules, *private.rules, *network.way_out, *network.private_associations, identity.association)
         self._path = (*(each.id for each in path), *identity.route_ids)
-        host_key = _host_key(scope, args)
+        host_key = _host_key(scope, settings.site)
         place = Place(
             public_ip=identity.elastic_ip.public_ip,
-            private_ip=str(settings.site.gateway_address),
+            private_ip=str(settings.site.gateway_private_ip),
             vpc_id=network.vpc_id,
         )
-        delivery = _delivery(scope, settings, args, host_key, place)
+        delivery = _delivery(scope, settings, host_key, place)
         image = choose_image(scope, settings.site, region)
         instance_type = offered_type(scope, offer, network.zones)
         key_pair = _key_pair(scope, login_key)
-        announce_replacement(scope, _replacement_reasons(settings, args, host_key, login_key))
-        user_data = _user_data(settings, identity.elastic_ip.public_ip, peer_public_ips, delivery, host_key)
+        announce_replacement(scope, _replacement_reasons(settings, peer_public_ips, host_key, login_key))
+        user_data = _user_data(
+            scope,
+            settings,
+            public_ip=identity.elastic_ip.public_ip,
+            peer_public_ips=peer_public_ips,
+            delivery=delivery,
+            host_key=host_key,
+        )
         self._instance = create_gateway(
             scope,
             settings.site,
@@ -197,8 +107,7 @@ class VpnGateway(pulumi.ComponentResource):
             key_pair=key_pair,
             interface=identity.interface,
             instance_profile=delivery.instance_profile,
-            user_data_base64=user_data.apply(encoded_user_data),
-            kms_key_arn=args.get("kms_key_arn"),
+            user_data_base64=user_data,
             needed_at_boot=(*gateway.rules, *network.way_out, identity.association, *delivery.needed_at_boot),
         )
         self._probe_host = _probe_host(
@@ -209,7 +118,6 @@ class VpnGateway(pulumi.ComponentResource):
             instance_type=instance_type,
             key_pair=key_pair,
             group=private.group,
-            kms_key_arn=args.get("kms_key_arn"),
         )
         self.vpc_id = network.vpc_id
         self.public_subnet_id = network.public_subnet_id
@@ -219,7 +127,7 @@ class VpnGateway(pulumi.ComponentResource):
         self.internet_gateway_id = network.internet_gateway_id
         self.network_interface_id = identity.interface.id
         self.public_ip = identity.elastic_ip.public_ip
-        self.private_ip = pulumi.Output.from_input(str(settings.site.gateway_address))
+        self.private_ip = pulumi.Output.from_input(str(settings.site.gateway_private_ip))
         self.gateway_security_group_id = gateway.group.id
         self.private_hosts_security_group_id = private.group.id
         self.instance_id = self._instance.id
@@ -232,21 +140,21 @@ class VpnGateway(pulumi.ComponentResource):
 
     @property
     def instance(self) -> ec2.Instance:
-        """The gateway's instance, to depend on."""
+        """The gateway's instance, for `depends_on`."""
         return self._instance
 
     @property
     def path(self) -> tuple[pulumi.Output[str], ...]:
-        """Ids of what packets cross besides the instances: when one is new, the tunnel is to be proved again."""
+        """Ids of the resources that packets cross, without the instances. The proof runs again when one changes."""
         return self._path
 
     @property
     def probe_host(self) -> ec2.Instance | None:
-        """The probe host, to depend on."""
+        """The probe host, for `depends_on`."""
         return self._probe_host
 
     def site_outputs(self) -> SiteOutputs:
-        """Return the outputs as one mapping; each is known, or not, on its own."""
+        """Return the outputs as one mapping, without those that are absent."""
         present: Any = {
             name: value for name in SiteOutputs.__annotations__ if (value := getattr(self, name)) is not None
         }
@@ -259,11 +167,11 @@ def _warn(component: VpnGateway, settings: GatewaySettings) -> None:
     if weaknesses is not None:
         pulumi.log.warn(f"profile {settings.profile.value} is weak: {weaknesses}. Use modern.", component)
     if settings.secret_delivery is SecretDelivery.USER_DATA:
-        cost = "whoever may call ec2:DescribeInstanceAttribute, and every process on the gateway, can read its secrets"
+        cost = "everyone who may call ec2:DescribeInstanceAttribute, and every process on the gateway, can read them"
         pulumi.log.warn(f"secret_delivery user-data: {cost}. Use ssm.", component)
-    for network in (each for each in settings.administrators if each.prefixlen <= 1):
+    for block in (each for each in settings.administrator_cidr_blocks if each.prefixlen <= 1):
         pulumi.log.warn(
-            f"administrator_cidr_blocks {network}: the whole Internet may try to log in. Give your own ranges.",
+            f"administrator_cidr_blocks {block}: the whole Internet may try to log in. Give your own CIDR blocks.",
             component,
         )
     for group, number in inbound_rules(settings).items():
@@ -279,24 +187,22 @@ def _network(
     scope: Scope, settings: GatewaySettings, offer: pulumi.Output[Offer], region: pulumi.Output[str]
 ) -> SiteNetwork:
     site = settings.site
-    if site.existing is not None:
-        return use_network(scope, settings, site.existing)
+    if site.existing_network is not None:
+        return use_network(scope, settings, site.existing_network)
     # Settings without an existing network have a public subnet.
     zones = site.availability_zones or (choose_zone(scope, offer, region),)
-    return create_network(scope, site, site.public_subnet or site.vpc, zones)
+    return create_network(scope, site, site.public_subnet_cidr_block or site.cidr_block, zones)
 
 
-def _host_key(scope: Scope, args: VpnGatewayArgs) -> SshKey:
-    private, public = args.get("host_private_key"), args.get("host_public_key")
+def _host_key(scope: Scope, site: SiteSettings) -> SshKey:
+    private, public = site.host_private_key, site.host_public_key
     if private is not None and public is not None:
         return given_ssh_key("host", private, public)
     return generated_ssh_key(scope.name("host-key"), scope.options())
 
 
-def _delivery(
-    scope: Scope, settings: GatewaySettings, args: VpnGatewayArgs, host_key: SshKey, place: Place
-) -> Delivery:
-    psk = checked_psk(args["psk"])
+def _delivery(scope: Scope, settings: GatewaySettings, host_key: SshKey, place: Place) -> Delivery:
+    psk = checked_psk(settings.psk)
     if settings.secret_delivery is SecretDelivery.USER_DATA:
         return inline_secrets(psk, host_key)
     return stored_secrets(
@@ -304,32 +210,38 @@ def _delivery(
         psk,
         host_key,
         place=place,
-        kms_key_arn=args.get("kms_key_arn"),
-        permissions_boundary_arn=args.get("permissions_boundary_arn"),
+        kms_key_arn=settings.site.kms_key_arn,
+        permissions_boundary_arn=settings.site.permissions_boundary_arn,
     )
 
 
 def _replacement_reasons(
-    settings: GatewaySettings, args: VpnGatewayArgs, host_key: SshKey, login_key: pulumi.Output[str]
+    settings: GatewaySettings,
+    peer_public_ips: Sequence[pulumi.Input[str]],
+    host_key: SshKey,
+    login_key: pulumi.Output[str],
 ) -> dict[str, pulumi.Input[str]]:
-    """Return what replaces the instance and is no setting of the instance: reason -> value."""
+    """Return the settings that replace the instance through its user data: name in the warning -> value."""
     peers = {
-        f"peer {peer.name}": pulumi.Output.concat(given["public_ip"], f" {peer.private_address} {peer.networks}")
-        for peer, given in zip(settings.peers, args["peers"], strict=True)
+        f"peer {peer.name}": pulumi.Output.concat(public_ip, f" {peer.private_ip} {peer.ranges}")
+        for peer, public_ip in zip(settings.peers, peer_public_ips, strict=True)
     }
     return {
-        "profile": settings.profile.value,
+        # The data of a profile may change with a release.
+        "profile": f"{settings.profile.value} {PROFILES[settings.profile]}",
         "secret_delivery": settings.secret_delivery.value,
-        # A digest of it would be good for guessing.
-        "psk": pulumi.Output.secret(args["psk"]),
+        # Secret, because its digest would confirm a guess.
+        "psk": pulumi.Output.secret(settings.psk),
         "SSH host key": host_key.public,
         "ssh_public_key": login_key,
-        "cidr_block": str(settings.site.vpc),
-        "additional_cidr_blocks": str(settings.site.additional),
-        "excluded_cidr_blocks": str(settings.site.excluded),
-        "administrator_cidr_blocks": str(inner_administrators(settings.site, settings.peers, settings.administrators)),
+        "cidr_block": str(settings.site.cidr_block),
+        "additional_cidr_blocks": str(settings.site.additional_cidr_blocks),
+        "excluded_cidr_blocks": str(settings.site.excluded_cidr_blocks),
+        "administrator_cidr_blocks": str(
+            inner_administrators(settings.site, settings.peer_ranges, settings.administrator_cidr_blocks)
+        ),
         **peers,
-        "program of this release": programs_in_user_data(),
+        "program of this release": program_digest(),
     }
 
 
@@ -338,7 +250,9 @@ def _key_pair(scope: Scope, login_key: pulumi.Output[str]) -> ec2.KeyPair:
 
 
 def _user_data(
+    scope: Scope,
     settings: GatewaySettings,
+    *,
     public_ip: pulumi.Output[str],
     peer_public_ips: Sequence[pulumi.Input[str]],
     delivery: Delivery,
@@ -346,28 +260,27 @@ def _user_data(
 ) -> pulumi.Output[str]:
     def render(known: dict[str, Any]) -> str:
         check_public_ips(settings, known["public_ip"], known["peer_public_ips"])
-        try:
-            return site_user_data(
-                settings.site,
-                settings.peers,
-                settings.profile,
-                settings.administrators,
-                public_ip=known["public_ip"],
-                peer_public_ips=known["peer_public_ips"],
-                secrets=known["secrets"],
-                host_public_key=known["host_public_key"],
-            )
-        except ValueError as error:
-            # Judged with the settings already, but for secrets that were not known then.
-            problem = Problem(setting="psk, peers", value=SECRET, rule=str(error), remedy=TOO_MANY_RANGES)
-            raise SettingsError("VPN gateway", [problem]) from error
+        files = site_files(
+            settings.site,
+            settings.peers,
+            settings.profile,
+            settings.administrator_cidr_blocks,
+            public_ip=known["public_ip"],
+            peer_public_ips=known["peer_public_ips"],
+            secrets=known["secrets"],
+            host_public_key=known["host_public_key"],
+        )
+        return cloud_config(host_name(settings.site.name), files)
 
-    return pulumi.Output.all(
+    text = pulumi.Output.all(
         public_ip=public_ip,
         peer_public_ips=pulumi.Output.all(*peer_public_ips),
         secrets=delivery.secrets,
         host_public_key=host_key.public,
     ).apply(render)
+    # Implementations of zlib compress the same text to different bytes, and other bytes would replace the instance.
+    digest = text.apply(lambda known: sha256(known.encode()).hexdigest())
+    return keep(scope, "user-data", text.apply(encode), again_for=digest)
 
 
 def _connection_names(settings: GatewaySettings) -> list[str]:
@@ -383,9 +296,8 @@ def _probe_host(
     instance_type: pulumi.Input[str],
     key_pair: ec2.KeyPair,
     group: ec2.SecurityGroup,
-    kms_key_arn: pulumi.Input[str] | None,
 ) -> ec2.Instance | None:
-    if settings.site.probe_host_address is None:
+    if settings.site.probe_host_private_ip is None:
         return None
     return create_probe_host(
         scope,
@@ -395,5 +307,4 @@ def _probe_host(
         key_pair=key_pair,
         subnet_id=network.probe_host_subnet_id,
         security_group=group,
-        kms_key_arn=kms_key_arn,
     )

@@ -2,40 +2,35 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from .inputs.arguments import PeerArgs, SiteArgs, VpnGatewayPairArgs
-from .inputs.peer import PeerSettings, peer_of
+from .inputs.arguments import VpnGatewayPairArgs
 from .inputs.psk import GENERATED_PSK_CHARACTERS
 from .inputs.settings import PairSettings, pair_settings
 from .inputs.site import Placement, SiteSettings
+from .outputs import SiteOutputs
 from .resources.proof import Host, Proof, Route, ping_from, verify_gateway
 from .resources.secrets import generated_ssh_key, given_ssh_key, public_key_line
-from .vpn_gateway import SiteOutputs, VpnGateway
-
-HANDED_ON: Final = frozenset(
-    {"existing_network", "host_private_key", "host_public_key", "kms_key_arn", "permissions_boundary_arn"}
-)
-"""What a side's gateway gets as the caller wrote it: Outputs maybe, known only while resources are created."""
+from .user_data import proof_files
+from .vpn_gateway import VpnGateway
 
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One side of a pair: what the caller said of it and what was decided."""
+    """One side of a pair."""
 
     resource_name: str
-    args: SiteArgs
-    settings: SiteSettings
+    site: SiteSettings
     placement: Placement
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What both sides have in common."""
+    """Values that both sides share."""
 
     settings: PairSettings
     psk: pulumi.Output[str]
@@ -44,10 +39,11 @@ class Shared:
 
 
 class VpnGatewayPair(pulumi.ComponentResource):
-    """Two private networks in two AWS regions, joined by a pair of small gateways that are NAT and IPsec at once.
+    """Two private networks in two AWS regions, joined by a pair of small gateways that are both NAT and IPsec.
 
-    Creates an explicit `aws` provider and a `VpnGateway` for each side, a pre-shared key and an SSH key unless given,
-    and, with `verify`, remote commands that turn red unless packets cross the tunnel in both directions.
+    The component creates an `aws` provider and a `VpnGateway` for each side, a pre-shared key and an SSH key unless
+    they are arguments, and, with `verify`, remote commands that fail unless packets cross the tunnel in both
+    directions.
     """
 
     left: SiteOutputs
@@ -60,22 +56,26 @@ class VpnGatewayPair(pulumi.ComponentResource):
     """How the tunnel is negotiated and encrypted: `modern` or `article-2014`."""
 
     ssh_private_key: pulumi.Output[str] | None
-    """SSH key of the user `admin` on the gateways and probe hosts; secret. Absent when not known."""
+    """SSH key of the user `admin` on the gateways and probe hosts; secret. Absent if only `ssh_public_key` is set."""
 
     verification: pulumi.Output[dict[str, str]]
-    """What the proof printed, by name: `verify-uk` (the JSON of `vpn-verify`), `ping-uk`. Empty without `verify`."""
+    """Output of each command of the proof, e.g. `verify-uk` (the JSON of `vpn-verify`) and `ping-uk`. Empty without
+    `verify`.
+    """
 
     rotate_command: pulumi.Output[str]
-    """How to change the pre-shared key. Both gateways' instances are replaced by it: the tunnel is down for a boot."""
+    """How to change the pre-shared key. A change replaces the instances of both gateways: the tunnel is down while they
+    boot.
+    """
 
     def __init__(self, name: str, args: VpnGatewayPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = pair_settings(name, args)
         super().__init__("vpn-gateway-pair:index:VpnGatewayPair", name, None, opts)
-        private_key, public_key = _ssh_key(self, name, args)
-        psk, self.rotate_command = _psk(self, name, args)
+        private_key, public_key = _ssh_key(self, name, settings)
+        psk, self.rotate_command = _psk(self, name, settings)
         shared = Shared(settings=settings, psk=psk, ssh_private_key=private_key, ssh_public_key=public_key)
-        left_side, right_side = _sides(name, args, settings)
-        # Each gateway is told the other's Elastic IP, so one of the two has to be promised before it exists.
+        left_side, right_side = _sides(name, settings)
+        # Each gateway needs the Elastic IP of the other, so one of the two is an Output that is resolved later.
         left_public_ip: pulumi.Output[str]
         resolve_left_public_ip: Callable[[pulumi.Output[str]], None]
         left_public_ip, resolve_left_public_ip = pulumi.deferred_output()
@@ -83,7 +83,7 @@ class VpnGatewayPair(pulumi.ComponentResource):
             right = _gateway(self, shared, right_side, left_side, left_public_ip)
             left = _gateway(self, shared, left_side, right_side, right.public_ip)
         except BaseException as error:
-            # Whoever waits for the promise would wait for ever, and the engine for the program.
+            # An Output that is never resolved would keep the program, and so the engine, waiting for ever.
             resolve_left_public_ip(_broken(error))
             raise
         resolve_left_public_ip(left.public_ip)
@@ -110,12 +110,11 @@ def _broken(error: BaseException) -> pulumi.Output[str]:
     return pulumi.Output.from_input(fail())
 
 
-def _psk(parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+def _psk(parent: pulumi.Resource, name: str, settings: PairSettings) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
     """Return the pre-shared key, and how to change it."""
-    given = args.get("psk")
-    if given is not None:
-        return pulumi.Output.secret(given), pulumi.Output.from_input("give another psk, then: pulumi up")
-    # Not RandomBytes: its id, which no state encrypts, is the bytes themselves.
+    if settings.psk is not None:
+        return pulumi.Output.secret(settings.psk), pulumi.Output.from_input("give another psk, then: pulumi up")
+    # RandomBytes would leak the key: its id is the bytes themselves, and a state encrypts no ids.
     generated = random.RandomPassword(
         f"{name}-psk",
         length=GENERATED_PSK_CHARACTERS,
@@ -126,10 +125,10 @@ def _psk(parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs) -> tuple[
 
 
 def _ssh_key(
-    parent: pulumi.Resource, name: str, args: VpnGatewayPairArgs
+    parent: pulumi.Resource, name: str, settings: PairSettings
 ) -> tuple[pulumi.Output[str] | None, pulumi.Output[str]]:
-    """Return the key to log in with, as private and public part, given or generated."""
-    private, public = args.get("ssh_private_key"), args.get("ssh_public_key")
+    """Return the private and the public half of the key to log in with: the caller's, or a generated one."""
+    private, public = settings.ssh_private_key, settings.ssh_public_key
     if public is not None and private is None:
         return None, public_key_line("ssh", public)
     if public is not None and private is not None:
@@ -150,69 +149,34 @@ def _provider(parent: pulumi.Resource, name: str, placement: Placement) -> aws.P
     )
 
 
-def _sides(name: str, args: VpnGatewayPairArgs, settings: PairSettings) -> tuple[Side, Side]:
+def _sides(name: str, settings: PairSettings) -> tuple[Side, Side]:
     left, right = settings.left, settings.right
     return (
-        Side(resource_name=f"{name}-{left.name}", args=args["left"], settings=left, placement=settings.left_placement),
-        Side(
-            resource_name=f"{name}-{right.name}", args=args["right"], settings=right, placement=settings.right_placement
-        ),
+        Side(resource_name=f"{name}-{left.name}", site=left, placement=settings.left_placement),
+        Side(resource_name=f"{name}-{right.name}", site=right, placement=settings.right_placement),
     )
 
 
 def _gateway(
     pair: VpnGatewayPair, shared: Shared, side: Side, peer: Side, peer_public_ip: pulumi.Output[str]
 ) -> VpnGateway:
-    """Create one side's provider and, with it, the side's `VpnGateway`."""
+    """Create the provider of one side and, with it, the side's `VpnGateway`."""
     provider = _provider(pair, f"{side.resource_name}-aws", side.placement)
-    args: Any = {
-        **_site(side.settings),
-        **{key: value for key, value in side.args.items() if key in HANDED_ON},
-        "peers": [_peer(peer_of(peer.settings), peer_public_ip)],
-        "psk": shared.psk,
-        "ssh_public_key": shared.ssh_public_key,
-        "profile": shared.settings.profile,
-        "secret_delivery": shared.settings.secret_delivery,
-        "administrator_cidr_blocks": [str(network) for network in shared.settings.administrators],
-        "tags": dict(shared.settings.tags),
-    }
-    return VpnGateway(side.resource_name, args, pulumi.ResourceOptions(parent=pair, providers={"aws": provider}))
-
-
-def _site(site: SiteSettings) -> dict[str, Any]:
-    """Return a side's settings as the arguments of a gateway."""
-    args: dict[str, Any] = {
-        "name": site.name,
-        "cidr_block": str(site.vpc),
-        "additional_cidr_blocks": [str(network) for network in site.additional],
-        "excluded_cidr_blocks": [str(network) for network in site.excluded],
-        "gateway_private_ip": str(site.gateway_address),
-        "instance_type": site.instance_type,
-        "image": site.image,
-        "root_volume_size": site.root_volume_size,
-    }
-    if site.public_subnet is not None:
-        args["public_subnet_cidr_block"] = str(site.public_subnet)
-        args["private_subnet_cidr_blocks"] = [str(subnet) for subnet in site.private_subnets]
-        args["availability_zones"] = list(site.availability_zones)
-    if site.probe_host_address is not None:
-        args["probe_host_private_ip"] = str(site.probe_host_address)
-    return args
-
-
-def _peer(peer: PeerSettings, public_ip: pulumi.Output[str]) -> PeerArgs:
-    return {
-        "name": peer.name,
-        "public_ip": public_ip,
-        "private_ip": str(peer.private_address),
-        "cidr_blocks": [str(network) for network in peer.networks],
-    }
+    settings = shared.settings.gateway(
+        side.site,
+        peer.site,
+        peer_public_ip=peer_public_ip,
+        psk=shared.psk,
+        ssh_public_key=shared.ssh_public_key,
+    )
+    options = pulumi.ResourceOptions(parent=pair, providers={"aws": provider})
+    return VpnGateway.of_settings(side.resource_name, settings, options)
 
 
 def _verification(
     pair: VpnGatewayPair, name: str, shared: Shared, left: VpnGateway, right: VpnGateway
 ) -> pulumi.Output[dict[str, str]]:
-    """Create the proof, both sides at once; return what each command printed."""
+    """Create the commands of the proof, which run on both sides at once; return their outputs."""
     settings, private_key = shared.settings, shared.ssh_private_key
     if not settings.verify or private_key is None:
         return pulumi.Output.from_input({})
@@ -222,11 +186,12 @@ def _verification(
         resource_name=name,
         private_key=private_key,
         triggers=[*(each.id for each in machines), *left.path, *right.path],
-        timeout=settings.verify_timeout,
+        timeout=settings.verify_timeout_seconds,
+        files=[(file.path, file.mode, file.text) for file in proof_files()],
     )
     sites = ((settings.left, left), (settings.right, right))
     hosts = {site.name: _gateway_host(site, gateway) for site, gateway in sites}
-    pinged = {site.name: str(site.probe_host_address) for site, _ in sites if site.probe_host_address is not None}
+    pinged = {site.name: str(site.probe_host_private_ip) for site, _ in sites if site.probe_host_private_ip is not None}
     if len(pinged) < len(sites):
         pinged = {}
     commands = {
@@ -237,16 +202,16 @@ def _verification(
         if here.name not in pinged or gateway.probe_host is None:
             continue
         probe_host = Host(site=here.name, address=pinged[here.name], instance=gateway.probe_host, host_public_key=None)
-        # After the gateways' own proof, so that a red ping means: the tunnel is good, something behind it is not.
+        # After the proof of both gateways: if only the ping fails, the fault is behind the tunnel.
         route = Route(
             site=here.name,
-            gateway=str(here.gateway_address),
+            gateway=str(here.gateway_private_ip),
             peer_site=there.name,
-            peer_gateway=str(there.gateway_address),
+            peer_gateway=str(there.gateway_private_ip),
             target=pinged[there.name],
         )
         commands[f"ping-{here.name}"] = ping_from(proof, probe_host, route, gateway=hosts[here.name], depends_on=both)
-    return pulumi.Output.all(**{thing: command.stdout for thing, command in commands.items()})
+    return pulumi.Output.all(**{command_name: command.stdout for command_name, command in commands.items()})
 
 
 def _gateway_host(site: SiteSettings, gateway: VpnGateway) -> Host:

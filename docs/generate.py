@@ -10,6 +10,7 @@ from typing import Any
 
 from components.plugin.provider import provider
 from docs.picture import picture
+from docs.project import project_file
 from docs.reference import reference
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +23,7 @@ def generated() -> Mapping[Path, str]:
         ROOT / "components" / "schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         ROOT / "docs" / "reference.md": reference(schema),
         ROOT / "docs" / "picture.svg": picture(),
+        ROOT / "Pulumi.yaml": project_file((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"), schema),
     }
 
 

@@ -52,13 +52,16 @@ class Tier:
 TEST: Final = (
     Tier(
         name="lint",
-        what="ruff, mypy (a minute more the first time), shellcheck",
+        what="ruff, mypy (a minute more the first time), import-linter, shellcheck",
         minutes=0.1,
         commands=(
             (*_PYTHON, "ruff", "check"),
             (*_PYTHON, "ruff", "format", "--check"),
-            ("sh", "-c", "shellcheck $(git ls-files '*.sh')"),
+            ("sh", "-c", "shellcheck $(git ls-files '*.sh') $(git grep -l '^#!/bin/sh' -- userdata)"),
+            # Beside Python itself, because the package has no __main__.
+            (str(Path(sys.prefix, "bin", "lint-imports")), "--no-cache", "--no-logo"),
             (*_PYTHON, "mypy"),
+            (*_PYTHON, "mypy", "userdata/gateway/usr/local/sbin/vpn-secrets"),
         ),
     ),
     Tier(

@@ -4,10 +4,11 @@ Every check returns a list of `Problem`s, which is empty if all is well, and rai
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError, collapse_addresses
 from itertools import combinations, pairwise, product
 from typing import Final
+
+from .problems import Problem
 
 LARGEST_PREFIX_LENGTH: Final = 28
 SMALLEST_PREFIX_LENGTH: Final = 16
@@ -30,23 +31,6 @@ PRIVATE_NETWORKS: Final = tuple(
     map(IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"))
 )
 """Private (RFC 1918), shared by providers (RFC 6598) and link-local (RFC 3927): the Internet has no routes to them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """One mistake in a caller's settings."""
-
-    setting: str
-    """Path of the setting, e.g. `left.cidr_block`."""
-    value: str
-    """The value as the caller wrote it; never a secret."""
-    rule: str
-    """The rule that the value breaks."""
-    remedy: str
-    """What to do instead."""
-
-    def __str__(self) -> str:
-        return f"{self.setting} {self.value!r}: {self.rule}; {self.remedy}"
 
 
 def parse_network(setting: str, value: str, *, example: str = "10.10.0.0/16") -> IPv4Network | Problem:
@@ -157,7 +141,7 @@ def check_apart(some: Sequence[tuple[str, IPv4Network]], others: Sequence[tuple[
         Problem(
             setting=setting,
             value=str(network),
-            rule=f"overlaps {other_setting} {str(other)!r}",
+            rule=f"overlaps `{other_setting}` {str(other)!r}",
             remedy="give each a range of its own: an address must be in one place only",
         )
         for (other_setting, other), (setting, network) in product(some, others)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final
 
-from .addressing import Problem
+from .problems import Problem
 
 ANYWHERE: Final = IPv4Network("0.0.0.0/0")
 
@@ -66,7 +66,7 @@ def route_problems(
             rule = f"has a route to {route.destination} already, to {target}"
             remedies.append("name a route table that no other gateway has" if is_a_gateways else "remove it")
             if route.destination == ANYWHERE:
-                remedies.append("set take_default_route to false to route only the peers' networks to the gateway")
+                remedies.append("set `take_default_route` to false to route only the peers' networks to the gateway")
         elif passed := [network for network in peer_networks if _leads_past(route, network, take_default_route)]:
             rule = f"has a route to {route.destination}, to {target}, which leads past the tunnel to {passed[0]}"
             remedies += [] if is_a_gateways else ["remove it"]

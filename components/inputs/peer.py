@@ -1,120 +1,118 @@
-"""Arguments of a gateway at the other end of a tunnel -> what is known of it before anything exists."""
+"""Reads the arguments of the peers, and checks that a site and its peers can be told apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from typing import Final
 
-from ..decisions.addressing import Problem, check_apart, check_disjoint, check_usable, parse_public_address
+import pulumi
+
+from ..decisions.addressing import check_apart, check_disjoint, check_usable, parse_public_address
+from ..decisions.problems import Problem
 from .reader import Reader
 from .site import NAME, NAME_REMEDY, Draft, SiteSettings
 
-MOST_RANGE_PAIRS = 64
-"""Of a range here and a range there. Each is a Child SA of its own, which a small instance negotiates at every start
-and again every hour. A limit of this component, not of AWS.
+MOST_RANGE_PAIRS: Final = 64
+"""Pairs of a range of the site and a range of a peer. Each pair is a Child SA, which a small instance negotiates at
+every start and again every hour. A limit of this component, not of AWS.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerSettings:
-    """What is known of the other end before anything exists."""
+    """The settings of one peer."""
 
     name: str
-    public_address: IPv4Address | None
-    """None: an Output."""
-    private_address: IPv4Address
-    networks: tuple[IPv4Network, ...]
-    """What of it goes through the tunnel."""
+    public_ip: IPv4Address | pulumi.Output[str]
+    private_ip: IPv4Address
+    ranges: tuple[IPv4Network, ...]
+    """Its argument `cidr_blocks`: the part of the peer's site that goes through the tunnel."""
 
 
-def peer_of(site: SiteSettings) -> PeerSettings:
-    """Return one side of a pair as the other side's peer."""
-    return PeerSettings(
-        name=site.name, public_address=None, private_address=site.gateway_address, networks=site.tunnelled
-    )
+def peer_of(site: SiteSettings, public_ip: IPv4Address | pulumi.Output[str]) -> PeerSettings:
+    """Return one side of a pair as the peer of the other side."""
+    return PeerSettings(name=site.name, public_ip=public_ip, private_ip=site.gateway_private_ip, ranges=site.ranges)
 
 
 def read_peer(reader: Reader) -> PeerSettings | None:
-    """Read one gateway at the other end."""
+    """Read the arguments of one peer; None when one of them is a problem."""
     before = len(reader.problems)
     name = reader.text("name", pattern=NAME, remedy=NAME_REMEDY)
-    address = reader.address("private_ip", required=True)
-    networks = reader.networks("cidr_blocks")
-    public_address = _public_address(reader)
-    for setting, network in networks:
-        reader.problems += check_usable(setting, network)
-    if reader.given("cidr_blocks") in (None, [], ()):
-        reader.report(reader.setting("cidr_blocks"), "", "is required", "give what the other gateway stands for")
-    if name is None or address is None or not networks:
+    private_ip = reader.address("private_ip", required=True)
+    named_ranges = reader.networks("cidr_blocks")
+    public_ip = _public_ip(reader)
+    for setting, each in named_ranges:
+        reader.problems += check_usable(setting, each)
+    ranges = tuple(each for _, each in named_ranges)
+    if reader.value("cidr_blocks") in (None, [], ()):
+        reader.report(reader.setting("cidr_blocks"), "", "is required", "give the ranges of the peer")
+    if private_ip is not None and ranges and not any(private_ip in each for each in ranges):
+        rule, remedy = f"is outside the peer's {', '.join(map(str, ranges))}", "give its address in one of them"
+        reader.report(reader.setting("private_ip"), private_ip, rule, remedy)
+    if name is None or private_ip is None or public_ip is None or len(reader.problems) > before:
         return None
-    if not any(address in network for _, network in networks):
-        where = ", ".join(str(network) for _, network in networks)
-        reader.report(reader.setting("private_ip"), address, f"is outside the peer's {where}", "give its address there")
-    if len(reader.problems) > before:
-        return None
-    return PeerSettings(
-        name=name,
-        public_address=public_address,
-        private_address=address,
-        networks=tuple(network for _, network in networks),
-    )
+    return PeerSettings(name=name, public_ip=public_ip, private_ip=private_ip, ranges=ranges)
 
 
-def _public_address(reader: Reader) -> IPv4Address | None:
-    value = reader.given("public_ip")
-    reader.check_input_text("public_ip")
-    if value in (None, ""):
-        reader.report(reader.setting("public_ip"), "", "is required", "give the other gateway's Elastic IP")
-    elif isinstance(value, str):
-        parsed = parse_public_address(reader.setting("public_ip"), value)
-        if isinstance(parsed, IPv4Address):
-            return parsed
+def _public_ip(reader: Reader) -> IPv4Address | pulumi.Output[str] | None:
+    setting, value = reader.setting("public_ip"), reader.input_text("public_ip")
+    if reader.value("public_ip") in (None, ""):
+        reader.report(setting, "", "is required", "give the Elastic IP of the peer")
+        return None
+    if not isinstance(value, str):
+        return None if value is None else pulumi.Output.from_input(value)
+    parsed = parse_public_address(setting, value)
+    if isinstance(parsed, Problem):
         reader.problems.append(parsed)
-    return None
+        return None
+    return parsed
 
 
 def check_peers(reader: Reader, draft: Draft, peers: tuple[PeerSettings, ...]) -> None:
-    """Check that a site and its peers can be told apart, by name and by address."""
+    """Check that a site and its peers differ in name and address."""
     names = [draft.name, *(peer.name for peer in peers)]
     for name in sorted({name for name in names if name is not None and names.count(name) > 1}):
         reader.report("peers", name, "is the name of two gateways", "name each gateway differently")
-    ranges = [(f"cidr_blocks of peer {peer.name}", network) for peer in peers for network in peer.networks]
-    reader.problems += check_apart(draft.networks, ranges)
+    ranges = [(f"cidr_blocks of peer {peer.name}", each) for peer in peers for each in peer.ranges]
+    reader.problems += check_apart(draft.cidr_blocks, ranges)
     reader.problems += check_disjoint(ranges)
-    known = [(f"public_ip of peer {peer.name}", peer.public_address) for peer in peers if peer.public_address]
-    reader.problems += public_address_problems(known, [*draft.networks, *ranges])
-    here = len(draft.site.tunnelled) if draft.site else 0
+    known = [
+        (f"public_ip of peer {peer.name}", peer.public_ip) for peer in peers if isinstance(peer.public_ip, IPv4Address)
+    ]
+    reader.problems += public_address_problems(known, [*draft.cidr_blocks, *ranges])
+    number = len(draft.site.ranges) if draft.site else 0
     for peer in peers:
-        check_range_pairs(reader, f"cidr_blocks of peer {peer.name}", here, len(peer.networks))
+        check_range_pairs(reader, f"cidr_blocks of peer {peer.name}", number, len(peer.ranges))
 
 
 def public_address_problems(
     addresses: Sequence[tuple[str, IPv4Address]], ranges: Sequence[tuple[str, IPv4Network]]
 ) -> list[Problem]:
-    """Return one problem for each named address that is another's too, or in one of the named ranges.
+    """Return a problem for each public address that two gateways have, or that a range contains.
 
-    IKE tells its peers apart by their addresses, and to one in a range of a tunnel it would go through the tunnel that
-    it is to make.
+    IKE tells its peers apart by their addresses. Packets to an address in a range would go through the tunnel that they
+    are to establish.
     """
     problems, seen = [], dict[IPv4Address, str]()
     for setting, address in addresses:
         if address in seen:
             rule = f"is that of {seen[address]} too, and a peer is known by it"
-            remedy = "give each gateway's own Elastic IP; all ranges of one gateway are one peer's"
+            remedy = "give each gateway's own Elastic IP; all ranges of one gateway belong to one peer"
             problems.append(Problem(setting=setting, value=str(address), rule=rule, remedy=remedy))
         seen.setdefault(address, setting)
-        for other, network in ranges:
-            if address in network:
-                rule = f"is in {other} {str(network)!r}, so the tunnel would have to go through itself"
+        for other, each in ranges:
+            if address in each:
+                rule = f"is in {other} {str(each)!r}, so the tunnel would have to go through itself"
                 remedy = "give ranges without the gateways' public addresses"
                 problems.append(Problem(setting=setting, value=str(address), rule=rule, remedy=remedy))
     return problems
 
 
-def check_range_pairs(reader: Reader, setting: str, here: int, there: int) -> None:
-    """Check that a tunnel is not made of more Child SAs than is sensible."""
-    if here * there > MOST_RANGE_PAIRS:
+def check_range_pairs(reader: Reader, setting: str, ranges: int, peer_ranges: int) -> None:
+    """Check that the numbers of ranges on both sides do not make more Child SAs than a small instance can keep."""
+    if ranges * peer_ranges > MOST_RANGE_PAIRS:
         rule = (
-            f"would make {here} x {there} Child SAs in the tunnel, one for each pair of ranges, "
+            f"would make {ranges} x {peer_ranges} Child SAs in the tunnel, one for each pair of ranges, "
             f"more than {MOST_RANGE_PAIRS}"
         )
         remedy = "exclude larger, aligned ranges, or fewer of them, or give fewer additional ranges"

@@ -1,4 +1,4 @@
-"""Pure decision about the pre-shared key: whether it can be carried, and whether anybody could guess it."""
+"""Checks a pre-shared key: whether ipsec.secrets can carry it, and whether it can be guessed. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -32,12 +32,13 @@ _SIZES: Final = (10, 16, 16, 16, 32, 32, 36, 36, 64)
 _OTHERWISE: Final = 92
 
 _MARGIN: Final = 20
-"""Bits. A description that is this much shorter than a random text of that length has is found for one random text in
-2^20 at most, whatever the way of describing (Kraft's inequality)."""
+"""Bits. By Kraft's inequality, at most one random text in 2^20 has a description that is this much shorter than the
+text, in any way of describing.
+"""
 
 _UUID: Final = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _WORD_BITS: Final = 16
-"""Of a word that anybody may know: some 65,000."""
+"""Bits of a word of a list of 65,000."""
 _PHRASE: Final = r"(?:[A-Za-z][a-z]+|[A-Z]+|[0-9]{1,4})(?:[-_.,:;+/=](?:[A-Za-z][a-z]+|[A-Z]+|[0-9]{1,4}))+"
 
 _ROWS: Final = (
@@ -53,9 +54,9 @@ _ROWS: Final = (
     "!@#$%^&*()",
 )
 _WALKS: Final = tuple({walk for row in _ROWS for way in (row, row[::-1]) for walk in (way, way.upper())})
-"""What heads and fingers go along, either way, with or without shift."""
+"""Sequences of the alphabet and of the keyboard, in both directions, with and without shift."""
 _WALK_BITS: Final = log2(sum(map(len, _WALKS)) * max(map(len, _WALKS)))
-"""Of where a walk begins, and how far it goes."""
+"""Bits of the start and the length of a walk."""
 
 _WORDS: Final = frozenset(
     """
@@ -90,12 +91,12 @@ _WORDS: Final = frozenset(
 )
 _LONGEST_WORD: Final = max(map(len, _WORDS))
 _WORD_OF_LIST_BITS: Final = log2(len(_WORDS)) + log2(3)
-"""Of which word, and whether in small letters, capitals or with one capital."""
+"""Bits of the choice of a word, and of small letters, capitals or one capital."""
 _LEET: Final = str.maketrans("013457@$!", "oleastasi")
 
 
 def psk_weakness(psk: str) -> tuple[str, str] | None:
-    """Return what is wrong with a pre-shared key as (rule, remedy), without saying any of it; None when it serves.
+    """Return the rule that a pre-shared key breaks, and the remedy; None when it breaks none. Neither shows the key.
 
     The secrets file carries it as quoted text (ipsec.secrets(5)): printable ASCII without the quote itself. A key has
     at most as many bits as its length times what one character of its alphabet is worth; a leading `0x` is worth
@@ -107,7 +108,7 @@ def psk_weakness(psk: str) -> tuple[str, str] | None:
 
 
 def _without_notation(psk: str) -> str:
-    """Return the key without what says how it is written: `0x` before hexadecimal digits, `=` after base64."""
+    """Return the key without the marks of its notation: `0x` before hexadecimal digits, `=` after base64."""
     return psk[2:] if re.fullmatch("0x[0-9A-Fa-f]+", psk) else psk.rstrip("=")
 
 
@@ -147,10 +148,10 @@ def _described(text: str, character_bits: float) -> float:
 
 
 def _pieces(text: str, start: int, character_bits: float) -> Iterator[tuple[int, float]]:
-    """Yield (length, bits) of each thing that the text may go on with at `start`.
+    """Yield length and bits of each piece that the text may continue with at `start`.
 
-    The first number is what it takes to say which kind follows: 1 bit for a word, 2 for a character as it is, 4 for
-    each of the other four, so that there are not more descriptions than random texts.
+    The first number of the bits tells the kind of the piece: 1 bit for a word, 2 for a single character, 4 for each of
+    the other four. So there are not more descriptions than random texts.
     """
     yield 1, 2 + character_bits
     for length in range(1, min(_LONGEST_WORD, len(text) - start) + 1):
@@ -173,5 +174,5 @@ def _pieces(text: str, start: int, character_bits: float) -> Iterator[tuple[int,
 
 
 def _common(one: str, other: str) -> int:
-    """Return how many characters two texts begin with alike."""
+    """Return the number of equal characters at the start of two texts."""
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -1,4 +1,4 @@
-"""Reads untrusted arguments one by one, gathers every problem instead of stopping at the first, and raises once."""
+"""Reads arguments of any type one by one, and collects the problems instead of stopping at the first."""
 
 import re
 from collections import Counter
@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 
 import pulumi
 
-from ..decisions.addressing import Problem, parse_address, parse_network
+from ..decisions.addressing import parse_address, parse_network
+from ..decisions.problems import Problem
 
 EnumT = TypeVar("EnumT", bound=Enum)
 ParsedT = TypeVar("ParsedT", IPv4Address, IPv4Network)
-
-SECRET = "(secret)"  # noqa: S105 - what is printed in place of one
 
 NOT_KNOWN = "is not known before deployment, and decides what is created"
 
@@ -24,17 +23,8 @@ MOST_TAGS = 49
 _TAG_TEXT = r"[\w .:/=+@-]"
 
 
-class SettingsError(pulumi.RunError):
-    """Settings that no resource may be made of; the message has one line for each problem."""
-
-    def __init__(self, component: str, problems: list[Problem]) -> None:
-        self.problems = tuple(problems)
-        count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
-        super().__init__("\n".join([f"{component}: {count} wrong:", *(f"  - {problem}" for problem in problems)]))
-
-
 def _tag_problem(tag: str, text: Any) -> tuple[str, str] | None:
-    """Return what is wrong with one tag as (rule, remedy)."""
+    """Return the rule that one tag breaks, and the remedy; None when it breaks none."""
     if tag.casefold() == "name":
         return "is set by the component", "leave it out"
     if tag.casefold().startswith("aws:"):
@@ -54,20 +44,21 @@ class Reader:
         self.path = path
         self.problems = problems
         self._args: Mapping[str, Any] = args if isinstance(args, Mapping) else {}
+        names = ", ".join(f"`{name}`" for name in sorted(known))
         if isinstance(args, pulumi.Output):
             self.report(path, args, NOT_KNOWN, "write the mapping itself, with Outputs inside where they may be")
         elif not isinstance(args, Mapping):
-            self.report(path, args, "is not a mapping of settings", f"give {', '.join(sorted(known))}")
+            self.report(path, args, "is not a mapping of settings", f"give {names}")
         for key in self._args.keys() - known:
-            self.report(self.setting(key), "…", "is not a known setting", f"use one of {', '.join(sorted(known))}")
+            self.report(self.setting(key), "…", "is not a known setting", f"use one of {names}")
 
     def setting(self, key: str) -> str:
         """Return the full path of a key, e.g. `left.cidr_block`."""
         return f"{self.path}.{key}" if self.path else key
 
     def report(self, setting: str, value: object, rule: str, remedy: str) -> None:
-        """Note one problem."""
-        # The text of an Output is a lecture on Outputs.
+        """Add one problem."""
+        # The text of an Output is an explanation of Outputs.
         shown = "Output" if isinstance(value, pulumi.Output) else str(value)
         self.problems.append(Problem(setting=setting, value=shown, rule=rule, remedy=remedy))
 
@@ -80,24 +71,25 @@ class Reader:
         values = self._sequence(key)
         return [Reader(f"{self.setting(key)}[{n}]", each, known, self.problems) for n, each in enumerate(values)]
 
-    def given(self, key: str) -> Any:
-        """Return the value under `key` as it is, an Output maybe; None when there is none."""
+    def value(self, key: str) -> Any:
+        """Return the value under `key`, unchecked; None when it is absent."""
         return self._args.get(key)
 
-    def check_input_text(self, *keys: str) -> None:
-        """Note each value under one of `keys` that is neither text nor a promise of it; shows its type alone."""
-        for key in keys:
-            value = self._args.get(key)
-            if not isinstance(value, str | pulumi.Output | Awaitable | None):
-                remedy = "write it as text, in quotes, or give an Output"
-                self.report(self.setting(key), type(value).__name__, "is not text", remedy)
+    def input_text(self, key: str) -> pulumi.Input[str] | None:
+        """Return the text or Output under `key`, None when it is absent or a problem. No message shows the value."""
+        value = self._args.get(key)
+        if isinstance(value, str | pulumi.Output | Awaitable | None):
+            return value
+        remedy = "write it as text, in quotes, or give an Output"
+        self.report(self.setting(key), type(value).__name__, "is not text", remedy)
+        return None
 
     def text(
         self, key: str, *, pattern: str, remedy: str, default: str | None = None, rule: str | None = None
     ) -> str | None:
-        """Return the text under `key`, or `default`; what does not match `pattern` whole is a problem (and None).
+        """Return the text under `key`, or `default` when it is absent; None for a text that does not match `pattern`.
 
-        With no default the setting is required; `rule` says in words what does not match.
+        Without a default the setting is required. `rule` replaces "does not match" in the message.
         """
         value = self._args.get(key)
         if value is None and default is not None:
@@ -114,11 +106,11 @@ class Reader:
         return None
 
     def optional_text(self, key: str, *, pattern: str, remedy: str) -> str | None:
-        """Return the text under `key`, or None when there is none."""
+        """Return the text under `key`; None when it is absent or a problem."""
         return None if self._args.get(key) is None else self.text(key, pattern=pattern, remedy=remedy)
 
     def texts(self, key: str, *, pattern: str, remedy: str) -> tuple[str, ...]:
-        """Return the list of texts under `key`, without those that are problems; empty when there is none."""
+        """Return the texts in the list under `key`, without those that are problems; empty when it is absent."""
         values = {str(n): value for n, value in enumerate(self._sequence(key))}
         items = Reader(self.setting(key), values, frozenset(values), self.problems)
         read = (items.text(n, pattern=pattern, remedy=remedy) for n in values)
@@ -127,60 +119,59 @@ class Reader:
     def text_or_output(
         self, key: str, *, pattern: str, remedy: str, rule: str | None = None
     ) -> pulumi.Input[str] | None:
-        """Return what is under `key`: an Output unread, text if it matches `pattern` whole; None when there is none."""
+        """Return the Output, or the text that matches `pattern`, under `key`; None when it is absent or a problem."""
         value = self._args.get(key)
         if value is None or isinstance(value, pulumi.Output):
             return value
         return self.text(key, pattern=pattern, remedy=remedy, rule=rule)
 
     def identifier(self, key: str, prefix: str, *, required: bool = True) -> pulumi.Input[str] | None:
-        """Return the id of something of AWS's under `key`, e.g. `vpc-…`; an Output maybe."""
+        """Return the AWS id under `key`, e.g. `vpc-…`, as text or Output; None when it is absent or a problem."""
         if self._args.get(key) is None and required:
-            self.report(self.setting(key), "", "is required", f"give an id, {prefix}-…, an Output maybe")
+            self.report(self.setting(key), "", "is required", f"give an id, {prefix}-…, or an Output of it")
         pattern, remedy = rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})", f"use {prefix}-… or an Output of it"
         return self.text_or_output(key, pattern=pattern, rule=f"is not an id {prefix}-…", remedy=remedy)
 
     def identifiers(self, key: str, prefix: str) -> tuple[pulumi.Input[str], ...] | pulumi.Output[list[str]]:
-        """Return the ids in the list under `key`, Outputs maybe, without those that are problems; at least one.
+        """Return the AWS ids in the list under `key`, as texts or Outputs, without those that are problems.
 
-        A list that is one Output is returned unread.
+        An empty list is a problem. A list that is one Output is returned unchecked.
         """
-        given = self._args.get(key)
-        if isinstance(given, pulumi.Output):
-            return given
-        values = {str(n): value for n, value in enumerate(self._sequence(key))}
-        if given in (None, [], ()):
-            self.report(self.setting(key), "", "is required", f"give at least one id, {prefix}-…, an Output maybe")
-        for value, times in Counter(each for each in values.values() if isinstance(each, str)).items():
+        value = self._args.get(key)
+        if isinstance(value, pulumi.Output):
+            return value
+        if value in (None, [], ()):
+            self.report(self.setting(key), "", "is required", f"give at least one id, {prefix}-…, or an Output of it")
+        ids = {str(n): each for n, each in enumerate(self._sequence(key))}
+        for repeated, times in Counter(each for each in ids.values() if isinstance(each, str)).items():
             if times > 1:
-                self.report(self.setting(key), value, "is given more than once", "give each once")
-        items = Reader(self.setting(key), values, frozenset(values), self.problems)
-        read = [items.identifier(n, prefix) for n in values]
-        return tuple(value for value in read if value is not None)
+                self.report(self.setting(key), repeated, "is given more than once", "give each once")
+        items = Reader(self.setting(key), ids, frozenset(ids), self.problems)
+        return tuple(each for n in ids if (each := items.identifier(n, prefix)) is not None)
 
     def network(self, key: str, *, required: bool = False) -> IPv4Network | None:
-        """Return the network under `key`, None when there is none or it is a problem."""
+        """Return the CIDR block under `key`; None when it is absent or a problem."""
         return self._parsed(self.setting(key), self._args.get(key), parse_network, required=required)
 
     def networks(self, key: str) -> tuple[tuple[str, IPv4Network], ...]:
-        """Return each network in the list under `key` with its setting's path, without those that are problems."""
+        """Return path and value of each CIDR block in the list under `key`, without those that are problems."""
         named = [(f"{self.setting(key)}[{n}]", value) for n, value in enumerate(self._sequence(key))]
         parsed = [(setting, self._parsed(setting, value, parse_network, required=True)) for setting, value in named]
         return tuple((setting, network) for setting, network in parsed if network is not None)
 
     def address(self, key: str, *, required: bool = False) -> IPv4Address | None:
-        """Return the address under `key`, None when there is none or it is a problem."""
+        """Return the address under `key`; None when it is absent or a problem."""
         return self._parsed(self.setting(key), self._args.get(key), parse_address, required=required)
 
     def flag(self, key: str, *, default: bool) -> bool:
-        """Return the boolean under `key`, or `default`."""
+        """Return the boolean under `key`; `default` when it is absent or a problem."""
         value = self._args.get(key)
         if value is not None and not isinstance(value, bool):
             self.report(self.setting(key), value, "is not a boolean", "use true or false")
         return value if isinstance(value, bool) else default
 
     def whole(self, key: str, unit: str, *, default: int, smallest: int, largest: int) -> int:
-        """Return the whole number of a unit under `key`, or `default`."""
+        """Return the number of units under `key`; `default` when it is absent or a problem."""
         value = self._args.get(key)
         if value is None:
             return default
@@ -192,7 +183,7 @@ class Reader:
         return int(value)
 
     def choice(self, key: str, kind: type[EnumT], *, default: EnumT) -> EnumT:
-        """Return the member of `kind` under `key`, given as member or as value, or `default`."""
+        """Return the member of `kind` under `key`, written as member or as value, or `default`."""
         value = self._args.get(key)
         if value is None:
             return default
@@ -204,10 +195,10 @@ class Reader:
             return default
 
     def tags(self, key: str) -> Mapping[str, str]:
-        """Return the tags under `key`; `Name` is not for the caller.
+        """Return the tags under `key`. `Name` is refused, because the component sets it.
 
-        They go on resources of EC2, IAM and SSM, so each must be what the strictest of them takes (IAM user guide,
-        "Rules for tagging in IAM and AWS STS"; AWS Systems Manager API reference, "Tag").
+        Resources of EC2, IAM and SSM have them, so each must obey the strictest of their rules (IAM user guide, "Rules
+        for tagging in IAM and AWS STS"; AWS Systems Manager API reference, "Tag").
         """
         value = {} if self._args.get(key) is None else self._args[key]
         if isinstance(value, pulumi.Output):

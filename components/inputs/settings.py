@@ -1,70 +1,94 @@
-"""Arguments -> frozen settings: every default filled in, every rule checked, all problems raised at once."""
+"""Turns arguments into frozen settings: every default is filled in, every rule checked, all problems raised at once."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from ipaddress import IPv4Network
-from typing import Final, TypedDict
+from typing import Final
 
-from ..decisions.addressing import Problem, check_apart
+import pulumi
+
+from ..decisions.addressing import check_apart
+from ..decisions.problems import Problem
 from ..decisions.tunnel import TunnelProfile
-from ..site_user_data import TOO_MANY_RANGES, overflow
 from .arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
 from .peer import PeerSettings, check_peers, check_range_pairs, peer_of, read_peer
+from .problems import SECRET, SettingsError
 from .psk import psk_weakness
-from .reader import SECRET, Reader, SettingsError
+from .reader import Reader
+from .room import check_room
 from .site import (
     Draft,
     Placement,
     SiteSettings,
-    check_ssh_key,
     read_placement,
     read_site,
+    read_ssh_key,
 )
 
 DEFAULT_VERIFY_TIMEOUT: Final = 600
 LONGEST_RESOURCE_NAME: Final = 40
-"""An IAM role's name has at most 64 characters, and Pulumi adds `-role-` and seven random ones to the side's."""
+"""The name of an IAM role has at most 64 characters. Pulumi adds `-role-` and seven random ones to a gateway's."""
 
 _RESOURCE_NAME: Final = r"(?!aws|ssm|sg-)[a-z0-9_.-]+"
-"""Names of IAM roles, SSM parameters and security groups are made of it: what AWS takes in all three, in any case."""
+"""What AWS takes, in upper or lower case, in the names of IAM roles, SSM parameters and security groups alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatewaySettings:
-    """Everything decided about one `VpnGateway`."""
+class CommonSettings:
+    """The settings that a pair and each of its gateways have in common."""
 
-    site: SiteSettings
-    peers: tuple[PeerSettings, ...]
     profile: TunnelProfile
     secret_delivery: SecretDelivery
-    administrators: tuple[IPv4Network, ...]
+    administrator_cidr_blocks: tuple[IPv4Network, ...]
     tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairSettings:
-    """Everything decided about one `VpnGatewayPair`."""
+class GatewaySettings(CommonSettings):
+    """The settings of one `VpnGateway`."""
+
+    site: SiteSettings
+    peers: tuple[PeerSettings, ...]
+    psk: pulumi.Input[str]
+    ssh_public_key: pulumi.Input[str]
+
+    @property
+    def peer_ranges(self) -> tuple[IPv4Network, ...]:
+        """The ranges of all peers."""
+        return tuple(each for peer in self.peers for each in peer.ranges)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSettings(CommonSettings):
+    """The settings of one `VpnGatewayPair`."""
 
     left: SiteSettings
     right: SiteSettings
     left_placement: Placement
     right_placement: Placement
-    profile: TunnelProfile
-    secret_delivery: SecretDelivery
-    administrators: tuple[IPv4Network, ...]
+    psk: pulumi.Input[str] | None
+    """None: generated."""
+    ssh_private_key: pulumi.Input[str] | None
+    ssh_public_key: pulumi.Input[str] | None
+    """None: both halves are generated."""
     verify: bool
-    verify_timeout: int
-    """Seconds."""
-    tags: Mapping[str, str]
+    verify_timeout_seconds: int
 
-
-class _Common(TypedDict):
-    profile: TunnelProfile
-    secret_delivery: SecretDelivery
-    administrators: tuple[IPv4Network, ...]
-    tags: Mapping[str, str]
+    def gateway(
+        self,
+        site: SiteSettings,
+        peer: SiteSettings,
+        *,
+        peer_public_ip: pulumi.Output[str],
+        psk: pulumi.Input[str],
+        ssh_public_key: pulumi.Input[str],
+    ) -> GatewaySettings:
+        """Return the settings of the gateway at `site`. The keyword arguments are outputs of other resources."""
+        common = {each.name: getattr(self, each.name) for each in fields(CommonSettings)}
+        peers = (peer_of(peer, peer_public_ip),)
+        return GatewaySettings(site=site, peers=peers, psk=psk, ssh_public_key=ssh_public_key, **common)
 
 
 def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySettings:
@@ -78,16 +102,23 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     if not peer_readers:
         reader.report("peers", "", "is required", "give at least one gateway at the other end")
     check_peers(reader, draft, peers)
-    _check_secrets(reader)
+    psk = _psk(reader)
+    _, ssh_public_key = read_ssh_key(reader, "ssh")
     _require(reader, "psk", "ssh_public_key")
     common = _common(reader)
     _check_boundary(reader, common)
     if draft.site and not problems:
-        setting = "additional_cidr_blocks, excluded_cidr_blocks, peers"
-        _check_size(reader, draft.site, peers, common, setting=setting, resource_name=resource_name)
-    if problems or draft.site is None:
+        ranges = "additional_cidr_blocks, excluded_cidr_blocks, peers"
+        check_room(
+            reader,
+            draft.site,
+            {peer.name: peer.ranges for peer in peers},
+            common.administrator_cidr_blocks,
+            ranges=ranges,
+        )
+    if problems or draft.site is None or psk is None or ssh_public_key is None:
         raise SettingsError(f"VpnGateway {resource_name!r}", problems)
-    return GatewaySettings(site=draft.site, peers=peers, **common)
+    return GatewaySettings(site=draft.site, peers=peers, psk=psk, ssh_public_key=ssh_public_key, **vars(common))
 
 
 def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
@@ -100,7 +131,8 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
     placements = read_placement(left_reader, left), read_placement(right_reader, right)
     _check_resource_name(reader, resource_name, *(f"{resource_name}-{draft.name or 'side'}" for draft in (left, right)))
     _check_sides(reader, left, right)
-    _check_secrets(reader)
+    psk = _psk(reader)
+    ssh_private_key, ssh_public_key = read_ssh_key(reader, "ssh")
     verify = reader.flag("verify", default=True)
     timeout = reader.whole(
         "verify_timeout_seconds", "seconds", default=DEFAULT_VERIFY_TIMEOUT, smallest=30, largest=3600
@@ -110,12 +142,13 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
         _check_boundary(side, common)
     _check_verify(reader, verify=verify)
     if left.site and right.site and not problems:
-        setting = ", ".join(
+        # Both gateways have the ranges of both sides, so one check serves for both.
+        ranges = ", ".join(
             f"{side}.{key}" for side in ("left", "right") for key in ("additional_cidr_blocks", "excluded_cidr_blocks")
         )
-        for here, there in ((left.site, right.site), (right.site, left.site)):
-            name = f"{resource_name}-{here.name}"
-            _check_size(reader, here, [peer_of(there)], common, setting=setting, resource_name=name)
+        check_room(
+            reader, left.site, {right.site.name: right.site.ranges}, common.administrator_cidr_blocks, ranges=ranges
+        )
     if problems or left.site is None or right.site is None:
         raise SettingsError(f"VpnGatewayPair {resource_name!r}", problems)
     return PairSettings(
@@ -123,98 +156,85 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
         right=right.site,
         left_placement=placements[0],
         right_placement=placements[1],
+        psk=psk,
+        ssh_private_key=ssh_private_key,
+        ssh_public_key=ssh_public_key,
         verify=verify,
-        verify_timeout=timeout,
-        **common,
+        verify_timeout_seconds=timeout,
+        **vars(common),
     )
 
 
-def _common(reader: Reader) -> _Common:
-    return {
-        "profile": reader.choice("profile", TunnelProfile, default=TunnelProfile.MODERN),
-        "secret_delivery": reader.choice("secret_delivery", SecretDelivery, default=SecretDelivery.SSM),
-        "administrators": _administrators(reader),
-        "tags": reader.tags("tags"),
-    }
+def _common(reader: Reader) -> CommonSettings:
+    return CommonSettings(
+        profile=reader.choice("profile", TunnelProfile, default=TunnelProfile.MODERN),
+        secret_delivery=reader.choice("secret_delivery", SecretDelivery, default=SecretDelivery.SSM),
+        administrator_cidr_blocks=_administrators(reader),
+        tags=reader.tags("tags"),
+    )
 
 
 def _administrators(reader: Reader) -> tuple[IPv4Network, ...]:
-    networks = [network for _, network in reader.networks("administrator_cidr_blocks")]
-    for network, times in Counter(networks).items():
+    blocks = [block for _, block in reader.networks("administrator_cidr_blocks")]
+    for block, times in Counter(blocks).items():
         if times > 1:
             rule = "is given more than once, and a security group takes a rule once"
-            reader.report("administrator_cidr_blocks", network, rule, "give each range once")
-    return tuple(networks)
+            reader.report("administrator_cidr_blocks", block, rule, "give each CIDR block once")
+    return tuple(blocks)
 
 
-def _check_boundary(reader: Reader, common: _Common) -> None:
-    boundary = reader.given("permissions_boundary_arn")
-    if boundary is not None and common["secret_delivery"] is SecretDelivery.USER_DATA:
-        rule, remedy = "bounds the role of secret_delivery ssm, and with user-data there is none", "leave it out"
+def _check_boundary(reader: Reader, common: CommonSettings) -> None:
+    boundary = reader.value("permissions_boundary_arn")
+    if boundary is not None and common.secret_delivery is SecretDelivery.USER_DATA:
+        rule, remedy = "bounds the role of `secret_delivery` ssm, and with user-data there is none", "leave it out"
         reader.report(reader.setting("permissions_boundary_arn"), boundary, rule, remedy)
 
 
 def _check_sides(reader: Reader, left: Draft, right: Draft) -> None:
     if left.name is not None and left.name == right.name:
         reader.report("right.name", right.name, "is the name of the left side too", "name the sides differently")
-    reader.problems += check_apart(left.networks, right.networks)
+    reader.problems += check_apart(left.cidr_blocks, right.cidr_blocks)
     if left.site and right.site:
         setting = "left.excluded_cidr_blocks and right.excluded_cidr_blocks"
-        check_range_pairs(reader, setting, len(left.site.tunnelled), len(right.site.tunnelled))
+        check_range_pairs(reader, setting, len(left.site.ranges), len(right.site.ranges))
 
 
-def _check_size(
-    reader: Reader,
-    site: SiteSettings,
-    peers: Sequence[PeerSettings],
-    common: _Common,
-    *,
-    setting: str,
-    resource_name: str,
-) -> None:
-    psk = given if isinstance(given := reader.given("psk"), str) else ""
-    inline = common["secret_delivery"] is SecretDelivery.USER_DATA
-    rule = overflow(resource_name, site, peers, common["profile"], common["administrators"], psk=psk, inline=inline)
-    if rule is not None:
-        there = sum(len(peer.networks) for peer in peers)
-        value = f"{len(site.tunnelled)} ranges at {site.name}, {there} at {', '.join(peer.name for peer in peers)}"
-        reader.report(setting, value, rule, TOO_MANY_RANGES)
-
-
-def _check_secrets(reader: Reader) -> None:
-    reader.check_input_text("psk", "ssh_private_key", "ssh_public_key")
-    psk = reader.given("psk")
+def _psk(reader: Reader) -> pulumi.Input[str] | None:
+    psk = reader.input_text("psk")
     weakness = psk_weakness(psk) if isinstance(psk, str) else None
     if weakness is not None:
         reader.report("psk", SECRET, *weakness)
-    check_ssh_key(reader, "ssh")
+    return psk
 
 
 def _check_verify(reader: Reader, *, verify: bool) -> None:
-    private, public = reader.given("ssh_private_key"), reader.given("ssh_public_key")
+    private, public = reader.value("ssh_private_key"), reader.value("ssh_public_key")
     if private is not None and public is None:
-        reader.report("ssh_private_key", SECRET, "needs ssh_public_key", "give both, or none to have both generated")
+        reader.report(
+            "ssh_private_key", SECRET, "needs `ssh_public_key`", "give both, or neither to have both generated"
+        )
     if not verify:
         return
-    if reader.given("administrator_cidr_blocks") in (None, [], ()):
-        remedy = "give administrator_cidr_blocks the range of the host that runs Pulumi, or set verify to false"
-        reader.report("verify", "true", "needs SSH, and no administrator_cidr_blocks admit any", remedy)
+    if reader.value("administrator_cidr_blocks") in (None, [], ()):
+        remedy = "give `administrator_cidr_blocks` the range of the host that runs Pulumi, or set `verify` to false"
+        reader.report("verify", "true", "needs SSH, and no `administrator_cidr_blocks` admit any", remedy)
     if public is not None and private is None:
-        remedy = "give ssh_private_key too, or set verify to false"
-        reader.report("verify", "true", "cannot log in with ssh_public_key alone", remedy)
+        remedy = "give `ssh_private_key` too, or set `verify` to false"
+        reader.report("verify", "true", "cannot log in with `ssh_public_key` alone", remedy)
 
 
-def _check_resource_name(reader: Reader, given: str, *names: str) -> None:
-    if not re.fullmatch(_RESOURCE_NAME, given, re.IGNORECASE):
+def _check_resource_name(reader: Reader, resource_name: str, *names: str) -> None:
+    """Check the name of a component, and the lengths of the names of its gateways."""
+    if not re.fullmatch(_RESOURCE_NAME, resource_name, re.IGNORECASE):
         rule = "cannot begin the names of IAM roles, SSM parameters and security groups"
         remedy = "use letters, digits, '.', '_' and '-', not beginning with aws, ssm or sg-"
-        reader.report("resource name", given, rule, remedy)
+        reader.report("resource name", resource_name, rule, remedy)
     for name in (name for name in names if len(name) > LONGEST_RESOURCE_NAME):
         remedy = f"use a resource name of at most {LONGEST_RESOURCE_NAME} characters (with the side's name)"
-        reader.report("resource name", name, "is too long for the IAM role's name made of it", remedy)
+        reader.report("resource name", name, "is too long for the name of an IAM role that begins with it", remedy)
 
 
 def _require(reader: Reader, *keys: str) -> None:
     for key in keys:
-        if reader.given(key) is None:
-            reader.report(reader.setting(key), "", "is required", "give a value, an Output maybe")
+        if reader.value(key) is None:
+            reader.report(reader.setting(key), "", "is required", "give a value or an Output")

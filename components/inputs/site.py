@@ -1,7 +1,8 @@
-"""Arguments of one site -> its frozen settings: network, addresses, machine, and where it is deployed."""
+"""Reads the arguments of one site: its network, addresses, machines and keys, and where it is deployed."""
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
@@ -18,7 +19,8 @@ from ..decisions.addressing import (
     without,
 )
 from .arguments import ExistingNetworkArgs
-from .reader import SECRET, Reader
+from .problems import SECRET
+from .reader import Reader
 from .ssh_keys import key_problems
 
 DEFAULT_INSTANCE_TYPE: Final = "t3.nano"
@@ -43,7 +45,7 @@ _OF_A_NEW_NETWORK: Final = ("public_subnet_cidr_block", "private_subnet_cidr_blo
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingNetwork:
-    """A network that is there already; ids may be Outputs."""
+    """An existing network. Ids may be Outputs."""
 
     vpc_id: pulumi.Input[str]
     public_subnet_id: pulumi.Input[str]
@@ -54,7 +56,7 @@ class ExistingNetwork:
 
     @property
     def is_text(self) -> bool:
-        """Whether all of it is there before anything is created: no id is the output of a resource."""
+        """Whether every id is text: the network exists before the program creates anything."""
         tables = self.private_route_table_ids
         ids = (self.vpc_id, self.public_subnet_id, self.private_subnet_id, self.internet_gateway_id)
         return not isinstance(tables, pulumi.Output) and all(isinstance(each, str | None) for each in (*ids, *tables))
@@ -62,41 +64,48 @@ class ExistingNetwork:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteSettings:
-    """Everything decided about one site, whoever is at the other end."""
+    """The settings of one site. Each has the name of its argument."""
 
     name: str
-    vpc: IPv4Network
-    additional: tuple[IPv4Network, ...]
-    excluded: tuple[IPv4Network, ...]
-    existing: ExistingNetwork | None
-    """None: a new network is made."""
-    public_subnet: IPv4Network | None
-    """None in an existing network: its own subnet says it."""
-    private_subnets: tuple[IPv4Network, ...]
-    """Those to make."""
+    cidr_block: IPv4Network
+    additional_cidr_blocks: tuple[IPv4Network, ...]
+    excluded_cidr_blocks: tuple[IPv4Network, ...]
+    existing_network: ExistingNetwork | None
+    """None: a new network is created."""
+    public_subnet_cidr_block: IPv4Network | None
+    """None: the subnet of an existing network, whose CIDR block is looked up."""
+    private_subnet_cidr_blocks: tuple[IPv4Network, ...]
+    """Empty in an existing network."""
     availability_zones: tuple[str, ...]
-    """Of the public subnet, then of the private ones, in turn; empty: one that offers the instance type, for all."""
-    gateway_address: IPv4Address
-    probe_host_address: IPv4Address | None
+    """Of the public subnet, then of the private ones, in turn. Empty: one zone that offers the instance type, for all.
+    """
+    gateway_private_ip: IPv4Address
+    probe_host_private_ip: IPv4Address | None
+    """None: no probe host."""
     instance_type: str
     image: str
     root_volume_size: int
     """GiB."""
+    permissions_boundary_arn: pulumi.Input[str] | None
+    kms_key_arn: pulumi.Input[str] | None
+    host_private_key: pulumi.Input[str] | None
+    """None: the host key is generated."""
+    host_public_key: pulumi.Input[str] | None
 
     @property
-    def networks(self) -> tuple[IPv4Network, ...]:
-        """Whatever is at this site."""
-        return (self.vpc, *self.additional)
+    def cidr_blocks(self) -> tuple[IPv4Network, ...]:
+        """All CIDR blocks of the site."""
+        return (self.cidr_block, *self.additional_cidr_blocks)
 
-    @property
-    def tunnelled(self) -> tuple[IPv4Network, ...]:
-        """What of it the other side reaches through the tunnel."""
-        return without(self.networks, self.excluded)
+    @cached_property
+    def ranges(self) -> tuple[IPv4Network, ...]:
+        """The part of the site that goes through the tunnel."""
+        return without(self.cidr_blocks, self.excluded_cidr_blocks)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where, and as whom, one side is deployed."""
+    """The region of one side and the credentials that deploy it."""
 
     region: str
     aws_profile: str | None
@@ -105,12 +114,13 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A site as far as it could be read."""
+    """The valid part of a site's arguments, for checks against other sites: all problems are reported at once."""
 
     name: str | None
-    networks: tuple[tuple[str, IPv4Network], ...]
-    """Setting and network: those of the site that could be read."""
+    cidr_blocks: tuple[tuple[str, IPv4Network], ...]
+    """Path and value of the valid CIDR blocks."""
     site: SiteSettings | None
+    """None: the CIDR block of the VPC, its subnets or the gateway's address are not valid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +130,7 @@ class _Subnets:
 
 
 def read_site(reader: Reader) -> Draft:
-    """Read one site, and check all that concerns nothing but itself."""
-    before = len(reader.problems)
+    """Read the arguments of one site, and check the rules that concern this site alone."""
     name = reader.text("name", pattern=NAME, remedy=NAME_REMEDY)
     instance_type = reader.text(
         "instance_type", pattern=_INSTANCE_TYPE, remedy="use e.g. t3.nano", default=DEFAULT_INSTANCE_TYPE
@@ -129,7 +138,7 @@ def read_site(reader: Reader) -> Draft:
     image = reader.text(
         "image",
         pattern=_IMAGE,
-        rule="is no image that is known here",
+        rule="is not a known image",
         remedy="use debian-13, debian-12 or ami-…",
         default=DEFAULT_IMAGE,
     )
@@ -139,38 +148,50 @@ def read_site(reader: Reader) -> Draft:
     )
     zones = reader.texts("availability_zones", pattern=_ZONE, remedy="use e.g. eu-west-2a")
     vpc = reader.network("cidr_block", required=True)
-    existing = _existing(reader)
-    is_new = reader.given("existing_network") is None
+    existing = _existing_network(reader)
+    is_new = reader.value("existing_network") is None
     subnets = _subnets(reader, vpc) if is_new else _no_subnets(reader, vpc)
     gateway, probe_host = _hosts(reader, vpc, subnets)
     additional = reader.networks("additional_cidr_blocks")
-    networks = (*([(reader.setting("cidr_block"), vpc)] if vpc else []), *additional)
-    excluded = _excluded(reader, networks, gateway, probe_host)
-    _check_additional(reader, networks, additional)
-    _check_keys(reader)
-    complete = len(reader.problems) == before and name and instance_type and image
-    if not complete or vpc is None or subnets is None or gateway is None:
-        return Draft(name=name, networks=networks, site=None)
-    site = SiteSettings(
-        name=str(name),
-        vpc=vpc,
-        additional=tuple(network for _, network in additional),
-        excluded=excluded,
-        existing=existing,
-        public_subnet=subnets.public,
-        private_subnets=subnets.private,
-        availability_zones=zones,
-        gateway_address=gateway,
-        probe_host_address=probe_host,
-        instance_type=str(instance_type),
-        image=str(image),
-        root_volume_size=root_volume_size,
+    cidr_blocks = (*([(reader.setting("cidr_block"), vpc)] if vpc else []), *additional)
+    excluded = _excluded(reader, cidr_blocks, gateway, probe_host)
+    _check_additional(reader, cidr_blocks, additional)
+    boundary = reader.text_or_output(
+        "permissions_boundary_arn", pattern=_BOUNDARY, remedy="use e.g. arn:aws:iam::123456789012:policy/boundary"
     )
-    return Draft(name=name, networks=networks, site=site)
+    # An id or an alias does not serve: the role's policy has to name the key's ARN.
+    kms_key = reader.text_or_output(
+        "kms_key_arn",
+        pattern=_KMS_KEY,
+        remedy="use the key's own ARN: arn:aws:kms:eu-west-2:123456789012:key/1234abcd-…",
+    )
+    host_private_key, host_public_key = _host_key(reader)
+    if vpc is None or subnets is None or gateway is None:
+        return Draft(name=name, cidr_blocks=cidr_blocks, site=None)
+    site = SiteSettings(
+        name=name or "",
+        cidr_block=vpc,
+        additional_cidr_blocks=tuple(block for _, block in additional),
+        excluded_cidr_blocks=excluded,
+        existing_network=existing,
+        public_subnet_cidr_block=subnets.public,
+        private_subnet_cidr_blocks=subnets.private,
+        availability_zones=zones,
+        gateway_private_ip=gateway,
+        probe_host_private_ip=probe_host,
+        instance_type=instance_type or DEFAULT_INSTANCE_TYPE,
+        image=image or DEFAULT_IMAGE,
+        root_volume_size=root_volume_size,
+        permissions_boundary_arn=boundary,
+        kms_key_arn=kms_key,
+        host_private_key=host_private_key,
+        host_public_key=host_public_key,
+    )
+    return Draft(name=name, cidr_blocks=cidr_blocks, site=site)
 
 
 def read_placement(reader: Reader, draft: Draft) -> Placement:
-    """Read where a side is deployed, and check what depends on its region."""
+    """Read the region and the credentials of one side, and check the settings that depend on the region."""
     region = reader.text("region", pattern=_REGION, remedy="use e.g. eu-west-2")
     if region is not None:
         _check_region(reader, region, draft)
@@ -185,31 +206,33 @@ def read_placement(reader: Reader, draft: Draft) -> Placement:
     )
 
 
-def check_ssh_key(reader: Reader, what: str) -> None:
-    """Check both halves of the key `host` or `ssh`, where they are text."""
-    settings = [f"{what}_private_key", f"{what}_public_key"]
-    private, public = (value if isinstance(value := reader.given(key), str) else None for key in settings)
-    names = [reader.setting(key) for key in settings]
-    reader.problems += key_problems(names[0], private, names[1], public, host=what == "host")
+def read_ssh_key(reader: Reader, kind: str) -> tuple[pulumi.Input[str] | None, pulumi.Input[str] | None]:
+    """Return the private and the public half of the key `host` or `ssh`; check the halves that are text."""
+    settings = f"{kind}_private_key", f"{kind}_public_key"
+    private, public = (reader.input_text(key) for key in settings)
+    private_text, public_text = (half if isinstance(half, str) else None for half in (private, public))
+    private_setting, public_setting = map(reader.setting, settings)
+    reader.problems += key_problems(private_setting, private_text, public_setting, public_text, host=kind == "host")
+    return private, public
 
 
-def _existing(reader: Reader) -> ExistingNetwork | None:
-    if reader.given("existing_network") is None:
+def _existing_network(reader: Reader) -> ExistingNetwork | None:
+    if reader.value("existing_network") is None:
         return None
     for key in _OF_A_NEW_NETWORK:
-        if reader.given(key):
-            remedy = "leave it out: the existing network has its own, or leave out existing_network"
-            reader.report(reader.setting(key), reader.given(key), "belongs to a new network", remedy)
+        if reader.value(key):
+            remedy = "leave it out, because the existing network has its own, or leave out `existing_network`"
+            reader.report(reader.setting(key), reader.value(key), "belongs to a new network", remedy)
     inner = reader.nested("existing_network", frozenset(ExistingNetworkArgs.__annotations__))
     vpc_id, public_subnet_id = inner.identifier("vpc_id", "vpc"), inner.identifier("public_subnet_id", "subnet")
     tables = inner.identifiers("private_route_table_ids", "rtb")
     private_subnet_id = inner.identifier("private_subnet_id", "subnet", required=False)
-    probed = reader.given("probe_host_private_ip") is not None
-    if probed and inner.given("private_subnet_id") is None:
-        rule, remedy = "is needed for a probe host", "name its subnet, or leave out probe_host_private_ip"
+    probed = reader.value("probe_host_private_ip") is not None
+    if probed and inner.value("private_subnet_id") is None:
+        rule, remedy = "is needed for a probe host", "name its subnet, or leave out `probe_host_private_ip`"
         inner.report(inner.setting("private_subnet_id"), "", rule, remedy)
     if not probed and private_subnet_id is not None:
-        remedy = "leave it out, or give probe_host_private_ip"
+        remedy = "leave it out, or give `probe_host_private_ip`"
         inner.report(inner.setting("private_subnet_id"), private_subnet_id, "is the probe host's, and none is", remedy)
     return ExistingNetwork(
         vpc_id=vpc_id or "",
@@ -222,17 +245,17 @@ def _existing(reader: Reader) -> ExistingNetwork | None:
 
 
 def _no_subnets(reader: Reader, vpc: IPv4Network | None) -> _Subnets:
-    """Check the block of an existing VPC. Its subnets are looked up once their ids are known."""
+    """Check the CIDR block of an existing VPC. Its subnets are looked up once their ids are known."""
     if vpc is not None:
         reader.problems += check_vpc(reader.setting("cidr_block"), vpc)
-    if reader.given("gateway_private_ip") is None:
-        remedy = "give a free address of the public subnet: what is free in it is not known here"
-        reader.report(reader.setting("gateway_private_ip"), "", "is needed with existing_network", remedy)
+    if reader.value("gateway_private_ip") is None:
+        remedy = "give a free address of the public subnet: the component does not know which are free"
+        reader.report(reader.setting("gateway_private_ip"), "", "is needed with `existing_network`", remedy)
     return _Subnets()
 
 
 def _subnets(reader: Reader, vpc: IPv4Network | None) -> _Subnets | None:
-    """Read the public subnet and the private ones, check them, fill in the defaults."""
+    """Read and check the CIDR blocks of the subnets, and fill in their defaults."""
     public_setting, private_setting = "public_subnet_cidr_block", "private_subnet_cidr_blocks"
     public, private = reader.network(public_setting), reader.networks(private_setting)
     if vpc is None:
@@ -257,9 +280,9 @@ def _subnets(reader: Reader, vpc: IPv4Network | None) -> _Subnets | None:
 def _hosts(
     reader: Reader, vpc: IPv4Network | None, subnets: _Subnets | None
 ) -> tuple[IPv4Address | None, IPv4Address | None]:
-    """Read the gateway's and the probe host's addresses and check them against their subnets, as far as they are known.
+    """Read the addresses of the gateway and of the probe host, and check them against their subnets.
 
-    Of an existing subnet no more than its VPC is known: both addresses are checked against that.
+    The CIDR blocks of existing subnets are not known yet: there, both are checked against the CIDR block of the VPC.
     """
     gateway, probe_host = reader.address("gateway_private_ip"), reader.address("probe_host_private_ip")
     if subnets is None or vpc is None:
@@ -269,7 +292,7 @@ def _hosts(
     if probe_host is not None:
         reader.problems += check_host(reader.setting("probe_host_private_ip"), probe_host, subnets.private or [vpc])
     if gateway is not None and gateway == probe_host:
-        remedy = "give each an address of its own"
+        remedy = "give each its own address"
         reader.report(reader.setting("probe_host_private_ip"), probe_host, "is the gateway's address too", remedy)
     if gateway is None and subnets.public is not None:
         gateway = default_gateway_address(subnets.public)
@@ -278,47 +301,41 @@ def _hosts(
 
 def _check_additional(
     reader: Reader,
-    networks: tuple[tuple[str, IPv4Network], ...],
+    cidr_blocks: tuple[tuple[str, IPv4Network], ...],
     additional: tuple[tuple[str, IPv4Network], ...],
 ) -> None:
-    for setting, network in additional:
-        reader.problems += check_usable(setting, network)
-    reader.problems += check_disjoint(networks)
+    for setting, block in additional:
+        reader.problems += check_usable(setting, block)
+    reader.problems += check_disjoint(cidr_blocks)
 
 
 def _excluded(
     reader: Reader,
-    networks: tuple[tuple[str, IPv4Network], ...],
+    cidr_blocks: tuple[tuple[str, IPv4Network], ...],
     gateway: IPv4Address | None,
     probe_host: IPv4Address | None,
 ) -> tuple[IPv4Network, ...]:
     excluded = reader.networks("excluded_cidr_blocks")
-    whole = [network for _, network in networks]
+    whole = [block for _, block in cidr_blocks]
     reader.problems += check_disjoint(excluded)
     for setting, hole in excluded:
-        if whole and not any(hole.subnet_of(network) for network in whole):
+        if whole and not any(hole.subnet_of(block) for block in whole):
             where = " or ".join(map(str, whole))
-            reader.report(setting, hole, "is in no network of this side", f"use a part of {where}, or leave it out")
+            rule, remedy = "is in no CIDR block of this site", f"use a part of {where}, or leave it out"
+            reader.report(setting, hole, rule, remedy)
         for host, address in (("gateway", gateway), ("probe host", probe_host)):
             if address is not None and address in hole:
-                rule = f"holds the address of the {host}, {address}, which is reached through the tunnel"
-                reader.report(setting, hole, rule, "exclude a range without it")
-    return tuple(network for _, network in excluded)
+                rule = f"contains the address of the {host}, {address}, which is reached through the tunnel"
+                reader.report(setting, hole, rule, "exclude a CIDR block without it")
+    return tuple(hole for _, hole in excluded)
 
 
-def _check_keys(reader: Reader) -> None:
+def _host_key(reader: Reader) -> tuple[pulumi.Input[str] | None, pulumi.Input[str] | None]:
     private, public = "host_private_key", "host_public_key"
-    reader.check_input_text(private, public)
-    if (reader.given(private) is None) != (reader.given(public) is None):
-        rule, remedy = f"{private} and {public} belong together", "give both, or none to have both generated"
+    if (reader.value(private) is None) != (reader.value(public) is None):
+        rule, remedy = f"`{private}` and `{public}` belong together", "give both, or neither to have both generated"
         reader.report(reader.setting(private), SECRET, rule, remedy)
-    check_ssh_key(reader, "host")
-    reader.text_or_output(
-        "permissions_boundary_arn", pattern=_BOUNDARY, remedy="use e.g. arn:aws:iam::123456789012:policy/boundary"
-    )
-    # Not its id or an alias: the role's policy has to name the key itself.
-    remedy = "use the key's own ARN: arn:aws:kms:eu-west-2:123456789012:key/1234abcd-…"
-    reader.text_or_output("kms_key_arn", pattern=_KMS_KEY, remedy=remedy)
+    return read_ssh_key(reader, "host")
 
 
 def _check_region(reader: Reader, region: str, draft: Draft) -> None:
@@ -329,6 +346,6 @@ def _check_region(reader: Reader, region: str, draft: Draft) -> None:
     if region.startswith(_OTHER_PARTITIONS) and draft.site and not draft.site.image.startswith("ami-"):
         rule = f"is not found in {region}: the Debian project's account is in the commercial partition"
         reader.report(reader.setting("image"), draft.site.image, rule, "give the id of an AMI of Debian 12 or 13")
-    key = reader.given("kms_key_arn")
+    key = reader.value("kms_key_arn")
     if isinstance(key, str) and re.fullmatch(_KMS_KEY, key) and key.split(":")[3] != region:
         reader.report(reader.setting("kms_key_arn"), key, f"is not in region {region}", "give a key of that region")

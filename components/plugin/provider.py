@@ -1,4 +1,4 @@
-"""The component plugin: the components, as Pulumi serves them to any language."""
+"""The component plugin: serves the components to any Pulumi language."""
 
 import json
 import tomllib
@@ -8,6 +8,8 @@ from typing import Any
 
 from pulumi.provider.experimental.component import ComponentProvider
 
+from ..inputs.arguments import CommonArgs, camel_case
+from ..outputs import SiteOutputs
 from ..vpn_gateway import VpnGateway
 from ..vpn_gateway_pair import VpnGatewayPair
 from .schema import described
@@ -20,24 +22,38 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 def version() -> str:
     """Return the version of this package: pyproject.toml's in a checkout, the installed distribution's elsewhere."""
-    return _said_of_the_package()["version"]
+    return _package_metadata()["version"]
 
 
 def provider() -> ComponentProvider:
-    """Return the provider that `pulumi.provider.main` serves; `schema` is what it tells of the components, in JSON."""
-    said = _said_of_the_package()
-    served = ComponentProvider([VpnGateway, VpnGatewayPair], NAME, version=said["version"])
+    """Return the provider that `pulumi.provider.main` serves. Its `schema` describes the components, in JSON."""
+    package = _package_metadata()
+    served = ComponentProvider([VpnGateway, VpnGatewayPair], NAME, version=package["version"])
     analyzed: dict[str, Any] = json.loads(served.schema or "")
-    schema = described(analyzed, description=said["description"], license_name=said["license"])
+    schema = described(
+        analyzed,
+        description=package["description"],
+        license_name=package["license"],
+        inherited=_inherited_descriptions(served),
+    )
     served.schema = json.dumps(schema)
     return served
 
 
-def _said_of_the_package() -> dict[str, str]:
+def _inherited_descriptions(served: ComponentProvider) -> dict[str, str]:
+    """Return the descriptions of the properties that classes get from others: the analyzer reads only their own."""
+    return {
+        camel_case(name): served.analyzer.get_docstring(owner, name) or ""
+        for owner in (CommonArgs, SiteOutputs)
+        for name in owner.__annotations__
+    }
+
+
+def _package_metadata() -> dict[str, str]:
     project = _PACKAGE.parent / "pyproject.toml"
     if project.is_file():
-        said: dict[str, str] = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
-        return said
+        package: dict[str, str] = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+        return package
     installed = metadata.metadata(NAME)
     return {
         "version": installed["Version"],

@@ -1,29 +1,31 @@
-"""What Pulumi's analyzer cannot say of the components, said in their schema: secrets, and texts as one reads them.
+"""Adds to the schema of Pulumi's analyzer: secrets, inherited descriptions, and names as the schema writes them.
 
 Pure: a schema in, a schema out (Pulumi's "Package schema", https://www.pulumi.com/docs/iac/extending-pulumi/schema/).
 """
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-SECRETS = frozenset({"psk", "host_private_key", "ssh_private_key"})
-"""Arguments and outputs that are secret wherever they stand, in Python's names."""
+from ..inputs.arguments import SECRETS, camel_case
 
 _NAME_IN_TEXT = re.compile(r"`([a-z][a-z0-9]*(?:_[a-z0-9]+)+)`")
+_SECRETS = frozenset(map(camel_case, SECRETS))
 
 
-def described(schema: Mapping[str, Any], *, description: str, license_name: str) -> dict[str, Any]:
-    """Return `schema` with its secrets marked, its texts without Python's indentation, and what the package is.
+def described(
+    schema: Mapping[str, Any], *, description: str, license_name: str, inherited: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return `schema` with secrets marked, every property described, and the metadata of the package.
 
-    Names of properties in texts are written as the schema writes them (`cidr_block` -> `cidrBlock`). `description` and
-    `license_name` are those of the package.
+    In descriptions, the names of properties are those of the schema (`cidr_block` -> `cidrBlock`), and Python's
+    indentation is removed. `inherited` is the descriptions that the analyzer leaves out, by the names of properties.
     """
-    resources = {token: _resource(resource) for token, resource in schema["resources"].items()}
-    types = {token: _type(kind) for token, kind in schema["types"].items()}
+    resources = {token: _resource(resource, inherited) for token, resource in schema["resources"].items()}
+    types = {token: _type(kind, inherited) for token, kind in schema["types"].items()}
     known = {name for owner in (*resources.values(), *types.values()) for name, _ in properties(owner)}
-    told: dict[str, Any] = _retold(
+    complete: dict[str, Any] = _rewritten(
         {
             **schema,
             "description": description,
@@ -34,7 +36,7 @@ def described(schema: Mapping[str, Any], *, description: str, license_name: str)
         },
         known,
     )
-    return told
+    return complete
 
 
 def properties(owner: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -43,56 +45,59 @@ def properties(owner: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
         yield from owner.get(kind, {}).items()
 
 
-def schema_name(name: str) -> str:
-    """Return Python's name of a property as the schema has it: `cidr_block` -> `cidrBlock`."""
-    first, *rest = name.split("_")
-    return "".join([first, *(word.capitalize() for word in rest)])
+def _resource(resource: Mapping[str, Any], inherited: Mapping[str, str]) -> dict[str, Any]:
+    arguments = _properties(resource["inputProperties"], resource["requiredInputs"], inherited)
+    return {**_type(resource, inherited), "inputProperties": arguments}
 
 
-_SECRET_NAMES = frozenset(map(schema_name, SECRETS))
+def _type(kind: Mapping[str, Any], inherited: Mapping[str, str]) -> dict[str, Any]:
+    if "properties" not in kind:
+        return dict(kind)
+    return {**kind, "properties": _properties(kind["properties"], kind.get("required", ()), inherited)}
 
 
-def _resource(resource: Mapping[str, Any]) -> dict[str, Any]:
-    return {**_type(resource), "inputProperties": _marked(resource["inputProperties"])}
-
-
-def _type(kind: Mapping[str, Any]) -> dict[str, Any]:
-    return {**kind, "properties": _marked(kind["properties"])} if "properties" in kind else dict(kind)
-
-
-def _marked(listed: Mapping[str, Any]) -> dict[str, Any]:
+def _properties(
+    definitions: Mapping[str, Any], required: Collection[str], inherited: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Return complete definitions. The analyzer has those of a base class first; here those that are required are."""
     return {
-        name: {**_items_corrected(each), **({"secret": True} if name in _SECRET_NAMES else {})}
-        for name, each in listed.items()
+        name: {
+            **({"description": inherited[name]} if "description" not in definition else {}),
+            **_items_corrected(definition),
+            **({"secret": True} if name in _SECRETS else {}),
+        }
+        for name, definition in sorted(definitions.items(), key=lambda each: each[0] not in required)
     }
 
 
 def _items_corrected(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """Correct what the analyzer says of the items of a list or mapping.
+    """Correct the items of a list or mapping.
 
-    Left out is the text of the whole, which it repeats. Objects among them are not plain: for a plain list of plain
-    objects the generator of Go SDKs (Pulumi 3.250) writes code that does not compile, without the objects' type.
+    The analyzer repeats the description of the whole for them; it is left out. Objects among the items are not plain:
+    for a plain list of plain objects, the generator of Go SDKs (Pulumi 3.250) writes code that does not compile,
+    without the type of the objects.
     """
     corrected = dict(definition)
     for key in ("items", "additionalProperties"):
         if key in definition:
             left_out = {"description", "plain"} if "$ref" in definition[key] else {"description"}
-            corrected[key] = {part: said for part, said in definition[key].items() if part not in left_out}
+            corrected[key] = {part: value for part, value in definition[key].items() if part not in left_out}
     return corrected
 
 
-def _retold(value: Any, known: set[str]) -> Any:
+def _rewritten(value: Any, known: set[str]) -> Any:
+    """Return a part of a schema with every description rewritten by `_text`."""
     if isinstance(value, Mapping):
         return {
-            key: _text(each, known) if key == "description" and isinstance(each, str) else _retold(each, known)
-            for key, each in value.items()
+            key: _text(part, known) if key == "description" and isinstance(part, str) else _rewritten(part, known)
+            for key, part in value.items()
         }
-    return [_retold(each, known) for each in value] if isinstance(value, list) else value
+    return [_rewritten(part, known) for part in value] if isinstance(value, list) else value
 
 
 def _text(text: str, known: set[str]) -> str:
     def renamed(match: re.Match[str]) -> str:
-        name = schema_name(match[1])
+        name = camel_case(match[1])
         return f"`{name}`" if name in known else match[0]
 
     return _NAME_IN_TEXT.sub(renamed, inspect.cleandoc(text))

@@ -7,7 +7,8 @@ from typing import Any
 import pulumi
 from pulumi_aws import ec2
 
-from ..decisions.addressing import Problem, check_host
+from ..decisions.addressing import check_host
+from ..decisions.problems import Problem
 from ..decisions.routing import (
     ANYWHERE,
     MOST_ROUTES,
@@ -19,7 +20,8 @@ from ..decisions.routing import (
     routes_after,
     way_out_problem,
 )
-from ..inputs.reader import Reader, SettingsError
+from ..inputs.problems import SettingsError
+from ..inputs.reader import Reader
 from ..inputs.settings import GatewaySettings
 from ..inputs.site import ExistingNetwork
 from .kept import keep
@@ -51,7 +53,7 @@ def use_network(scope: Scope, settings: GatewaySettings, existing: ExistingNetwo
     """
     # Later previews recognize the gateway's interfaces, and with them its routes, by this mark. A rename keeps it.
     mark = keep(scope, "mark", scope.mark("gateway"))
-    lookups = _Lookups(scope, existing, str(settings.site.gateway_address), mark)
+    lookups = _Lookups(scope, existing, str(settings.site.gateway_private_ip), mark)
     ids = lookups.all().apply(lambda answers: _checked(scope, settings, existing, answers))
     return SiteNetwork(
         vpc_id=ids["vpc"],
@@ -160,14 +162,14 @@ def _checked(
     problems = _vpc_problems(settings, vpc)
     site = settings.site
     hosts = (
-        ("public_subnet_id", "gateway_private_ip", site.gateway_address),
-        ("private_subnet_id", "probe_host_private_ip", site.probe_host_address),
+        ("public_subnet_id", "gateway_private_ip", site.gateway_private_ip),
+        ("private_subnet_id", "probe_host_private_ip", site.probe_host_private_ip),
     )
     for (setting, host, address), subnet in zip(hosts, subnets, strict=False):  # one subnet if there is no probe host
         problems += _foreign(f"existing_network.{setting}", subnet.id, subnet.vpc_id, vpc.id)
         problems += check_host(host, address, [IPv4Network(subnet.cidr_block)]) if address else []
     for holder in (each for each in answers["holders"] if each not in answers["own"]):
-        problems.append(address_problem(str(site.gateway_address), holder, answers["gateways"]))
+        problems.append(address_problem(str(site.gateway_private_ip), holder, answers["gateways"]))
     no_way_out = way_out_problem(
         "existing_network.public_subnet_id",
         subnets[0].id,
@@ -207,7 +209,7 @@ def _table_problems(
         remedy = "name the private subnets' route table; give them one if they have none"
         return [*problems, Problem(setting=setting, value=table.id, rule=rule, remedy=remedy)]
     routes = _routes(table)
-    peer_networks = [network for peer in settings.peers for network in peer.networks]
+    peer_networks = settings.peer_ranges
     count = routes_after(routes, destinations(peer_networks, take_default_route=existing.take_default_route))
     if USUAL_ROUTES < count <= MOST_ROUTES:
         pulumi.log.warn(
@@ -226,10 +228,10 @@ def _table_problems(
 
 def _vpc_problems(settings: GatewaySettings, vpc: ec2.GetVpcResult) -> list[Problem]:
     blocks = [each.cidr_block for each in vpc.cidr_block_associations] or [vpc.cidr_block]
-    if str(settings.site.vpc) in blocks:
+    if str(settings.site.cidr_block) in blocks:
         return []
     rule = f"is no CIDR block of {vpc.id}, which has {', '.join(blocks)}"
-    return [Problem(setting="cidr_block", value=str(settings.site.vpc), rule=rule, remedy=f"use {blocks[0]}")]
+    return [Problem(setting="cidr_block", value=str(settings.site.cidr_block), rule=rule, remedy=f"use {blocks[0]}")]
 
 
 def _foreign(setting: str, resource_id: str, home: str, vpc_id: str) -> list[Problem]:

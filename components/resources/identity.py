@@ -31,7 +31,7 @@ def create_identity(
         scope.name("gateway-interface"),
         subnet_id=network.public_subnet_id,
         # AWS cannot change an interface's first address, so for another address the provider replaces the interface.
-        private_ips=[str(settings.site.gateway_address)],
+        private_ips=[str(settings.site.gateway_private_ip)],
         security_groups=[group.id],
         description=network.mark,
         # A gateway forwards packets that are addressed to other hosts.
@@ -66,9 +66,9 @@ def _routes(
     scope: Scope, settings: GatewaySettings, network: SiteNetwork, interface: ec2.NetworkInterface
 ) -> tuple[pulumi.Output[str], ...]:
     """Create the routes; return their ids."""
-    existing = settings.site.existing
+    existing = settings.site.existing_network
     wanted = destinations(
-        [cidr_block for peer in settings.peers for cidr_block in peer.networks],
+        settings.peer_ranges,
         take_default_route=existing is None or existing.take_default_route,
     )
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pulumi
 
-from ..decisions.addressing import Problem
-from ..inputs.reader import SettingsError
+from ..decisions.problems import Problem
+from ..inputs.problems import SettingsError
 from ..inputs.site import SiteSettings
 from .kept import keep
 from .lookups import look_up
@@ -145,8 +145,8 @@ def _misfits(site: SiteSettings, image: _LookedUp) -> list[Problem]:
     problems = []
     wanted = _OF_AWS[architecture(site.instance_type)]
     if image.architecture != wanted:
-        rule = f"is for {image.architecture}, and instance_type {site.instance_type} is {wanted}"
-        remedy = f"give an AMI for {wanted}, or another instance_type"
+        rule = f"is for {image.architecture}, and `instance_type` {site.instance_type} is {wanted}"
+        remedy = f"give an AMI for {wanted}, or another `instance_type`"
         problems.append(Problem(setting="image", value=image.id, rule=rule, remedy=remedy))
     if image.root_gib > site.root_volume_size:
         rule = f"is less than the {image.root_gib} GiB of the root volume of {image.id}"

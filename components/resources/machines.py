@@ -29,7 +29,6 @@ def create_gateway(
     interface: ec2.NetworkInterface,
     instance_profile: iam.InstanceProfile | None,
     user_data_base64: pulumi.Input[str],
-    kms_key_arn: pulumi.Input[str] | None,
     needed_at_boot: Sequence[pulumi.Resource],
 ) -> ec2.Instance:
     """Create the gateway's instance on its interface. Any change of its user data replaces it."""
@@ -50,7 +49,7 @@ def create_gateway(
         iam_instance_profile=None if instance_profile is None else instance_profile.name,
         primary_network_interface=ec2.InstancePrimaryNetworkInterfaceArgs(network_interface_id=interface.id),
         metadata_options=METADATA_OPTIONS,
-        root_block_device=_root_volume(site, kms_key_arn),
+        root_block_device=_root_volume(site),
         volume_tags=scope.tags("gateway-root"),
         user_data_base64=user_data_base64,
         user_data_replace_on_change=True,
@@ -68,7 +67,6 @@ def create_probe_host(
     key_pair: ec2.KeyPair,
     subnet_id: pulumi.Input[str],
     security_group: ec2.SecurityGroup,
-    kms_key_arn: pulumi.Input[str] | None,
 ) -> ec2.Instance:
     """Create the probe host: an instance without user data or public address, at its fixed private one."""
     # One instance at a time can have its address.
@@ -79,10 +77,10 @@ def create_probe_host(
         instance_type=instance_type,
         key_name=key_pair.key_name,
         subnet_id=subnet_id,
-        private_ip=str(site.probe_host_address),
+        private_ip=str(site.probe_host_private_ip),
         vpc_security_group_ids=[security_group.id],
         metadata_options=METADATA_OPTIONS,
-        root_block_device=_root_volume(site, kms_key_arn),
+        root_block_device=_root_volume(site),
         volume_tags=scope.tags("private-root"),
         tags=scope.tags("private"),
         opts=pulumi.ResourceOptions.merge(scope.options(), options),
@@ -100,11 +98,11 @@ def _instance_options(scope: Scope, machine: str, image: Image) -> dict[str, Any
     }
 
 
-def _root_volume(site: SiteSettings, kms_key_arn: pulumi.Input[str] | None) -> ec2.InstanceRootBlockDeviceArgs:
+def _root_volume(site: SiteSettings) -> ec2.InstanceRootBlockDeviceArgs:
     # Its tags are the instance's `volume_tags`. They are part of the launch call, and an account may require that.
     return ec2.InstanceRootBlockDeviceArgs(
         encrypted=True,
-        kms_key_id=kms_key_arn,
+        kms_key_id=site.kms_key_arn,
         volume_type="gp3",
         volume_size=site.root_volume_size,
         delete_on_termination=True,

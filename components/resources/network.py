@@ -45,7 +45,7 @@ def create_network(
     """
     vpc = ec2.Vpc(
         scope.name("vpc"),
-        cidr_block=str(site.vpc),
+        cidr_block=str(site.cidr_block),
         enable_dns_support=True,
         enable_dns_hostnames=True,
         tags=scope.tags("vpc"),
@@ -61,7 +61,7 @@ def create_network(
         opts=pulumi.ResourceOptions.merge(scope.options(), replaced),
     )
     public_subnet = _subnet(scope, vpc, "public-subnet", public, zone=zones[0], probe_host=None)
-    zone_of = dict(zip(site.private_subnets, cycle(zones), strict=False))
+    zone_of = dict(zip(site.private_subnet_cidr_blocks, cycle(zones), strict=False))
     private_subnets = {
         network: _subnet(
             scope,
@@ -69,7 +69,7 @@ def create_network(
             scope.by_range("private-subnet", network),
             network,
             zone=zone,
-            probe_host=site.probe_host_address,
+            probe_host=site.probe_host_private_ip,
         )
         for network, zone in zone_of.items()
     }
@@ -83,7 +83,7 @@ def create_network(
         opts=scope.options(),
     )
     private_routes, private_associations = _route_table(scope, vpc, "private-routes", private_subnets)
-    home = site.probe_host_address and subnet_of(site.probe_host_address, site.private_subnets)
+    home = site.probe_host_private_ip and subnet_of(site.probe_host_private_ip, site.private_subnet_cidr_blocks)
     used = [zones[0], *([zone_of[home]] if home else [])]
     return SiteNetwork(
         vpc_id=vpc.id,
@@ -92,7 +92,7 @@ def create_network(
         public_route_table_id=public_routes.id,
         private_route_table_ids=pulumi.Output.all(private_routes.id),
         internet_gateway_id=internet_gateway.id,
-        probe_host_subnet_id=private_subnets[home or site.private_subnets[0]].id,
+        probe_host_subnet_id=private_subnets[home or site.private_subnet_cidr_blocks[0]].id,
         zones=pulumi.Output.all(*used),
         mark=f"gateway of {scope.resource_name}",
         way_out=(default_route, *public_associations),

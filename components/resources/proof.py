@@ -48,6 +48,8 @@ class Proof:
     """Ids of all that packets cross: when one is new, everything is proved anew."""
     timeout: int
     """Seconds that SSH may take to answer, then the tunnel, then a probe host's SSH."""
+    files: Sequence[tuple[str, int, str]]
+    """`vpn-verify`: path, mode and text of each file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,23 +77,50 @@ def dials(timeout: int) -> int:
     return count
 
 
-def verify_gateway(proof: Proof, gateway: Host, *, probe_host: str | None) -> remote.Command:
-    """Run `vpn-verify` on a gateway; red unless every layer of its tunnels holds.
+_INSTALL = """
+import os, sys
+try:
+    for path, mode, text in files:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path + ".new", "w", encoding="utf-8") as draft:
+            draft.write(text)
+        os.chmod(path + ".new", mode)
+        os.replace(path + ".new", path)
+except OSError as error:
+    sys.exit(f"vpn-verify cannot be installed: {error}")
+"""
+"""Replaces each file as a whole: a `vpn-verify` that runs at the same time never reads half a file."""
 
-    Then it waits for the SSH server at the address `probe_host`, if there is one, so that the ping is dialled once.
+_INSTALL_SECONDS = 60
+
+
+def installer(files: Sequence[tuple[str, int, str]]) -> str:
+    """Return a Python program that writes files (path, mode, text) on a gateway."""
+    return f"files = {list(files)!a}\n{_INSTALL}"
+
+
+def verify_gateway(proof: Proof, gateway: Host, *, probe_host: str | None) -> remote.Command:
+    """Install `vpn-verify` on a gateway and run it; red unless every layer of its tunnels holds.
+
+    Another `vpn-verify` is an update of this command alone, because the user data does not contain it. Then the command
+    waits for the SSH server at the address `probe_host`, if there is one, so that the ping is dialled once.
     """
     script = verify_script(probe_host, wait=proof.timeout)
-    return _command(proof, f"verify-{gateway.site}", _connection(proof, gateway), gateway, script)
+    connection = _connection(proof, gateway)
+    return _command(proof, f"verify-{gateway.site}", connection, gateway, script, stdin=installer(proof.files))
 
 
 def verify_script(probe_host: str | None, *, wait: int) -> str:
-    """Return a POSIX shell script: `vpn-verify`, which waits up to `wait` seconds, then as long for a probe host.
+    """Return a POSIX shell script that runs the `installer` on its standard input, then `vpn-verify`.
 
-    Nothing ends a script that the plugin has started, so all that it runs is limited by timeout(1).
+    The engine shows a red script whole, but not its input. `vpn-verify` waits up to `wait` seconds; the script then
+    waits as long for a probe host. Nothing ends a script that the plugin has started, so all that it runs is limited by
+    timeout(1).
     """
     most = wait + _LAST_LOOK
     # Red, the engine shows everything printed: then not the JSON, only the lines for people that went to stderr.
     verify = f"""\
+sudo timeout --kill-after=10 {_INSTALL_SECONDS} python3 - || exit
 report=$(sudo timeout --kill-after=10 {most} vpn-verify --json --wait {wait}) || {{
   code=$?
   case $code in 124 | 137) echo "vpn-verify has not ended within {most} s: see the machine's system log" >&2 ;; esac
@@ -190,12 +219,14 @@ def _command(
     host: Host,
     script: str,
     *,
+    stdin: str | None = None,
     depends_on: Sequence[pulumi.Resource] = (),
 ) -> remote.Command:
     return remote.Command(
         f"{proof.resource_name}-{thing}",
         connection=connection,
         create=script,
+        stdin=stdin,
         triggers=list(proof.triggers),
         # A success is the stack's output and needs no log; a failure is printed whole in any case.
         logging=remote.Logging.NONE,

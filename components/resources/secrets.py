@@ -8,10 +8,10 @@ import pulumi
 import pulumi_tls as tls
 from pulumi_aws import iam, ssm
 
-from ..decisions.addressing import Problem
-from ..gateway_user_data import GivenSecrets, StoredSecrets
+from ..decisions.problems import Problem
+from ..decisions.secrets import GivenSecrets, StoredSecrets
+from ..inputs.problems import SECRET, SettingsError
 from ..inputs.psk import psk_weakness
-from ..inputs.reader import SECRET, SettingsError
 from ..inputs.ssh_keys import HOST_KEYS, LOGIN_KEYS, key_problems, public_key
 from .scope import Scope
 

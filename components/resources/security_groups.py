@@ -31,9 +31,9 @@ class Admission:
 def inbound_rules(settings: GatewaySettings) -> dict[str, int]:
     """Return the number of inbound rules of each group, by the end of its name."""
     site = settings.site
-    own, admitted = 1 + len(site.additional), sum(len(peer.networks) for peer in settings.peers)
+    own, admitted = 1 + len(site.additional_cidr_blocks), len(settings.peer_ranges)
     return {
-        "gateway-security-group": own + len(IKE_PORTS) * len(settings.peers) + len(settings.administrators),
+        "gateway-security-group": own + len(IKE_PORTS) * len(settings.peers) + len(settings.administrator_cidr_blocks),
         "private-hosts-security-group": own + admitted,
     }
 
@@ -64,7 +64,7 @@ def create_gateway_group(
             protocol="tcp",
             port=22,
         )
-        for administrator in settings.administrators
+        for administrator in settings.administrator_cidr_blocks
     ]
     return Admission(group=group, rules=(*rules, _egress(scope, group, "gateway-egress")))
 
@@ -79,8 +79,7 @@ def create_private_hosts_group(scope: Scope, network: SiteNetwork, settings: Gat
         *(
             # Named by the range alone: peers' ranges are disjoint, and a range may move to another peer.
             _ingress(scope, group, scope.by_range("private-hosts-ingress-peer", cidr_block), str(cidr_block))
-            for peer in settings.peers
-            for cidr_block in peer.networks
+            for cidr_block in settings.peer_ranges
         ),
     ]
     return Admission(group=group, rules=(*rules, _egress(scope, group, "private-hosts-egress")))
@@ -92,8 +91,11 @@ def _from_the_site(
     """Admit the VPC and the site's additional ranges."""
     site = settings.site
     return [
-        _ingress(scope, group, f"{name}-ingress-vpc", str(site.vpc)),
-        *(_ingress(scope, group, scope.by_range(f"{name}-ingress", block), str(block)) for block in site.additional),
+        _ingress(scope, group, f"{name}-ingress-vpc", str(site.cidr_block)),
+        *(
+            _ingress(scope, group, scope.by_range(f"{name}-ingress", block), str(block))
+            for block in site.additional_cidr_blocks
+        ),
     ]
 
 

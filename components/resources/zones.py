@@ -6,8 +6,8 @@ from typing import Final
 
 import pulumi
 
-from ..decisions.addressing import Problem
-from ..inputs.reader import SettingsError
+from ..decisions.problems import Problem
+from ..inputs.problems import SettingsError
 from .kept import keep
 from .lookups import look_up
 from .scope import Scope
@@ -55,7 +55,7 @@ def _refusal(offer: Offer, region: str) -> str:
     rule = (
         f"is not known to be offered in {region}: {offer.failure}" if offer.failure else f"is not offered in {region}"
     )
-    remedy = "use another one, or name availability_zones"
+    remedy = "use another one, or name `availability_zones`"
     return str(Problem(setting="instance_type", value=offer.instance_type, rule=rule, remedy=remedy))
 
 

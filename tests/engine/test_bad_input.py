@@ -38,21 +38,21 @@ BAD = {
 
 EXPECTED = """\
 rightGatewayPrivatIp '…': is not a setting of this project; use one of Pulumi.yaml, e.g. rightGatewayPrivateIp
-leftImage 'debian-11': is no image that is known here; use debian-13, debian-12 or ami-…
+leftImage 'debian-11': is not a known image; use debian-13, debian-12 or ami-…
 leftPrivateSubnetCidrBlocks[2] '10.1.10.1/24': is not canonical
 leftPrivateSubnetCidrBlocks[3] '10.1.300.0/24': is not a valid IPv4 CIDR block
 leftPublicSubnetCidrBlock '10.2.1.0/24': is outside its VPC 10.1.0.0/16
-leftPrivateSubnetCidrBlocks[1] '10.1.10.128/25': overlaps leftPrivateSubnetCidrBlocks[0] '10.1.10.0/24'
+leftPrivateSubnetCidrBlocks[1] '10.1.10.128/25': overlaps `leftPrivateSubnetCidrBlocks[0]` '10.1.10.0/24'
 leftGatewayPrivateIp '10.1.1.254': is outside its subnet 10.2.1.0/24
 rightGatewayPrivateIp '10.1.128.3': is reserved by AWS
 rightProbeHostPrivateIp '10.1.129.255': is reserved by AWS
 rightName 'uk': is the name of the left side too
-rightCidrBlock '10.1.128.0/17': overlaps leftCidrBlock '10.1.0.0/16'
+rightCidrBlock '10.1.128.0/17': overlaps `leftCidrBlock` '10.1.0.0/16'
 psk '(secret)': is worth
 profile 'article': is unknown (known: modern, article-2014)
 secretDelivery 'mail': is unknown (known: ssm, user-data)
 tags.Name 'mine': is set by the component
-verify 'true': needs SSH, and no administratorCidrBlocks admit any; give administratorCidrBlocks the range"""
+verify 'true': needs SSH, and no `administratorCidrBlocks` admit any; give `administratorCidrBlocks` the range"""
 
 
 @pytest.fixture

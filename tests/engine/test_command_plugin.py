@@ -16,6 +16,7 @@ import asyncssh
 import psutil
 import pulumi
 import pytest
+from pulumi import automation
 from pulumi.automation import CommandError
 from pulumi_command import local, remote
 
@@ -167,6 +168,39 @@ def test_a_command_behind_a_proxy_and_a_local_command_run(
     assert outputs["behind"].value.endswith(f" {server.port} word")
     assert outputs["here"].value == "in\nout"
     assert "Accepted publickey for root" in (tmp_path / "jump" / "log").read_text()
+
+
+def test_another_standard_input_alone_runs_create_again_in_place(
+    server: SshServer, stack: InlineStack, tmp_path: Path
+) -> None:
+    server.start()
+    with SshServer(tmp_path / "jump") as jump:
+        jump.start()
+
+        def of(stdin: str) -> Callable[[], None]:
+            def run() -> None:
+                proxy = remote.ProxyConnectionArgs(
+                    host="127.0.0.1", port=jump.port, private_key=jump.private_key, host_key=jump.host_key
+                )
+                behind = connection(server, proxy=proxy)
+                for name, reached in (("direct", connection(server)), ("behind", behind)):
+                    command = remote.Command(
+                        name, connection=reached, create="wc -c", stdin=stdin, logging=remote.Logging.NONE
+                    )
+                    pulumi.export(name, command.stdout)
+
+            return run
+
+        def counts(up: automation.UpResult) -> list[str]:
+            return [up.outputs[name].value for name in ("direct", "behind")]
+
+        # More than a pipe or a packet takes at once.
+        assert counts(stack.up(of(f"{SECRET} " * 5000))) == ["110000"] * 2
+        assert SECRET not in stack.output
+        changed = stack.up(of(f"{SECRET}\n" * 6000))
+    assert counts(changed) == ["132000"] * 2
+    assert changed.summary.resource_changes == {"same": 1, "update": 2}
+    assert SECRET not in stack.output
 
 
 def test_ctrl_c_ends_unlimited_dialling_at_once(server: SshServer, stack: InlineStack) -> None:

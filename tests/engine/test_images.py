@@ -44,7 +44,7 @@ def test_an_image_is_checked_before_an_instance_is_deleted(engine_environment: d
         assert too_small in stack.run("preview", code=1).output
         assert too_small in stack.up(code=1).output
         set_(leftRootVolumeSize=15, leftInstanceType="t4g.nano")
-        other_processor = f"image '{own}': is for x86_64, and instance_type t4g.nano is arm64; give an AMI for arm64"
+        other_processor = f"image '{own}': is for x86_64, and `instance_type` t4g.nano is arm64; give an AMI for arm64"
         assert other_processor in stack.run("preview", code=1).output
         set_(leftImage=MISSING, leftInstanceType="t3.nano")
         missing = f"image '{MISSING}': is not found: "

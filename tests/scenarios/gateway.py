@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from components.resources.proof import installer
+from components.user_data import proof_files
 from lab import hosts, stack
 from lab.api.client import client
 from lab.machines import record
@@ -134,6 +136,10 @@ class Gateway(Instance):
     """The gateway's port in `vpc_namespace`; it does not exist while the instance is stopped."""
     connection: str
     """Name of the IPsec connection to the peer."""
+
+    def install_verify(self) -> None:
+        """Install `vpn-verify` as the proof does, on a gateway that no proof can log in to."""
+        self.run("python3 -", stdin=installer([(file.path, file.mode, file.text) for file in proof_files()]))
 
     @property
     def secrets_file(self) -> str:

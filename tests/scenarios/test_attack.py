@@ -142,7 +142,7 @@ print(ask(roles + ask(roles, token)[1].strip(), token)[1])
 def test_a_gateways_credentials_are_of_no_use_elsewhere(pair: Pair) -> None:
     gateway = pair.uk.gateway
     stolen = json.loads(gateway.run("python3 -", stdin=CREDENTIALS))
-    parameters = json.loads(gateway.read("/etc/vpn-secrets.json"))["ssm"]
+    parameters = json.loads(gateway.read("/etc/vpn-gateway/secrets.json"))["ssm"]
     ssm = boto3.session.Session(
         aws_access_key_id=stolen["AccessKeyId"],
         aws_secret_access_key=stolen["SecretAccessKey"],

@@ -162,6 +162,7 @@ def given_up(gateway: Gateway, parameter: str) -> Answer:
     refused = f"journalctl --sync; journalctl -b -t vpn-secrets -ocat | tail -n1 | grep -q '{parameter}.*AccessDenied'"
     wait_until(f"SSM refuses {parameter}", lambda: succeeds(gateway, refused), 120)
     gateway.run("systemctl stop vpn-secrets")
+    gateway.install_verify()
     return answers.await_diagnosis(gateway, "boot", "failed", within=30)
 
 

@@ -7,8 +7,7 @@ import subprocess
 from collections.abc import Mapping
 
 from lab.machines import toolroot
-from tests.unit.gateway_documents import PSK, gateway_document, installed_files
-from userdata import GatewayDocument
+from tests.unit.gateway_documents import PSK, GatewayDocument, gateway_document, installed_files
 
 START = """
 start_pluto() {
@@ -24,9 +23,9 @@ start_pluto() {
 
 def files(document: GatewayDocument, psk: str = PSK) -> dict[str, str]:
     """Return what a gateway with this user data has in its file system, with its secret."""
-    peer = document.peers[0]
-    secret = f'{document.local_id} {peer.public_ip} : PSK "{psk}"\n'
-    return installed_files(document) | {f"/etc/ipsec.d/{peer.connection}.secrets": secret}
+    (connection,) = document.connections
+    secret = f'{document.local.public_ip} {connection.peer.public_ip} : PSK "{psk}"\n'
+    return installed_files(document) | {f"/etc/ipsec.d/{connection.name}.secrets": secret}
 
 
 def run(
@@ -43,10 +42,10 @@ def run(
         peer=$!
         until [ "$(readlink /proc/$peer/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
         ip link add ens5 type veth peer name eth0 netns $peer
-        ip addr add {document.private_ip}/24 dev ens5; ip link set ens5 up
+        ip addr add {document.local.private_ip}/24 dev ens5; ip link set ens5 up
         ip route add default dev ens5
         at_peer() {{ nsenter --net=/proc/$peer/ns/net "$@"; }}
-        at_peer ip addr add {document.peers[0].public_ip}/32 dev eth0; at_peer ip link set eth0 up
+        at_peer ip addr add {document.connections[0].peer.public_ip}/32 dev eth0; at_peer ip link set eth0 up
         at_peer ip route add default dev eth0
     """
     content = files(document) | dict(more or {})

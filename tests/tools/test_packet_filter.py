@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from lab.machines import toolroot
-from tests.unit.gateway_documents import gateway_document, installed_files, with_networks
-from userdata import GatewayDocument
+from tests.unit.gateway_documents import GatewayDocument, gateway_document, installed_files, with_networks
 
 LIST_RULES = "iptables-save | grep -v '^#' | sed 's/ \\[.*//'"
 SITE, PEER_RANGE = "10.1.0.0/16", "172.31.0.0/16"
@@ -343,9 +342,11 @@ start() {
     cat /proc/sys/net/ipv4/ip_forward
 }
 cat >/tmp/look.py <<'END'
-import runpy, subprocess
+import subprocess, sys
 from types import SimpleNamespace
-verify = runpy.run_path("/usr/local/bin/vpn-verify")
+sys.path.insert(0, "/usr/local/lib/vpn-verify")
+import vpn_verify
+verify = vars(vpn_verify)
 loaded = subprocess.run(["iptables-save"], capture_output=True, text=True).stdout
 for layer in "packet_filter", "nat":
     try:

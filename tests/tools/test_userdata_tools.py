@@ -10,8 +10,7 @@ import pytest
 
 from components.decisions.tunnel import TunnelProfile
 from lab.machines import toolroot
-from tests.unit.gateway_documents import HOST_KEY, IN_SSM, PSK, gateway_document, installed_files
-from userdata import SecretsInline, render_user_data
+from tests.unit.gateway_documents import IN_SSM, INLINE, PSK, gateway_document, installed_files
 
 PROFILES = pytest.mark.parametrize("profile", list(TunnelProfile))
 UNITS = ("vpn-filter.service", "vpn-sysctl.service", "vpn-secrets.service", "vpn-watch.service")
@@ -19,10 +18,10 @@ UNITS = ("vpn-filter.service", "vpn-sysctl.service", "vpn-secrets.service", "vpn
 
 @PROFILES
 def test_cloud_init_knows_every_key_of_the_document(release: str, profile: TunnelProfile) -> None:
-    for secrets in (IN_SSM, SecretsInline(psk=PSK, host_key=HOST_KEY)):
+    for secrets in (IN_SSM, INLINE):
         document = gateway_document(profile=profile, secrets=secrets)
         argv = ["cloud-init", "schema", "--config-file", "/root/user-data"]
-        done = toolroot.run(release, argv, files={"/root/user-data": render_user_data(document)})
+        done = toolroot.run(release, argv, files={"/root/user-data": document.user_data})
         assert done.returncode == 0, done.stdout + done.stderr
         assert "deprecat" not in (done.stdout + done.stderr).lower()
 
@@ -46,7 +45,8 @@ def test_libreswan_refuses_a_connection_with_a_keyword_that_it_does_not_know(rel
 @PROFILES
 def test_libreswan_knows_the_algorithms(release: str, profile: TunnelProfile) -> None:
     document = gateway_document(profile=profile)
-    keywords, expected = document.connections[0].keywords, document.peers[0]
+    (connection,) = document.connections
+    keywords, expected = connection.keywords, connection.profile
     algorithms = {"ike": expected.ike_algorithm, "esp": expected.esp_algorithm}
     for keyword, name in algorithms.items():
         argv = ["ipsec", "algparse", f"-v{expected.ike_version}", "-pfs=yes", f"{keyword}={keywords[keyword]}"]
@@ -73,9 +73,10 @@ def test_the_kernel_gets_the_keys_for_its_interface_and_the_tunnels_mtu_but_no_f
         ip route show 172.31.0.0/16
         cat /etc/sysctl.d/90-vpn-gateway.conf /proc/sys/net/ipv4/ip_forward
         sysctl -qw net.ipv4.ip_forward=1
-        python3 -c 'import runpy; print(runpy.run_path("/usr/local/bin/vpn-verify")["sysctl"](None))'
+        cd /usr/local/lib/vpn-verify
+        python3 -c 'import vpn_verify; print(vpn_verify.sysctl(None))'
         sysctl -qw net.ipv4.conf.ens5.send_redirects=1
-        python3 -c 'import runpy; runpy.run_path("/usr/local/bin/vpn-verify")["sysctl"](None)' 2>&1 | tail -n 1
+        python3 -c 'import vpn_verify; vpn_verify.sysctl(None)' 2>&1 | tail -n 1
         rm /etc/vpn-gateway/routes; vpn-sysctl 2>/dev/null || echo "no routes: $?"
     """
     done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))
@@ -180,13 +181,13 @@ def test_sshd_offers_the_pinned_key_and_no_other(release: str) -> None:
 def test_a_disk_on_which_nothing_can_be_written_keeps_no_secret_that_is_there_from_ipsec(release: str) -> None:
     secret = Path("/etc/ipsec.d/uk-to-au.secrets")
     script = f"""
-        printf %s "$(sed -n 's/.*"host_public_key": "\\([^"]*\\)".*/\\1/p' /etc/vpn-secrets.json)" \\
+        printf %s "$(sed -n 's/.*"host_public_key": "\\([^"]*\\)".*/\\1/p' /etc/vpn-gateway/secrets.json)" \\
             >/etc/ssh/ssh_host_ed25519_key.pub
         mount -t tmpfs -o size=16k none {secret.parent}
         vpn-secrets; echo first: $?
         dd if=/dev/zero of={secret.parent}/full bs=4k 2>/dev/null
         vpn-secrets; echo equal: $?
-        sed -i 's/{PSK}/rotated-{PSK}/' /etc/vpn-secrets.json
+        sed -i 's/{PSK}/rotated-{PSK}/' /etc/vpn-gateway/secrets.json
         vpn-secrets; echo rotated: $?
         mount -o remount,ro {secret.parent}
         vpn-secrets; echo read-only: $?
@@ -199,7 +200,7 @@ def test_a_disk_on_which_nothing_can_be_written_keeps_no_secret_that_is_there_fr
         vpn-secrets; echo room: $?
         cat {secret}
     """
-    document = gateway_document(secrets=SecretsInline(psk=PSK, host_key=HOST_KEY))
+    document = gateway_document(secrets=INLINE)
     done = toolroot.run(release, ["sh", "-uc", script], files=installed_files(document))
     no_space, read_only = "[Errno 28] No space left on device", "[Errno 30] Read-only file system"
     keeping = "keeping the secret of an earlier boot"

@@ -8,8 +8,10 @@ from tests.unit.gateway_documents import AU, UK
 NARROW = f"""
     at_peer ip link set lo up; at_peer ip addr add {AU.private_ip}/32 dev lo
     cat >/tmp/look.py <<'END'
-import json, runpy, sys
-verify = runpy.run_path("/usr/local/bin/vpn-verify")
+import json, sys
+sys.path.insert(0, "/usr/local/lib/vpn-verify")
+import vpn_verify
+verify = vars(vpn_verify)
 x = {{"address": "{UK.private_ip}", "private_ip": "{AU.private_ip}", "mtu": 1400}}
 print(verify["source"]("{AU.public_ip}"))
 try:

@@ -7,11 +7,10 @@ import json
 from dataclasses import replace
 
 import pytest
+import vpn_watch
 
 from lab.machines import toolroot
-from tests.unit.gateway_documents import AU, UK, gateway_document, installed_files
-from userdata import GatewayDocument
-from userdata.gateway import vpn_watch
+from tests.unit.gateway_documents import AU, UK, GatewayDocument, gateway_document, installed_files
 
 PROGRAM = "/usr/local/lib/vpn-gateway/vpn_watch.py"
 
@@ -115,10 +114,10 @@ print(*re.findall(rf'"{name}": (\\S+?)===.*===(\\S+?);', whack('--status'))[0])
 
 @pytest.mark.parametrize("text", ["{", "{}", json.dumps({"peers": [{}]}), "[]"])
 def test_expectations_that_are_none_end_it_with_a_remedy(release: str, text: str) -> None:
-    files = installed_files(gateway_document()) | {"/etc/vpn-verify.json": text}
+    files = installed_files(gateway_document()) | {"/etc/vpn-gateway/gateway.json": text}
     done = toolroot.run(release, ["python3", PROGRAM], files=files)
     assert done.returncode == 1
-    assert done.stderr.startswith("/etc/vpn-verify.json is not what the user data writes (")
+    assert done.stderr.startswith("/etc/vpn-gateway/gateway.json is not what the user data writes (")
     assert "Traceback" not in done.stderr
 
 

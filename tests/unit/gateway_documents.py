@@ -1,26 +1,25 @@
-"""Gateway documents for tests: the article's pair in both profiles, with connections as components/ makes them."""
+"""The gateways of the article's pair for tests: their files and their user data, as components/ makes them."""
 
 import base64
-import bz2
 import gzip
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 
-from components.decisions.addressing import PRIVATE_NETWORKS
-from components.decisions.tunnel import PROFILES, TCP_MSS, TUNNEL_MTU, End, TunnelProfile, connect
-from userdata import Connection, GatewayDocument, Peer, SecretsInline, SecretsInSsm, render_user_data
+from components.decisions.secrets import GivenSecrets, StoredSecrets
+from components.decisions.tunnel import ConnectionDecision, End, TunnelProfile, connect
+from components.user_data import File, cloud_config, gateway_files, proof_files
 
 UK = End(site="uk", public_ip="203.0.113.10", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
 AU = End(site="au", public_ip="198.51.100.20", private_ip="172.31.12.198", cidr_blocks=("172.31.0.0/16",))
 PSK = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip+oD3sYvW5x6="
-IN_SSM = SecretsInSsm(
-    ssm_endpoint="ssm.eu-west-2.amazonaws.com",
+IN_SSM = StoredSecrets(
+    endpoint="ssm.eu-west-2.amazonaws.com",
     region="eu-west-2",
-    psk_parameter_name="/vpn/uk/psk",
-    host_key_parameter_name="/vpn/uk/host-key",
+    psk_parameter="/vpn/uk/psk",
+    host_key_parameter="/vpn/uk/host-key",
     revision="0123456789abcdef",
 )
 HOST_KEY = """\
@@ -34,76 +33,62 @@ FBMWfUfEiP1OcgAeMeRrAAAAAAECAwQF
 """
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB2kyW8pFlJXjissYMX7x3EmFBMWfUfEiP1OcgAeMeRr"
 """One key of this file alone, made by ssh-keygen: nothing takes it."""
+INLINE = GivenSecrets(psk=PSK, host_private_key=HOST_KEY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayDocument:
+    """What the files of a gateway are made of."""
+
+    local: End
+    connections: tuple[ConnectionDecision, ...]
+    site_cidr_blocks: tuple[str, ...]
+    administrator_cidr_blocks: tuple[str, ...] = ()
+    secrets: StoredSecrets | GivenSecrets
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The files that its user data writes."""
+        return gateway_files(**vars(self), host_public_key=PUBLIC_KEY)
+
+    @property
+    def user_data(self) -> str:
+        """Its cloud-config."""
+        return cloud_config(f"{self.local.site}-gateway", self.files)
 
 
 def gateway_document(
     local: End = UK,
     peer: End = AU,
     profile: TunnelProfile = TunnelProfile.MODERN,
-    secrets: SecretsInSsm | SecretsInline = IN_SSM,
+    secrets: StoredSecrets | GivenSecrets = IN_SSM,
 ) -> GatewayDocument:
-    """Return what components/ would say about the gateway at `local`."""
-    decision, data = connect(local, peer, profile), PROFILES[profile]
-    expected = Peer(
-        connection=decision.name,
-        public_ip=peer.public_ip,
-        private_ip=peer.private_ip,
-        cidr_blocks=peer.cidr_blocks,
-        pair=decision.pair_of_addresses,
-        ike_version=data.ike_version,
-        ike_algorithm=data.ike_algorithm,
-        esp_algorithm=data.esp_algorithm,
-    )
-    return GatewayDocument(
-        hostname=f"{local.site}-gateway",
-        local_id=local.public_ip,
-        private_ip=local.private_ip,
-        local_cidr_blocks=local.cidr_blocks,
-        site_cidr_blocks=local.cidr_blocks,
-        administrator_cidr_blocks=(),
-        private_cidr_blocks=tuple(map(str, PRIVATE_NETWORKS)),
-        config_setup=data.config_setup,
-        connections=(Connection(name=decision.name, keywords=decision.keywords),),
-        peers=(expected,),
-        tcp_mss=TCP_MSS,
-        tunnel_mtu=TUNNEL_MTU,
-        internet_host="ssm.eu-west-2.amazonaws.com",
-        internet_port=443,
-        secrets=secrets,
-        ssh_host_public_key=PUBLIC_KEY,
-    )
+    """Return the gateway at `local` with one peer."""
+    connections = (connect(local, peer, profile),)
+    return GatewayDocument(local=local, connections=connections, site_cidr_blocks=local.cidr_blocks, secrets=secrets)
 
 
 def with_networks(document: GatewayDocument, *, local: tuple[str, ...], remote: tuple[str, ...]) -> GatewayDocument:
-    """Return the document with other networks on both sides; the connection stays."""
+    """Return the document with other networks on both sides; the connection's keywords stay."""
+    (connection,) = document.connections
     return replace(
         document,
-        local_cidr_blocks=local,
+        local=replace(document.local, cidr_blocks=local),
+        connections=(replace(connection, peer=replace(connection.peer, cidr_blocks=remote)),),
         site_cidr_blocks=local,
-        peers=(replace(document.peers[0], cidr_blocks=remote),),
     )
 
 
-def parsed(document: GatewayDocument) -> dict[str, Any]:
-    """Return the user data as cloud-init reads it."""
-    config = yaml.safe_load(render_user_data(document))
-    assert isinstance(config, dict)
-    return config
+def installed_files(document: GatewayDocument) -> dict[str, str]:
+    """Return path -> text of all files on the gateway after its first boot and the proof."""
+    return {file.path: file.text for file in (*document.files, *proof_files())}
 
 
 def user_data_of(inputs: Mapping[str, Any]) -> str:
     """Return the text of an instance's user data."""
-    return gzip.decompress(base64.b64decode(inputs["userDataBase64"])).decode("ascii")
+    return gzip.decompress(base64.b64decode(inputs["userDataBase64"])).decode()
 
 
-def installed_files(document: GatewayDocument) -> dict[str, str]:
-    """Return path -> text of everything that a boot with this user data puts on the gateway."""
-    return files_of(parsed(document))
-
-
-def files_of(config: dict[str, Any]) -> dict[str, str]:
-    """Return path -> text of everything in a cloud-config: what cloud-init writes, and what is in the pack."""
-    parts = bz2.decompress(base64.b85decode(config["runcmd"][0][-1])).decode().split("\0")
-    return {file["path"]: file["content"] for file in config["write_files"]} | dict(
-        zip(parts[::2], parts[1::2], strict=True)
-    )
+def files_of(user_data: str) -> dict[str, str]:
+    """Return path -> text of the files that cloud-init writes."""
+    return {file["path"]: file["content"] for file in yaml.safe_load(user_data)["write_files"]}

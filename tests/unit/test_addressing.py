@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.decisions.addressing import (
-    Problem,
     check_disjoint,
     check_host,
     check_subnet,
@@ -21,6 +20,7 @@ from components.decisions.addressing import (
     reserved_addresses,
     subnet_of,
 )
+from components.decisions.problems import Problem
 
 
 @st.composite

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import vpn_verify
 import yaml
 
 from tests.generated import ROOT
-from userdata.gateway import vpn_verify
 
 DOCUMENTS = sorted(
     str(path.relative_to(ROOT))
@@ -53,8 +53,8 @@ def literals(path: Path) -> Iterator[str]:
 PRINTED = [
     # A shell script may split one text into two strings at the end of a line.
     re.sub(r'" \\\n *"', " ", text)
-    for folder in ("components", "userdata")
-    for path in sorted((ROOT / folder).rglob("*.py"))
+    for pattern in ("components/**/*.py", "userdata/**/*.py", "userdata/**/vpn-secrets")
+    for path in sorted(ROOT.glob(pattern))
     for text in literals(path)
 ]
 
@@ -64,7 +64,7 @@ def is_printed(message: str) -> bool:
 
     `…` may also stand for a setting's name, which is printed as the configuration spells it.
     """
-    pattern = r"(?:\0|\$\w+|[a-z]+(?:_[a-z]+)+)".join(map(re.escape, message.split("…")))
+    pattern = r"(?:\0|\$\w+|`?[a-z]+(?:_[a-z]+)+`?)".join(map(re.escape, message.split("…")))
     return any(re.search(pattern, text) for text in PRINTED)
 
 

@@ -167,7 +167,7 @@ def test_a_route_is_named_by_its_tables_id_however_and_wherever_that_is_given(
 @pytest.mark.parametrize(
     ("tables", "told"),
     [
-        ([], "existing_network.private_route_table_ids '': is required; give at least one id, rtb-…, an Output maybe"),
+        ([], "existing_network.private_route_table_ids '': is required; give at least one id, rtb-…, or an Output of"),
         (TABLE_A, f"existing_network.private_route_table_ids '{TABLE_A}': is not a list; write a list, even for one"),
         (["rtb"], "existing_network.private_route_table_ids.0 'rtb': is not an id rtb-…; use rtb-… or an Output of it"),
         ([TABLE_A, TABLE_A], f"existing_network.private_route_table_ids '{TABLE_A}': is given more than once; give"),
@@ -195,7 +195,7 @@ def test_a_default_route_that_is_there_is_refused_in_every_table_at_once(
     cloud.routes[TABLE_B] = [{"cidrBlock": "0.0.0.0/0", "networkInterfaceId": "eni-of-somebody"}]
     assert _refusals(deployment, cloud, article, existing_side()) == [
         f"existing_network.private_route_table_ids[{number}] '{table}': has a route to 0.0.0.0/0 already, to {target}; "
-        "remove it, or set take_default_route to false to route only the peers' networks to the gateway"
+        "remove it, or set `take_default_route` to false to route only the peers' networks to the gateway"
         for number, table, target in ((0, TABLE_A, "nat-1"), (1, TABLE_B, "eni-of-somebody"))
     ]
 
@@ -230,7 +230,7 @@ def test_no_remedy_says_to_remove_a_route_to_a_gateway(
         "gateway_private_ip '10.1.1.9': is in use by eni-former, the interface of another gateway; give a free address "
         f"of the public subnet{renamed}",
         f"{tables}[0] '{TABLE_A}': has a route to 0.0.0.0/0 already, to eni-former, the interface of another gateway; "
-        "name a route table that no other gateway has, or set take_default_route to false to route only the peers' "
+        "name a route table that no other gateway has, or set `take_default_route` to false to route only the peers' "
         f"networks to the gateway{renamed}",
         f"{tables}[1] '{TABLE_B}': has a route to 172.31.0.0/17, to eni-former, the interface of another gateway, "
         f"which leads past the tunnel to 172.31.0.0/16; exclude that range from the tunnel{renamed}",
@@ -364,7 +364,7 @@ def test_a_way_out_that_the_same_program_may_still_make_is_warned_about_at_previ
     [
         ({"public_subnet_cidr_block": "10.1.1.0/24"}, {}, "left.public_subnet_cidr_block '10.1.1.0/24': belongs to a"),
         ({"availability_zones": ["eu-west-2a"]}, {}, "left.availability_zones \"['eu-west-2a']\": belongs to a new"),
-        ({"gateway_private_ip": None}, {}, "left.gateway_private_ip '': is needed with existing_network"),
+        ({"gateway_private_ip": None}, {}, "left.gateway_private_ip '': is needed with `existing_network`"),
         ({"probe_host_private_ip": "10.1.10.41"}, {}, "left.existing_network.private_subnet_id '': is needed for a"),
         ({}, {"private_subnet_id": PRIVATE}, f"left.existing_network.private_subnet_id '{PRIVATE}': is the probe host"),
         ({}, {"vpc_id": "vpc"}, "left.existing_network.vpc_id 'vpc': is not an id vpc-…"),

@@ -27,15 +27,18 @@ import vpn_gateway_pair as package
 assert package.__file__.startswith(sys.argv[1]), package.__file__
 assert {"components", "userdata"}.isdisjoint(sys.modules)
 tunnel = import_module("vpn_gateway_pair.decisions.tunnel")
-user_data = import_module("vpn_gateway_pair.gateway_user_data")
+user_data = import_module("vpn_gateway_pair.user_data")
+secrets = import_module("vpn_gateway_pair.decisions.secrets")
 uk = tunnel.End(site="uk", public_ip="192.0.2.1", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
 au = tunnel.End(site="au", public_ip="192.0.2.2", private_ip="10.2.1.254", cidr_blocks=("10.2.0.0/16",))
-print(user_data.gateway_user_data(
-    hostname="uk-gateway", local=uk, site_cidr_blocks=uk.cidr_blocks, administrator_cidr_blocks=(),
+files = user_data.gateway_files(
+    local=uk, site_cidr_blocks=uk.cidr_blocks, administrator_cidr_blocks=(),
     connections=[tunnel.connect(uk, au, package.TunnelProfile.MODERN)],
-    secrets=user_data.GivenSecrets(psk="fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip", host_private_key="key"),
+    secrets=secrets.GivenSecrets(psk="fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip", host_private_key="key"),
     host_public_key="ssh-ed25519 AAAA",
-))
+)
+print(user_data.cloud_config("uk-gateway", files))
+assert "/usr/local/bin/vpn-verify" in [file.path for file in user_data.proof_files()]
 print("version", import_module("vpn_gateway_pair.plugin.provider").version())
 """
 

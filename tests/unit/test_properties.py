@@ -4,25 +4,25 @@ For every other set the decisions and the user data keep the product's promises.
 engine gets (test_properties_plan.py), nor what AWS does with them.
 """
 
+import base64
 import re
 from collections import Counter
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from components.decisions.secrets import GivenSecrets, StoredSecrets
 from components.decisions.tunnel import ConnectionDecision, End, TunnelProfile, connect
-from components.gateway_user_data import GivenSecrets, StoredSecrets
 from components.inputs.peer import peer_of
-from components.inputs.reader import SettingsError
+from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings, pair_settings
 from components.inputs.site import SiteSettings
-from components.site_user_data import site_user_data
+from components.user_data import USER_DATA_LIMIT, cloud_config, encode, site_files
 from tests.unit.argument_sets import ArgumentSet, argument_sets, rows_missing
 from tests.unit.gateway_documents import HOST_KEY, PSK, PUBLIC_KEY
-from userdata.encode import gzipped
 
 SETS = 5 * settings().max_examples
 """Two thousand with the profile `whole` (`make test-properties`), otherwise five hundred."""
@@ -34,8 +34,6 @@ STORED = StoredSecrets(
     revision="1-1",
 )
 GIVEN = GivenSecrets(psk=PSK, host_private_key=HOST_KEY)
-USER_DATA_BYTES = 16384
-"""Limit of user data before its encoding (Amazon EC2 API reference, RunInstances)."""
 
 
 def outcome(made: ArgumentSet) -> PairSettings | SettingsError:
@@ -64,36 +62,36 @@ def check_error(made: ArgumentSet, error: SettingsError) -> None:
 def check_site(site: SiteSettings) -> None:
     """Check the addresses of one site with independent arithmetic."""
     check_ranges(site)
-    if site.public_subnet is None:
-        assert site.existing
-        assert not site.private_subnets
-        assert _usable(int(site.gateway_address), site.vpc)
+    if site.public_subnet_cidr_block is None:
+        assert site.existing_network
+        assert not site.private_subnet_cidr_blocks
+        assert _usable(int(site.gateway_private_ip), site.cidr_block)
         return
-    subnets = [site.public_subnet, *site.private_subnets]
-    assert site.private_subnets
+    subnets = [site.public_subnet_cidr_block, *site.private_subnet_cidr_blocks]
+    assert site.private_subnet_cidr_blocks
     for subnet in subnets:
-        assert site.vpc.network_address <= subnet.network_address <= subnet.broadcast_address
-        assert subnet.broadcast_address <= site.vpc.broadcast_address
+        assert site.cidr_block.network_address <= subnet.network_address <= subnet.broadcast_address
+        assert subnet.broadcast_address <= site.cidr_block.broadcast_address
         assert 16 <= subnet.prefixlen <= 28
     for one, other in combinations(subnets, 2):
         assert one.broadcast_address < other.network_address or other.broadcast_address < one.network_address
-    assert _usable(int(site.gateway_address), site.public_subnet)
-    if site.probe_host_address is not None:
-        assert sum(_usable(int(site.probe_host_address), subnet) for subnet in site.private_subnets) == 1
+    assert _usable(int(site.gateway_private_ip), site.public_subnet_cidr_block)
+    if site.probe_host_private_ip is not None:
+        assert sum(_usable(int(site.probe_host_private_ip), subnet) for subnet in site.private_subnet_cidr_blocks) == 1
 
 
 def check_ranges(site: SiteSettings) -> None:
     """Check that the tunnel carries exactly the site's ranges without the excluded ones, and both ends of the proof."""
-    for one, other in combinations([*site.tunnelled, *site.excluded], 2):
+    for one, other in combinations([*site.ranges, *site.excluded_cidr_blocks], 2):
         assert not one.overlaps(other)
-    assert all(any(part.subnet_of(network) for network in site.networks) for part in site.tunnelled)
+    assert all(any(part.subnet_of(network) for network in site.cidr_blocks) for part in site.ranges)
     whole, tunnelled, excluded = (
         sum(network.num_addresses for network in networks)
-        for networks in (site.networks, site.tunnelled, site.excluded)
+        for networks in (site.cidr_blocks, site.ranges, site.excluded_cidr_blocks)
     )
     assert whole == tunnelled + excluded
-    for address in (site.gateway_address, site.probe_host_address):
-        assert address is None or any(address in network for network in site.tunnelled)
+    for address in (site.gateway_private_ip, site.probe_host_private_ip):
+        assert address is None or any(address in network for network in site.ranges)
 
 
 def _usable(address: int, subnet: IPv4Network) -> bool:
@@ -106,8 +104,8 @@ def ends(made: PairSettings) -> tuple[End, End]:
         End(
             site=site.name,
             public_ip=public_ip,
-            private_ip=str(site.gateway_address),
-            cidr_blocks=tuple(map(str, site.tunnelled)),
+            private_ip=str(site.gateway_private_ip),
+            cidr_blocks=tuple(map(str, site.ranges)),
         )
         for site, public_ip in ((made.left, "203.0.113.10"), (made.right, "198.51.100.200"))
     )
@@ -134,18 +132,19 @@ def check_mirror(one: ConnectionDecision, other: ConnectionDecision, local: End,
 def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | GivenSecrets) -> None:
     """Check that one side's user data is small enough for EC2, and has secrets only if it delivers them."""
     local, peer = (made.left, made.right) if side == "left" else (made.right, made.left)
-    text = site_user_data(
+    files = site_files(
         local,
-        [peer_of(peer)],
+        [peer_of(peer, IPv4Address("198.51.100.200"))],
         made.profile,
-        made.administrators,
+        made.administrator_cidr_blocks,
         public_ip="203.0.113.10",
         peer_public_ips=["198.51.100.200"],
         secrets=secrets,
         host_public_key=PUBLIC_KEY,
     )
-    assert len(gzipped(text)) <= USER_DATA_BYTES
-    assert yaml.safe_load(text)["hostname"] == f"{local.name}-gateway"
+    text = cloud_config("host", files)
+    assert len(base64.b64decode(encode(text))) <= USER_DATA_LIMIT
+    assert yaml.safe_load(text)["hostname"] == "host"
     assert (PSK in text) == isinstance(secrets, GivenSecrets)
     assert ("PRIVATE KEY" in text) == isinstance(secrets, GivenSecrets)
 
@@ -154,11 +153,11 @@ def check_plan(made: PairSettings) -> None:
     """Check all decisions about both sides."""
     check_site(made.left)
     check_site(made.right)
-    assert not any(one.overlaps(other) for one in made.left.networks for other in made.right.networks)
+    assert not any(one.overlaps(other) for one in made.left.cidr_blocks for other in made.right.cidr_blocks)
     assert made.left.name != made.right.name
     assert made.profile in TunnelProfile
-    assert 30 <= made.verify_timeout <= 3600
-    assert not made.verify or made.administrators
+    assert 30 <= made.verify_timeout_seconds <= 3600
+    assert not made.verify or made.administrator_cidr_blocks
     left, right = ends(made)
     one, other = connect(left, right, made.profile), connect(right, left, made.profile)
     check_mirror(one, other, left, right)

@@ -16,21 +16,21 @@ from typing import Any
 
 import pulumi
 import pytest
-import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 
 from components import VpnGatewayPair
 from components.inputs.arguments import SecretDelivery
-from components.inputs.reader import SettingsError
+from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings
 from components.inputs.site import SiteSettings
+from components.user_data import USER_DATA_LIMIT
 from tests.unit.argument_sets import ArgumentSet, arbitrary, sound
 from tests.unit.existing_cloud import PRIVATE, PUBLIC, ExistingCloud
 from tests.unit.gateway_documents import files_of, user_data_of
 from tests.unit.recording import HOST_KEY as GENERATED_HOST_KEY
 from tests.unit.recording import PSK as GENERATED_PSK
 from tests.unit.recording import Deployment, Recorder, address_of
-from tests.unit.test_properties import USER_DATA_BYTES, check_error, outcome
+from tests.unit.test_properties import check_error, outcome
 
 PAIRS = 15 * settings().max_examples // 100
 """Sixty with the profile `whole` (`make test-properties`), otherwise fifteen."""
@@ -66,10 +66,10 @@ def check_admissions(recorder: Recorder, site: SiteSettings, peer: SiteSettings,
     eip = f"{address_of(f'vpn-{peer.name}-gateway-address')}/32"
     expected: list[Rule] = [
         *((gateway, "ingress", "udp", port, port, eip) for port in (500, 4500)),
-        *((gateway, "ingress", "-1", None, None, str(network)) for network in (site.vpc, *site.additional)),
-        *((gateway, "ingress", "tcp", 22, 22, str(network)) for network in pair.administrators),
-        *((private, "ingress", "-1", None, None, str(network)) for network in (site.vpc, *site.additional)),
-        *((private, "ingress", "-1", None, None, str(network)) for network in peer.tunnelled),
+        *((gateway, "ingress", "-1", None, None, str(network)) for network in site.cidr_blocks),
+        *((gateway, "ingress", "tcp", 22, 22, str(network)) for network in pair.administrator_cidr_blocks),
+        *((private, "ingress", "-1", None, None, str(network)) for network in site.cidr_blocks),
+        *((private, "ingress", "-1", None, None, str(network)) for network in peer.ranges),
         *((group, "egress", "-1", None, None, "0.0.0.0/0") for group in (gateway, private)),
     ]
     registered: list[Rule] = [
@@ -92,7 +92,7 @@ def check_admissions(recorder: Recorder, site: SiteSettings, peer: SiteSettings,
 
 def connection(recorder: Recorder, site: SiteSettings, peer: SiteSettings) -> dict[str, str]:
     """Return the keywords of the gateway's connection in its ipsec.conf."""
-    text = files_of(yaml.safe_load(user_data_of(recorder.named(f"vpn-{site.name}-gateway").inputs)))
+    text = files_of(user_data_of(recorder.named(f"vpn-{site.name}-gateway").inputs))
     _, _, body = text["/etc/ipsec.d/vpn.conf"].partition(f"conn {site.name}-to-{peer.name}\n")
     return dict(re.findall(r"^\s+([a-z0-9-]+)\s*=\s*(.+)$", body, re.MULTILINE))
 
@@ -107,8 +107,8 @@ def check_mirror(recorder: Recorder, pair: PairSettings) -> None:
     for own_side, peers_side in (("left", "right"), ("right", "left")):
         for word in ("id", "subnet", "subnets"):
             assert own.get(own_side + word) == peers.get(peers_side + word)
-    assert _ranges(own, "left") == sorted(map(str, pair.left.tunnelled))
-    assert _ranges(own, "right") == sorted(map(str, pair.right.tunnelled))
+    assert _ranges(own, "left") == sorted(map(str, pair.left.ranges))
+    assert _ranges(own, "right") == sorted(map(str, pair.right.ranges))
     assert own["right"] == own["rightid"] == address_of(f"vpn-{pair.right.name}-gateway-address")
     common = [{key: value for key, value in each.items() if not re.match("left|right", key)} for each in (own, peers)]
     assert common[0] == common[1]
@@ -173,13 +173,16 @@ def check_network(recorder: Recorder, site: SiteSettings, peer: SiteSettings) ->
         for each in recorder.of_type("aws:ec2/route:Route")
         if each.parent == side and each.inputs.get("networkInterfaceId") == f"{side}-gateway-interface-id"
     }
-    if site.existing is None:
-        assert Counter(made) == {"aws:ec2/vpc:Vpc": 1, "aws:ec2/subnet:Subnet": 1 + len(site.private_subnets)}
+    if site.existing_network is None:
+        assert Counter(made) == {
+            "aws:ec2/vpc:Vpc": 1,
+            "aws:ec2/subnet:Subnet": 1 + len(site.private_subnet_cidr_blocks),
+        }
         assert routes == {(f"{side}-private-routes-id", "0.0.0.0/0")}
         return
     assert made == []
-    wanted = ["0.0.0.0/0"] if site.existing.take_default_route else map(str, peer.tunnelled)
-    assert routes == set(product(site.existing.private_route_table_ids, wanted))
+    wanted = ["0.0.0.0/0"] if site.existing_network.take_default_route else map(str, peer.ranges)
+    assert routes == set(product(site.existing_network.private_route_table_ids, wanted))
 
 
 def check_refusal(made: ArgumentSet, error: SettingsError) -> None:
@@ -200,7 +203,7 @@ def check_pair(made: ArgumentSet, pair: PairSettings) -> None:
         check_admissions(recorder, site, peer, pair)
         check_role(recorder, made, site, pair)
         gateway = recorder.named(f"vpn-{site.name}-gateway")
-        assert len(base64.b64decode(gateway.inputs["userDataBase64"])) <= USER_DATA_BYTES
+        assert len(base64.b64decode(gateway.inputs["userDataBase64"])) <= USER_DATA_LIMIT
         assert ("userDataBase64" in gateway.secrets) == (pair.secret_delivery is SecretDelivery.USER_DATA)
         interface = recorder.named(f"vpn-{site.name}-gateway-interface")
         assert interface.inputs["tags"] == {**pair.tags, "Name": f"{site.name}-gateway-interface"}
@@ -225,7 +228,7 @@ def test_argument_sets_register_nothing_or_resources_that_keep_the_promises() ->
         result = outcome(made)
         if isinstance(result, PairSettings):
             seen["planned"] += 1
-            seen["in an existing network"] += result.left.existing is not None
+            seen["in an existing network"] += result.left.existing_network is not None
             check_pair(made, result)
         else:
             seen["refused"] += 1

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from components.inputs.arguments import SECRETS, camel_case
 from components.plugin.provider import provider
-from components.plugin.schema import SECRETS, described, properties, schema_name
+from components.plugin.schema import described, properties
 from docs.generate import ROOT, generated
 
 GENERATED = generated()
@@ -70,7 +71,7 @@ def test_what_is_called_secret_is_secret_in_the_schema_and_nothing_else_is() -> 
     called = {path for path, _, each in DEFINITIONS if "; secret" in each["description"]}
     marked = {path for path, _, each in DEFINITIONS if each.get("secret")}
     assert called == marked
-    assert {name for _, name, each in DEFINITIONS if each.get("secret")} == set(map(schema_name, SECRETS))
+    assert {name for _, name, each in DEFINITIONS if each.get("secret")} == set(map(camel_case, SECRETS))
 
 
 def test_a_closed_set_of_values_is_an_enum_wherever_it_is_an_argument() -> None:
@@ -94,7 +95,7 @@ def test_names_in_texts_are_written_as_the_schema_writes_them_and_other_words_ar
             }
         },
     }
-    schema = described(analyzed, description="d", license_name="l")
+    schema = described(analyzed, description="d", license_name="l", inherited={})
     assert schema["types"]["p:index:T"]["properties"]["cidrBlock"] == {
         "description": "`cidrBlock`, not `tcp_mtu_probing`.\nTwo."
     }

@@ -10,13 +10,13 @@ from itertools import product
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components import SettingsError, VpnGatewayPair
 from components.decisions.addressing import without
 from components.inputs.peer import MOST_RANGE_PAIRS
+from components.inputs.room import MOST_INNER_ADMINISTRATORS, MOST_RANGES
 from components.inputs.settings import pair_settings
 from tests.unit.gateway_documents import files_of, user_data_of
 from tests.unit.recording import Deployment, Recorder
@@ -36,7 +36,7 @@ def _problems(args: Any) -> list[str]:
 
 
 def _files(recorder: Recorder, side: str) -> dict[str, str]:
-    return files_of(yaml.safe_load(user_data_of(recorder.named(f"vpn-{side}-gateway").inputs)))
+    return files_of(user_data_of(recorder.named(f"vpn-{side}-gateway").inputs))
 
 
 def _pair(deployment: Deployment, article: dict[str, Any], **left: Any) -> Recorder:
@@ -125,22 +125,31 @@ def test_who_administers_from_outside_is_not_in_the_user_data(deployment: Deploy
 @pytest.mark.parametrize(
     ("side", "expected"),
     [
-        ({"additional_cidr_blocks": ["10.1.5.0/24"]}, "left.additional_cidr_blocks[0] '10.1.5.0/24': overlaps left.ci"),
-        ({"additional_cidr_blocks": ["172.31.5.0/24"]}, "right.cidr_block '172.31.0.0/16': overlaps left.additional_c"),
+        (
+            {"additional_cidr_blocks": ["10.1.5.0/24"]},
+            "left.additional_cidr_blocks[0] '10.1.5.0/24': overlaps `left.c",
+        ),
+        (
+            {"additional_cidr_blocks": ["172.31.5.0/24"]},
+            "right.cidr_block '172.31.0.0/16': overlaps `left.additional",
+        ),
         ({"additional_cidr_blocks": ["0.0.0.0/0"]}, "left.additional_cidr_blocks[0] '0.0.0.0/0': contains loopback"),
         ({"additional_cidr_blocks": ["fd00::/8"]}, "left.additional_cidr_blocks[0] 'fd00::/8': is IPv6, and only IPv4"),
-        ({"excluded_cidr_blocks": ["10.2.0.0/24"]}, "left.excluded_cidr_blocks[0] '10.2.0.0/24': is in no network of"),
+        (
+            {"excluded_cidr_blocks": ["10.2.0.0/24"]},
+            "left.excluded_cidr_blocks[0] '10.2.0.0/24': is in no CIDR block of",
+        ),
         (
             {"excluded_cidr_blocks": ["10.1.1.0/24"]},
-            "left.excluded_cidr_blocks[0] '10.1.1.0/24': holds the address of the gateway, 10.1.1.254",
+            "left.excluded_cidr_blocks[0] '10.1.1.0/24': contains the address of the gateway, 10.1.1.254",
         ),
         (
             {"excluded_cidr_blocks": ["10.1.10.0/24"]},
-            "left.excluded_cidr_blocks[0] '10.1.10.0/24': holds the address of the probe host, 10.1.10.41",
+            "left.excluded_cidr_blocks[0] '10.1.10.0/24': contains the address of the probe host, 10.1.10.41",
         ),
         (
             {"excluded_cidr_blocks": ["10.1.64.0/18", "10.1.64.0/24"]},
-            "left.excluded_cidr_blocks[1] '10.1.64.0/24': overlaps left.excluded_cidr_blocks[0]",
+            "left.excluded_cidr_blocks[1] '10.1.64.0/24': overlaps `left.excluded_cidr_blocks[0]`",
         ),
     ],
 )
@@ -159,18 +168,37 @@ def test_more_pairs_of_ranges_than_sensible_are_refused_with_their_number(articl
     assert f" Child SAs in the tunnel, one for each pair of ranges, more than {MOST_RANGE_PAIRS}; " in problem
 
 
-def test_user_data_that_ec2_would_not_take_is_refused_before_any_address_is_known(
-    article: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_more_ranges_than_user_data_has_room_for_are_refused_before_any_address_is_known(
+    article: dict[str, Any],
 ) -> None:
-    pair_settings("vpn", article)  # type: ignore[arg-type]
-    monkeypatch.setattr("userdata.render.USER_DATA_LIMIT", 12_000)
-    told = _problems(article)
+    more = [f"10.{number}.0.0/16" for number in range(2, 18)]
+    left = {**article["left"], "additional_cidr_blocks": more[: MOST_RANGES - 2]}
+    pair_settings("vpn", {**article, "left": left})  # type: ignore[typeddict-item]
+    left = {**article["left"], "additional_cidr_blocks": more[: MOST_RANGES - 1]}
+    (problem,) = _problems({**article, "left": left})
     ranges = ", ".join(f"{side}.{key}_cidr_blocks" for side in ("left", "right") for key in ("additional", "excluded"))
-    assert [problem.partition(": ")[0] for problem in told] == [
-        f"{ranges} '1 ranges at uk, 1 at au'",
-        f"{ranges} '1 ranges at au, 1 at uk'",
-    ]
-    assert "EC2 takes 12000; use fewer or larger ranges, or fewer peers, or secret_delivery ssm" in told[0]
+    assert problem == (
+        f"{ranges} '16 ranges at uk, 1 at au': are more than the 16 ranges for which a gateway's user data has room; "
+        "use fewer or larger ranges, or exclude larger, aligned ones"
+    )
+
+
+def test_a_range_that_is_excluded_as_a_whole_takes_room_too(article: dict[str, Any]) -> None:
+    more = [f"10.{number}.0.0/16" for number in range(2, 2 + MOST_RANGES)]
+    left = {**article["left"], "additional_cidr_blocks": more, "excluded_cidr_blocks": more}
+    (problem,) = _problems({**article, "left": left})
+    assert " '17 ranges at uk, 1 at au': are more than " in problem
+
+
+def test_more_administrators_inside_than_user_data_has_room_for_are_refused(article: dict[str, Any]) -> None:
+    inside = [f"10.1.{2 * number}.0/24" for number in range(MOST_INNER_ADMINISTRATORS + 1)]
+    outside = [f"198.18.{2 * number}.0/24" for number in range(40)]
+    pair_settings("vpn", {**article, "administrator_cidr_blocks": [*inside[1:], *outside]})  # type: ignore[typeddict-item]
+    (problem,) = _problems({**article, "administrator_cidr_blocks": [*inside, *outside]})
+    assert problem == (
+        "administrator_cidr_blocks '13 ranges inside the networks of uk and its peers': are more than the 12 for which "
+        "a gateway's user data has room; use fewer, larger ranges"
+    )
 
 
 def test_as_many_ranges_as_are_allowed_fit_into_the_user_data(deployment: Deployment, article: dict[str, Any]) -> None:
@@ -178,6 +206,7 @@ def test_as_many_ranges_as_are_allowed_fit_into_the_user_data(deployment: Deploy
     right = {**article["right"], "excluded_cidr_blocks": ["172.31.77.0/24"]}
     args: Any = {**article, "left": left, "right": right}
     settings = pair_settings("vpn", args)
-    assert len(settings.left.tunnelled) * len(settings.right.tunnelled) == MOST_RANGE_PAIRS
+    assert len(settings.left.ranges) * len(settings.right.ranges) == MOST_RANGE_PAIRS
+    assert len(settings.left.ranges) + len(settings.right.ranges) == MOST_RANGES
     recorder = deployment.run(lambda: VpnGatewayPair("vpn", args))
     assert len(base64.b64decode(recorder.named("vpn-uk-gateway").inputs["userDataBase64"])) <= 16384

@@ -48,9 +48,7 @@ def test_both_halves_of_a_key_are_taken_and_of_two_keys_are_not(tmp_path: Path, 
     _, other = made(tmp_path, *options)
     assert rules(private, public) == rules(private.replace("\n", "\r\n"), f" {public}\n") == rules(private, None) == []
     for stranger in (other, PUBLIC_KEY):
-        assert rules(private, stranger) == [
-            "ssh_private_key is not the private half of the public key that is given with it"
-        ]
+        assert rules(private, stranger) == ["ssh_private_key is not the private half of the public key beside it"]
 
 
 @pytest.mark.parametrize(("algorithm", "options"), [("ed25519", ()), ("RSA", ("-pkeyopt", "rsa_keygen_bits:2048"))])
@@ -69,7 +67,7 @@ def test_pkcs8_is_taken_as_far_as_it_says_whose_it_is(tmp_path: Path, algorithm:
 def test_a_passphrase_is_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
     private, public = made(tmp_path, *options, passphrase="hush hush")  # noqa: S106
     for half in (public, None):
-        assert rules(private, half) == ["ssh_private_key has a passphrase, and nobody is there to be asked for it"]
+        assert rules(private, half) == ["ssh_private_key has a passphrase, and a deployment cannot ask for it"]
 
 
 @pytest.mark.parametrize(
@@ -78,10 +76,10 @@ def test_a_passphrase_is_refused(tmp_path: Path, options: tuple[str, ...]) -> No
         ("", "is not a private key in OpenSSH or PEM format"),
         (PUBLIC_KEY, "is not a private key in OpenSSH or PEM format"),
         (HOST_KEY[:200], "is not a private key in OpenSSH or PEM format"),
-        (HOST_KEY.replace("AAAAB", "AAAAC", 1), "is cut off, or something else is in it"),
+        (HOST_KEY.replace("AAAAB", "AAAAC", 1), "is incomplete, or contains other text"),
         (
             "\n".join(line for n, line in enumerate(HOST_KEY.splitlines()) if n != 3),
-            "is cut off, or something else is in it",
+            "is incomplete, or contains other text",
         ),
         (HOST_KEY.replace("OPENSSH", "EC"), "is not a private key for ed25519 or RSA"),
     ],

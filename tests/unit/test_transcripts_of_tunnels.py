@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
+import vpn_verify
 
 from components.decisions.tunnel import PROFILES, TunnelProfile
 from tests.scenarios import matrix_transcripts, negotiated
-from userdata.gateway import vpn_verify
 
 NETWORKS = ("10.1.0.0/16", "172.31.0.0/16")
 

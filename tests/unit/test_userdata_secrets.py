@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,9 +22,12 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tests.generated import ROOT
 from tests.unit.gateway_documents import PSK, gateway_document, installed_files
-from userdata.gateway import vpn_secrets
 
+_PATH = ROOT / "userdata/gateway/usr/local/sbin/vpn-secrets"
+vpn_secrets = ModuleType("vpn_secrets")
+exec(compile(_PATH.read_text(encoding="utf-8"), _PATH, "exec"), vars(vpn_secrets))  # noqa: S102 - the program under test
 CREDENTIALS = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": 'se/cr+et"\\key', "Token": "tok/en+=="}
 
 
@@ -81,6 +84,11 @@ class Machine:
     commands: list[list[str]] = field(default_factory=list)
 
     @property
+    def settings(self) -> Path:
+        """Where the program finds the secrets."""
+        return self.root / "etc/vpn-gateway/secrets.json"
+
+    @property
     def secret(self) -> Path:
         """The connection's secrets file."""
         return self.root / "etc/ipsec.d/uk-to-au.secrets"
@@ -113,13 +121,14 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> Iterator[Machine]:
     made = Machine(root=tmp_path)
-    for folder in ("etc/ssh", "etc/ipsec.d"):
+    for folder in ("etc/ssh", "etc/ipsec.d", "etc/vpn-gateway"):
         (tmp_path / folder).mkdir(parents=True)
     private, public = new_key(tmp_path / "key")
     cloud.parameters |= {"/vpn/uk/psk": PSK, "/vpn/uk/host-key": private}
-    settings = json.loads(installed_files(gateway_document())["/etc/vpn-secrets.json"]) | {"host_public_key": public}
+    settings = json.loads(installed_files(gateway_document())["/etc/vpn-gateway/secrets.json"])
+    settings["host_public_key"] = public
     settings["ssm"]["endpoint"] = cloud.url
-    (tmp_path / "etc/vpn-secrets.json").write_text(json.dumps(settings))
+    made.settings.write_text(json.dumps(settings))
 
     def run(argv: list[str], **options: Any) -> Any:
         made.commands.append([str(word) for word in argv])
@@ -272,11 +281,10 @@ def test_a_psk_that_the_file_cannot_carry_is_refused_without_showing_it(
 
 
 def test_inline_secrets_come_out_the_same_without_any_request(machine: Machine, cloud: Cloud) -> None:
-    path = machine.root / "etc/vpn-secrets.json"
-    settings = json.loads(path.read_text())
+    settings = json.loads(machine.settings.read_text())
     del settings["ssm"]
     settings |= {"psk": PSK, "host_key": cloud.parameters["/vpn/uk/host-key"]}
-    path.write_text(json.dumps(settings))
+    machine.settings.write_text(json.dumps(settings))
     vpn_secrets.main()
     assert machine.secret.read_text() == f'203.0.113.10 198.51.100.20 : PSK "{PSK}"\n'
     assert machine.host_key.read_text() == settings["host_key"]

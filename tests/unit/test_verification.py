@@ -1,16 +1,19 @@
 """Proves what the proof's commands are and how the ping is judged, with a ping of our own. Sends no packet."""
 
 import os
+import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components import VpnGatewayPair
+from components import VpnGatewayPair, vpn_gateway_pair
 from components.resources import proof as verification
 from components.resources.proof import DIAL_SECONDS, Route, dials, ping_script
+from components.user_data import proof_files
 from tests.unit.recording import Deployment, Recorder, address_of, public_key_of
 
 COMMAND = "command:remote:Command"
@@ -90,7 +93,8 @@ def test_green_the_output_is_the_document_and_red_it_is_the_lines_for_people(
 ) -> None:
     document = r'{"ok": true, "evidence": "C:\new \" %s"}'
     sudo = tmp_path / "sudo"
-    sudo.write_text(f"#!/bin/sh\ncat <<'END'\n{document}\nEND\necho uk-gateway: NOT ok >&2\nexit {code}\n")
+    verify = f"cat <<'END'\n{document}\nEND\necho uk-gateway: NOT ok >&2\nexit {code}\n"
+    sudo.write_text(f"#!/bin/sh\n[ $4 != python3 ] || exit 0\n{verify}")
     sudo.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     keyscan = tmp_path / "ssh-keyscan"
@@ -109,11 +113,66 @@ def test_a_vpn_verify_that_hangs_is_ended_and_said(monkeypatch: pytest.MonkeyPat
     for name, text in (("sudo", 'exec "$@"'), ("vpn-verify", "echo half; exec sleep 60")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     script = verification.verify_script(None, wait=0)
-    done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    done = _run(script, tmp_path, stdin="")
     assert (done.returncode, done.stdout) == (124, "")
     assert done.stderr == "vpn-verify has not ended within 1 s: see the machine's system log\n"
+
+
+def _run(script: str, path: Path, *, stdin: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell script with the programs in `path` first."""
+    environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
+    argv = ["sh", "-c", script]
+    return subprocess.run(argv, env=environment, input=stdin, capture_output=True, text=True, check=False)
+
+
+def test_vpn_verify_is_installed_before_it_is_run(tmp_path: Path) -> None:
+    (tmp_path / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "sudo").chmod(0o755)
+    library = tmp_path / "lib/deep/text"
+    files = [
+        (str(tmp_path / "vpn-verify"), 0o755, f"#!/bin/sh\ncat {library}\n"),
+        (str(library), 0o644, "new \u00fc '\n"),
+    ]
+    script = verification.verify_script(None, wait=0)
+    for _ in range(2):
+        done = _run(script, tmp_path, stdin=verification.installer(files))
+        assert (done.returncode, done.stdout, done.stderr) == (0, "new \u00fc '\n", "")
+    assert library.stat().st_mode & 0o777 == 0o644
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lib", "sudo", "vpn-verify"]
+
+
+def test_a_vpn_verify_that_cannot_be_installed_is_not_run(tmp_path: Path) -> None:
+    for name, text in (("sudo", 'exec "$@"'), ("vpn-verify", "echo old")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    files = [(str(tmp_path / "sudo/impossible"), 0o644, "")]
+    done = _run(verification.verify_script(None, wait=0), tmp_path, stdin=verification.installer(files))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"vpn-verify cannot be installed: \[Errno \d+\] .*\n", done.stderr)
+
+
+def test_the_gateways_commands_bring_the_files_of_the_proof_and_the_pings_bring_none(article_pair: Recorder) -> None:
+    sent = verification.installer([(file.path, file.mode, file.text) for file in proof_files()])
+    for side in ("uk", "au"):
+        assert article_pair.named(f"vpn-verify-{side}").inputs["stdin"] == sent
+        assert "stdin" not in article_pair.named(f"vpn-ping-{side}").inputs
+
+
+def test_another_vpn_verify_changes_the_commands_that_bring_it_and_nothing_else(
+    article_pair: Recorder, deployment: Deployment, article: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = [replace(file, text=file.text + "# changed\n") for file in proof_files()]
+    monkeypatch.setattr(vpn_gateway_pair, "proof_files", lambda: changed)
+    later = deployment.run(lambda: VpnGatewayPair("vpn", article))  # type: ignore[arg-type]
+    before = {each.name: each.inputs for each in article_pair.registrations}
+    after = {each.name: each.inputs for each in later.registrations}
+    assert {name for name in after if after[name] != before[name]} == {"vpn-verify-uk", "vpn-verify-au"}
+    for side in ("uk", "au"):
+        differing = {
+            key for key, value in after[f"vpn-verify-{side}"].items() if before[f"vpn-verify-{side}"][key] != value
+        }
+        assert differing == {"stdin"}
 
 
 ROUTE = Route(site="uk", gateway="10.1.1.254", peer_site="au", peer_gateway="172.31.12.198", target="172.31.200.200")

@@ -54,6 +54,7 @@ SIDE = [
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-peer-{network}",
     "pulumi:index:Stash image",
     "pulumi:index:Stash replacement-reasons",
+    "pulumi:index:Stash user-data",
     "pulumi:index:Stash zone",
     "tls:index/privateKey:PrivateKey host-key",
 ]
@@ -210,8 +211,8 @@ def test_the_role_reads_its_own_two_parameters_and_nothing_else(article_pair: Re
         "Resource": [f"{arn}/vpn-uk-psk-parameter-1234567", f"{arn}/vpn-uk-host-key-parameter-1234567"],
     }
     endpoint = {"StringEquals": {"aws:SourceVpc": "vpn-uk-vpc-id"}, "IpAddress": {"aws:VpcSourceIp": "10.1.1.254/32"}}
-    files = files_of(yaml.safe_load(_user_data(article_pair, "uk")))
-    public = json.loads(files["/etc/vpn-verify.json"])["local_id"]
+    files = files_of(_user_data(article_pair, "uk"))
+    public = json.loads(files["/etc/vpn-gateway/gateway.json"])["local_id"]
     assert policy["Statement"] == [
         {**read, "Condition": {"IpAddress": {"aws:SourceIp": f"{public}/32"}}},
         {**read, "Condition": endpoint},
@@ -300,7 +301,7 @@ def test_a_weak_psk_from_an_output_is_refused_when_it_is_known(deployment: Deplo
 
 
 def test_each_gateway_is_told_the_others_elastic_ip(article_pair: Recorder) -> None:
-    connection = files_of(yaml.safe_load(_user_data(article_pair, "uk")))["/etc/ipsec.d/vpn.conf"]
+    connection = files_of(_user_data(article_pair, "uk"))["/etc/ipsec.d/vpn.conf"]
     assert "conn uk-to-au" in connection
     assert f"leftid={address_of('vpn-uk-gateway-address')}" in connection.replace(" ", "")
     assert f"right={address_of('vpn-au-gateway-address')}" in connection.replace(" ", "")
@@ -362,8 +363,8 @@ def test_an_ami_that_does_not_fit_is_refused(deployment: Deployment, article: di
     with pytest.raises(SettingsError) as refused:
         _pair(deployment, article, left={**article["left"], "image": AMI})
     assert [str(problem) for problem in refused.value.problems] == [
-        f"image '{AMI}': is for arm64, and instance_type t3.nano is x86_64; give an AMI for x86_64, or another "
-        "instance_type",
+        f"image '{AMI}': is for arm64, and `instance_type` t3.nano is x86_64; give an AMI for x86_64, or another "
+        "`instance_type`",
         f"root_volume_size '8': is less than the 20 GiB of the root volume of {AMI}; set it to 20 or more",
     ]
 
@@ -471,7 +472,7 @@ def test_several_private_subnets_share_the_way_out_and_take_the_zones_in_turn(
 
 def test_the_article_profile_is_what_was_asked_for(deployment: Deployment, article: dict[str, Any]) -> None:
     recorder = _pair(deployment, article, profile=TunnelProfile.ARTICLE_2014)
-    text = files_of(yaml.safe_load(_user_data(recorder, "uk")))["/etc/ipsec.d/vpn.conf"]
+    text = files_of(_user_data(recorder, "uk"))["/etc/ipsec.d/vpn.conf"]
     assert "aes256-sha1;modp2048" in text
     assert "aes_gcm256" not in text
     assert recorder.outputs["vpn"]["profile"] == "article-2014"

@@ -10,14 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import vpn_verify
 
 from components.decisions.tunnel import TunnelProfile
 from tests.unit.gateway_documents import PSK, gateway_document, installed_files, with_networks
 from tests.unit.test_vpn_verify_parsers import ROUTES
-from userdata.gateway import vpn_verify
 
 NAMES = [layer.__name__ for layer, _, _ in vpn_verify.LAYERS]
-EXPECTED = gateway_document().peers[0]
+EXPECTED = gateway_document().connections[0].profile
 UP = """\
 000 "uk-to-au": 10.1.0.0/16===10.1.1.254[203.0.113.10]...198.51.100.20===172.31.0.0/16; erouted; eroute owner: #2
 000 "uk-to-au":   IKEv2 algorithm newest: AES_GCM_16_256-HMAC_SHA2_512-DH20
@@ -134,7 +134,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
 
 
 def look(gateway: Gateway) -> tuple[dict[str, tuple[str, str]], bool]:
-    report, final = vpn_verify.examine(json.loads(gateway.files["/etc/vpn-verify.json"]))
+    report, final = vpn_verify.examine(json.loads(gateway.files["/etc/vpn-gateway/gateway.json"]))
     assert [layer["name"] for layer in report["layers"]] == NAMES
     for layer in report["layers"]:
         assert bool(layer["remedy"]) == (layer["status"] == "failed")

@@ -7,8 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import vpn_metadata
-
-from userdata.gateway import vpn_verify
+import vpn_verify
 
 
 @contextmanager

@@ -10,8 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from userdata.gateway import vpn_verify
+import vpn_verify
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 SIDES = pytest.mark.parametrize(("version", "connection"), [("4.10", "uk-to-au"), ("5.2", "au-to-uk")])

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-
-from userdata.gateway.vpn_watch import GRACE, PATIENCE, Tunnel
+from vpn_watch import GRACE, PATIENCE, Tunnel
 
 HANDSHAKE = 1
 """Seconds until what was initiated carries packets: two round trips to the other end of the world."""

@@ -14,9 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import vpn_watch
 
 from tests.unit.gateway_documents import gateway_document, installed_files
-from userdata.gateway import vpn_watch
 
 
 class Over(BaseException):
@@ -62,7 +62,7 @@ class Hub:
         self.loss, self.chance = loss, random.Random(7)  # noqa: S311 - no secret
         self.steps: list[tuple[float, str]] = []
         self.threads: list[threading.Thread] = []
-        expected = json.loads(installed_files(gateway_document())["/etc/vpn-verify.json"])
+        expected = json.loads(installed_files(gateway_document())["/etc/vpn-gateway/gateway.json"])
         (live,) = expected["peers"]
         others = [
             {**live, "connection": f"uk-to-{n}", "public_ip": f"192.0.2.{n}", "private_ip": f"10.{n}.0.4"}

@@ -1,0 +1,214 @@
+"""Settings and addresses -> the files of a gateway -> its user data. The only module that reads `userdata/`.
+
+`userdata/` has text only, and its folders are file systems: `userdata/gateway/etc/ipsec.d/vpn.conf.j2` is a template of
+the gateway's `/etc/ipsec.d/vpn.conf`.
+"""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, StrictUndefined
+
+from .decisions.addressing import PRIVATE_NETWORKS
+from .decisions.problems import Problem
+from .decisions.secrets import GivenSecrets, StoredSecrets
+from .decisions.tunnel import TCP_MSS, TUNNEL_MTU, ConnectionDecision, End, TunnelProfile, connect
+from .inputs.peer import PeerSettings
+from .inputs.problems import SettingsError
+from .inputs.room import inner_administrators
+from .inputs.site import SiteSettings
+
+USER_DATA_LIMIT: Final = 16384
+"""Bytes of user data, gzip and before base64, that EC2 takes (Amazon EC2 API reference, RunInstances, UserData)."""
+
+PUBLIC_ENDPOINT: Final = "sts.amazonaws.com"
+"""Takes TCP connections on port 443 from everywhere (AWS General Reference, STS endpoints), without IAM rights."""
+
+_HERE: Final = Path(__file__).parent
+_TREE: Final = next(each for each in (_HERE / "userdata", _HERE.parent / "userdata") if each.is_dir())
+"""In the wheel inside this package, in the checkout beside it."""
+
+_SECRETS: Final = "/etc/vpn-gateway/secrets.json"
+
+_ORDER: Final = (
+    *("/etc/vpn-gateway/gateway.json", _SECRETS, "/usr/local/sbin/vpn-sysctl"),
+    *("/etc/vpn-gateway/routes", "/usr/local/sbin/vpn-filter", "/etc/vpn-gateway/filter.rules", "/etc/ipsec.d"),
+    *("/etc/systemd/system", "/etc", "/usr/local/lib", "/usr/local/sbin/vpn-secrets", "/usr/local/sbin/vpn-boot"),
+)
+"""Beginnings of paths, in the order in which an operator reads the user data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file on a gateway, owned by root."""
+
+    path: str
+    mode: int
+    text: str
+
+
+def gateway_files(
+    *,
+    local: End,
+    connections: Sequence[ConnectionDecision],
+    site_cidr_blocks: tuple[str, ...],
+    administrator_cidr_blocks: tuple[str, ...],
+    secrets: StoredSecrets | GivenSecrets,
+    host_public_key: str,
+) -> tuple[File, ...]:
+    """Return the files of the gateway at `local`, in the order of the user data.
+
+    `site_cidr_blocks` is everything at the site, also what no tunnel carries: the gateway is NAT for all of it.
+    `administrator_cidr_blocks` is the part of the site and of the peers' ranges that may reach the gateway by SSH.
+    """
+    values = {
+        "hostname": host_name(local.site),
+        "local": local,
+        "connections": connections,
+        # One gateway has one profile, so these cannot disagree.
+        "config_setup": {key: value for each in connections for key, value in each.profile.config_setup.items()},
+        "remote_cidr_blocks": tuple(dict.fromkeys(block for each in connections for block in each.peer.cidr_blocks)),
+        "site_cidr_blocks": site_cidr_blocks,
+        "administrator_cidr_blocks": administrator_cidr_blocks,
+        "private_cidr_blocks": PRIVATE_NETWORKS,
+        "tcp_mss": TCP_MSS,
+        "tunnel_mtu": TUNNEL_MTU,
+        "internet_host": secrets.endpoint if isinstance(secrets, StoredSecrets) else PUBLIC_ENDPOINT,
+        "internet_port": 443,
+        "secrets": secrets.described(),
+        "host_public_key": host_public_key.strip(),
+    }
+    files = (
+        _file(path.removesuffix(".j2"), _render(text, values) if path.endswith(".j2") else text)
+        for path, text in _texts("gateway")
+    )
+    return tuple(sorted(files, key=_place))
+
+
+def site_files(
+    site: SiteSettings,
+    peers: Sequence[PeerSettings],
+    profile: TunnelProfile,
+    administrators: Sequence[IPv4Network],
+    *,
+    public_ip: str,
+    peer_public_ips: Sequence[str],
+    secrets: StoredSecrets | GivenSecrets,
+    host_public_key: str,
+) -> tuple[File, ...]:
+    """Return the files of a site's gateway, whose public address is `public_ip`."""
+    local = End(
+        site=site.name,
+        public_ip=public_ip,
+        private_ip=str(site.gateway_private_ip),
+        cidr_blocks=tuple(map(str, site.ranges)),
+    )
+    peer_ranges = [each for peer in peers for each in peer.ranges]
+    remote = [
+        End(
+            site=peer.name,
+            public_ip=peer_public_ip,
+            private_ip=str(peer.private_ip),
+            cidr_blocks=tuple(map(str, peer.ranges)),
+        )
+        for peer, peer_public_ip in zip(peers, peer_public_ips, strict=True)
+    ]
+    return gateway_files(
+        local=local,
+        connections=[connect(local, end, profile) for end in remote],
+        site_cidr_blocks=tuple(map(str, site.cidr_blocks)),
+        administrator_cidr_blocks=tuple(map(str, inner_administrators(site, peer_ranges, administrators))),
+        secrets=secrets,
+        host_public_key=host_public_key,
+    )
+
+
+def host_name(site: str) -> str:
+    """Return the host name of a site's gateway."""
+    return f"{site}-gateway"
+
+
+def proof_files() -> tuple[File, ...]:
+    """Return `vpn-verify` and its modules, which the proof installs.
+
+    They include copies of the gateway's modules: a newer `vpn-verify` does not depend on those of an older gateway.
+    """
+    library = "/usr/local/lib/vpn-gateway/"
+    modules = (
+        _file(path.replace(library, "/usr/local/lib/vpn-verify/"), text)
+        for path, text in _texts("gateway")
+        # A text that begins with `#!` is a program.
+        if path.startswith(library) and not text.startswith("#!")
+    )
+    return (*(_file(path, text) for path, text in _texts("proof")), *modules)
+
+
+def cloud_config(hostname: str, files: Sequence[File]) -> str:
+    """Return the cloud-config that writes the files and then boots the gateway."""
+    return _render(_cloud_config(), {"hostname": hostname, "files": files})
+
+
+def encode(text: str) -> str:
+    """Return user data as an instance's `user_data_base64` takes it: base64 of gzip, which cloud-init unpacks.
+
+    Raises SettingsError when it is larger than EC2 takes.
+    """
+    data = gzip.compress(text.encode(), mtime=0)
+    if len(data) > USER_DATA_LIMIT:
+        raise SettingsError("VPN gateway", [_too_large(len(data))])
+    return base64.b64encode(data).decode()
+
+
+def program_digest() -> str:
+    """Return a digest of all text in the user data that does not depend on settings: of files and templates."""
+    return sha256(json.dumps([*_texts("gateway"), _cloud_config()]).encode()).hexdigest()
+
+
+def _texts(tree: str) -> Iterator[tuple[str, str]]:
+    """Yield path and text of each file in `userdata/<tree>`; those that end with `.j2` are templates."""
+    for file in sorted((_TREE / tree).rglob("*")):
+        # Python writes .pyc files when a test imports the modules.
+        if file.is_file() and file.suffix != ".pyc":
+            yield f"/{file.relative_to(_TREE / tree)}", file.read_text(encoding="utf-8")
+
+
+def _cloud_config() -> str:
+    return (_TREE / "cloud-config.yaml.j2").read_text(encoding="utf-8")
+
+
+def _file(path: str, text: str) -> File:
+    return File(path=path, mode=0o600 if path == _SECRETS else 0o755 if text.startswith("#!") else 0o644, text=text)
+
+
+def _place(file: File) -> tuple[int, str]:
+    return next(number for number, start in enumerate(_ORDER) if file.path.startswith(start)), file.path
+
+
+def _render(template: str, values: Mapping[str, Any]) -> str:
+    return _environment.from_string(template).render(values)
+
+
+def _too_large(size: int) -> Problem:
+    return Problem(
+        setting="psk, host_private_key, peers",
+        value=f"{size} bytes of user data",
+        rule=f"EC2 takes {USER_DATA_LIMIT}, after gzip",
+        remedy="use secret_delivery ssm, or fewer ranges or peers",
+    )
+
+
+_environment: Final = Environment(
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,  # noqa: S701 - no HTML anywhere
+)
+_environment.filters["json"] = json.dumps
