@@ -34,7 +34,7 @@ _PINGS = 15
 _SILENCE_SECONDS = 2.0
 
 IKE = bytes(range(1, 9)) + bytes.fromhex("0000000000000000 00 30 22 08 00000000 0000001c")
-"""What an IKE daemon answers to anybody (userdata/gateway/vpn_probe.py)."""
+"""What an IKE daemon answers to anybody (userdata/gateway/usr/local/lib/vpn-gateway/ike_probe.py)."""
 
 
 @contextmanager
