@@ -10,11 +10,19 @@ from typing import Final
 
 from .slim import slim_python, slim_shell
 
+_LIBRARY = ("expectations", "healing", "icmp", "ike_probe", "metadata", "pluto", "vpn_watch")
+_VERIFY = (
+    *("__init__", "causes", "examine", "gateway_layers", "layer", "machine", "main", "packet_filter", "people"),
+    *("start", "table", "tunnel_layers"),
+)
+
 PROGRAMS: Final = {
-    "/usr/local/lib/vpn-gateway/vpn_metadata.py": "vpn_metadata.py",
-    "/usr/local/lib/vpn-gateway/vpn_probe.py": "vpn_probe.py",
-    "/usr/local/lib/vpn-gateway/vpn_watch.py": "vpn_watch.py",
-    "/usr/local/bin/vpn-verify": "vpn_verify.py",
+    **{f"/usr/local/lib/vpn-gateway/{name}.py": f"usr/local/lib/vpn-gateway/{name}.py" for name in _LIBRARY},
+    **{
+        f"/usr/local/lib/vpn-verify/vpn_verify/{name}.py": f"../proof/usr/local/lib/vpn-verify/vpn_verify/{name}.py"
+        for name in _VERIFY
+    },
+    "/usr/local/bin/vpn-verify": "../proof/usr/local/bin/vpn-verify",
     "/usr/local/sbin/vpn-secrets": "vpn_secrets.py",
     "/usr/local/sbin/vpn-boot": "vpn-boot.sh",
     "/usr/local/sbin/vpn-filter": "vpn-filter.sh",

@@ -46,7 +46,7 @@ def _files(document: GatewayDocument) -> dict[str, str]:
         "/etc/systemd/system/ipsec.service.d/vpn.conf": _template("ipsec.service.conf.j2", **connections),
         "/etc/vpn-gateway/filter.rules": _filter_rules(document),
         "/etc/vpn-gateway/routes": "".join(f"{block} mtu {document.tunnel_mtu}\n" for block in _remote(document)),
-        "/etc/vpn-verify.json": json.dumps(_expectations(document)),
+        "/etc/vpn-gateway/gateway.json": json.dumps(_expectations(document)),
     }
 
 

@@ -211,7 +211,7 @@ def test_the_role_reads_its_own_two_parameters_and_nothing_else(article_pair: Re
     }
     endpoint = {"StringEquals": {"aws:SourceVpc": "vpn-uk-vpc-id"}, "IpAddress": {"aws:VpcSourceIp": "10.1.1.254/32"}}
     files = files_of(yaml.safe_load(_user_data(article_pair, "uk")))
-    public = json.loads(files["/etc/vpn-verify.json"])["local_id"]
+    public = json.loads(files["/etc/vpn-gateway/gateway.json"])["local_id"]
     assert policy["Statement"] == [
         {**read, "Condition": {"IpAddress": {"aws:SourceIp": f"{public}/32"}}},
         {**read, "Condition": endpoint},

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.append("/usr/local/lib/vpn-gateway")
-from vpn_metadata import ask
+from metadata import ask
 
 HOST_KEY = Path("/etc/ssh/ssh_host_ed25519_key")
 TRIES = 36
