@@ -167,7 +167,7 @@ class VpnGatewayPairArgs(TypedDict):
 
     psk: NotRequired[pulumi.Input[str]]
     """Pre-shared key: random text that is worth 128 bits or more, printable ASCII without blank, quote and backslash,
-    at most 512 characters; what people make up is refused; secret. Default: 256 random bits.
+    at most 128 characters; what people make up is refused; secret. Default: 256 random bits.
     """
 
     secret_delivery: NotRequired[SecretDelivery]
@@ -233,7 +233,7 @@ class VpnGatewayArgs(TypedDict):
 
     psk: pulumi.Input[str]
     """Pre-shared key: random text that is worth 128 bits or more, printable ASCII without blank, quote and backslash,
-    at most 512 characters; what people make up is refused; secret.
+    at most 128 characters; what people make up is refused; secret.
     """
 
     ssh_public_key: pulumi.Input[str]

@@ -8,14 +8,14 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from ..decisions.addressing import common
+from .arguments import SecretDelivery
 from .peer import PeerSettings
 from .reader import Reader
 from .site import SiteSettings
 
-MOST_PEERS: Final = 6
-MOST_RANGES: Final = 16
-"""At the site and at all its peers together. The packet filter names each range about ten times."""
-MOST_INNER_ADMINISTRATORS: Final = 12
+MOST_PEERS_AND_RANGES: Final = {SecretDelivery.SSM: 18, SecretDelivery.USER_DATA: 14}
+"""Ranges at the site and at all its peers. The packet filter names each about ten times; a peer takes as much room."""
+MOST_INNER_ADMINISTRATORS: Final = 16
 
 
 def inner_administrators(
@@ -36,18 +36,22 @@ def check_room(
     site: SiteSettings,
     peers: Sequence[PeerSettings],
     administrators: Sequence[IPv4Network],
+    delivery: SecretDelivery,
     *,
     ranges: str,
 ) -> None:
-    """Check the number of peers, ranges and administrators; `ranges` names the settings that make the ranges."""
-    if len(peers) > MOST_PEERS:
-        rule = f"are more than the {MOST_PEERS} peers for which a gateway's user data has room"
-        reader.report("peers", f"{len(peers)} peers", rule, "use another VpnGateway for the others")
+    """Check the numbers of peers, ranges and administrators; `ranges` names the settings that make the ranges."""
     here, there = max(len(site.networks), len(site.tunnelled)), sum(len(peer.networks) for peer in peers)
-    if here + there > MOST_RANGES:
+    most = MOST_PEERS_AND_RANGES[delivery]
+    if len(peers) + here + there > most:
         value = f"{here} ranges at {site.name}, {there} at {', '.join(peer.name for peer in peers)}"
-        rule = f"are more than the {MOST_RANGES} ranges for which a gateway's user data has room"
-        reader.report(ranges, value, rule, "use fewer or larger ranges, or exclude larger, aligned ones")
+        rule = (
+            f"with {len(peers)} peers these are more than the {most} peers and ranges for which a gateway's user data "
+            f"has room with secret_delivery {delivery.value}"
+        )
+        reader.report(
+            ranges, value, rule, "use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
+        )
     inner = inner_administrators(site, peers, administrators)
     if len(inner) > MOST_INNER_ADMINISTRATORS:
         rule = f"are more than the {MOST_INNER_ADMINISTRATORS} for which a gateway's user data has room"

@@ -84,7 +84,7 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     _check_boundary(reader, common)
     if draft.site and not problems:
         ranges = "additional_cidr_blocks, excluded_cidr_blocks, peers"
-        check_room(reader, draft.site, peers, common["administrators"], ranges=ranges)
+        check_room(reader, draft.site, peers, common["administrators"], common["secret_delivery"], ranges=ranges)
     if problems or draft.site is None:
         raise SettingsError(f"VpnGateway {resource_name!r}", problems)
     return GatewaySettings(site=draft.site, peers=peers, **common)
@@ -114,7 +114,14 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
         ranges = ", ".join(
             f"{side}.{key}" for side in ("left", "right") for key in ("additional_cidr_blocks", "excluded_cidr_blocks")
         )
-        check_room(reader, left.site, [peer_of(right.site)], common["administrators"], ranges=ranges)
+        check_room(
+            reader,
+            left.site,
+            [peer_of(right.site)],
+            common["administrators"],
+            common["secret_delivery"],
+            ranges=ranges,
+        )
     if problems or left.site is None or right.site is None:
         raise SettingsError(f"VpnGatewayPair {resource_name!r}", problems)
     return PairSettings(

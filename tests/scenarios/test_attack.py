@@ -34,7 +34,7 @@ _PINGS = 15
 _SILENCE_SECONDS = 2.0
 
 IKE = bytes(range(1, 9)) + bytes.fromhex("0000000000000000 00 30 22 08 00000000 0000001c")
-"""What an IKE daemon answers to anybody (userdata/gateway/vpn_probe.py)."""
+"""What an IKE daemon answers to anybody (userdata/gateway/usr/local/lib/vpn-gateway/ike_probe.py)."""
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def test_from_outside_a_gateway_answers_administrators_by_ssh_and_strangers_not_
 CREDENTIALS = """
 import sys
 sys.path.append("/usr/local/lib/vpn-gateway")
-from vpn_metadata import ask
+from metadata import ask
 token = ask("api/token")[1]
 roles = "meta-data/iam/security-credentials/"
 print(ask(roles + ask(roles, token)[1].strip(), token)[1])

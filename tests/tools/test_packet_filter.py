@@ -342,16 +342,15 @@ start() {
     cat /proc/sys/net/ipv4/ip_forward
 }
 cat >/tmp/look.py <<'END'
-import subprocess, sys
-from types import SimpleNamespace
-sys.path.insert(0, "/usr/local/lib/vpn-verify")
-import vpn_verify
-verify = vars(vpn_verify)
-loaded = subprocess.run(["iptables-save"], capture_output=True, text=True).stdout
-for layer in "packet_filter", "nat":
+import sys
+sys.path[:0] = ["/usr/local/lib/vpn-verify", "/usr/local/lib/vpn-gateway"]
+from vpn_verify.layer import LayerError
+from vpn_verify.machine import read, run
+from vpn_verify.packet_filter import RULES, tables
+for layer, names in ("packet_filter", ("filter", "mangle", "raw")), ("nat", ("nat",)):
     try:
-        print(layer, verify[layer]({"rules": SimpleNamespace(result=lambda: loaded)}))
-    except verify["LayerError"] as error:
+        print(layer, tables(read(RULES), run("iptables-save"), names))
+    except LayerError as error:
         print(layer, "failed", error.args[0])
 END
 rules=/etc/vpn-gateway/filter.rules

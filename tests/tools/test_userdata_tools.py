@@ -73,10 +73,12 @@ def test_the_kernel_gets_the_keys_for_its_interface_and_the_tunnels_mtu_but_no_f
         ip route show 172.31.0.0/16
         cat /etc/sysctl.d/90-vpn-gateway.conf /proc/sys/net/ipv4/ip_forward
         sysctl -qw net.ipv4.ip_forward=1
-        cd /usr/local/lib/vpn-verify
-        python3 -c 'import vpn_verify; print(vpn_verify.sysctl(None))'
+        layer() { PYTHONPATH=/usr/local/lib/vpn-verify:/usr/local/lib/vpn-gateway python3 -c "
+from vpn_verify.table import LAYERS
+print(next(layer for layer in LAYERS if layer.name == 'sysctl').look(None))"; }
+        layer
         sysctl -qw net.ipv4.conf.ens5.send_redirects=1
-        python3 -c 'import vpn_verify; vpn_verify.sysctl(None)' 2>&1 | tail -n 1
+        layer 2>&1 | tail -n 1
         rm /etc/vpn-gateway/routes; vpn-sysctl 2>/dev/null || echo "no routes: $?"
     """
     done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))

@@ -10,7 +10,7 @@ ASK = f"""
     ask() {{
         at_peer python3 -c "
 import sys; sys.path.insert(0, '/usr/local/lib/vpn-gateway')
-from vpn_probe import probe
+from ike_probe import probe
 for port in 500, 4500: print(probe('{UK.private_ip}', port))"
     }}
 """

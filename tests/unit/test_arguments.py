@@ -11,7 +11,6 @@ from components.decisions.addressing import Problem
 from components.decisions.tunnel import TunnelProfile
 from components.inputs.arguments import SecretDelivery, SiteArgs, VpnGatewayArgs
 from components.inputs.reader import SettingsError
-from components.inputs.room import MOST_PEERS
 from components.inputs.settings import gateway_settings, pair_settings
 from components.vpn_gateway import SiteOutputs, VpnGateway
 from tests.unit.existing_cloud import PUBLIC, TABLE_A, VPC
@@ -287,7 +286,7 @@ def test_more_peers_than_user_data_has_room_for_are_refused() -> None:
             "private_ip": f"10.{number}.1.9",
             "cidr_blocks": [f"10.{number}.0.0/16"],
         }
-        for number in range(2, 3 + MOST_PEERS)
+        for number in range(2, 11)
     ]
     args: Any = {
         "name": "uk",
@@ -300,8 +299,9 @@ def test_more_peers_than_user_data_has_room_for_are_refused() -> None:
     with pytest.raises(SettingsError) as caught:
         gateway_settings("site", args | {"peers": peers})
     assert [str(each) for each in caught.value.problems] == [
-        f"peers '{MOST_PEERS + 1} peers': are more than the {MOST_PEERS} peers for which a gateway's user data has "
-        "room; use another VpnGateway for the others"
+        "additional_cidr_blocks, excluded_cidr_blocks, peers '1 ranges at uk, 9 at p2, p3, p4, p5, p6, p7, p8, p9, p10': "
+        "with 9 peers these are more than the 18 peers and ranges for which a gateway's user data has room with "
+        "secret_delivery ssm; use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
     ]
 
 

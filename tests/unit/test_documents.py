@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import vpn_verify
 import yaml
 
 from tests.generated import ROOT
+from vpn_verify.table import LAYERS as TABLE
 
 DOCUMENTS = ("README.md", "docs/article.md", "docs/leaving.md", "docs/troubleshooting.md", "docs/updates.md")
 TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
@@ -107,7 +107,7 @@ def test_a_message_that_is_not_in_the_code_is_not_found() -> None:
 
 
 def test_every_layer_of_vpn_verify_has_a_row_and_no_other() -> None:
-    assert {layer for layer, _ in LAYERS} == {layer.__name__ for layer, _, _ in vpn_verify.LAYERS}
+    assert {layer for layer, _ in LAYERS} == {layer.name for layer in TABLE}
 
 
 def test_every_line_of_the_articles_stack_is_explained_as_it_is() -> None:

@@ -17,11 +17,11 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-import vpn_metadata
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+import metadata
 from tests.generated import ROOT
 from tests.unit.gateway_documents import PSK, gateway_document, installed_files
 
@@ -111,7 +111,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     made.url = f"127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(vpn_metadata, "METADATA", server.server_address)
+    monkeypatch.setattr(metadata, "METADATA", server.server_address)
     yield made
     server.shutdown()
     thread.join()
@@ -247,13 +247,13 @@ def test_the_secret_of_an_earlier_boot_stays_when_ssm_is_silent(
 
 
 def test_a_late_metadata_service_is_waited_for(machine: Machine, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    right, naps = vpn_metadata.METADATA, []
-    monkeypatch.setattr(vpn_metadata, "METADATA", ("127.0.0.1", 9))
+    right, naps = metadata.METADATA, []
+    monkeypatch.setattr(metadata, "METADATA", ("127.0.0.1", 9))
 
     def sleep(seconds: float) -> None:
         naps.append(seconds)
         if len(naps) == 3:
-            vpn_metadata.METADATA = right
+            metadata.METADATA = right
 
     monkeypatch.setattr(vpn_secrets, "time", SimpleNamespace(sleep=sleep))
     vpn_secrets.main()

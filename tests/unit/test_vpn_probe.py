@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 
-from vpn_probe import probe
+from ike_probe import probe
 
 
 class Peer(threading.Thread):

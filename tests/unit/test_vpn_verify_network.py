@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import vpn_metadata
-import vpn_verify
+
+import metadata
+from vpn_verify.machine import date_and_public_address
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def metadata_service(monkeypatch: pytest.MonkeyPatch, answers: dict[str, tuple[i
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    monkeypatch.setattr(vpn_metadata, "METADATA", server.server_address)
+    monkeypatch.setattr(metadata, "METADATA", server.server_address)
     yield
     server.shutdown()
     server.server_close()
@@ -59,9 +60,9 @@ def test_the_metadata_service_tells_the_date_and_the_address_or_that_there_is_no
     monkeypatch: pytest.MonkeyPatch, answers: dict[str, tuple[int, str]], address: str | None
 ) -> None:
     with metadata_service(monkeypatch, answers):
-        assert vpn_verify.metadata() == ("Mon, 23 Nov 2026 22:38:44 GMT", address)
+        assert date_and_public_address() == ("Mon, 23 Nov 2026 22:38:44 GMT", address)
 
 
 def test_without_a_metadata_service_nothing_is_known_and_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vpn_metadata, "METADATA", ("127.0.0.1", 1))
-    assert vpn_verify.metadata() == ("", None)
+    monkeypatch.setattr(metadata, "METADATA", ("127.0.0.1", 1))
+    assert date_and_public_address() == ("", None)

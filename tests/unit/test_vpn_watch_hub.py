@@ -14,8 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import vpn_watch
 
+import expectations
+import vpn_watch
 from tests.unit.gateway_documents import gateway_document, installed_files
 
 
@@ -62,7 +63,7 @@ class Hub:
         self.loss, self.chance = loss, random.Random(7)  # noqa: S311 - no secret
         self.steps: list[tuple[float, str]] = []
         self.threads: list[threading.Thread] = []
-        expected = json.loads(installed_files(gateway_document())["/etc/vpn-gateway/gateway.json"])
+        expected = json.loads(installed_files(gateway_document())[expectations.PATH])
         (live,) = expected["peers"]
         others = [
             {**live, "connection": f"uk-to-{n}", "public_ip": f"192.0.2.{n}", "private_ip": f"10.{n}.0.4"}
@@ -71,10 +72,11 @@ class Hub:
         self.live = live
         (folder / "expected").write_text(json.dumps({**expected, "peers": [*others, live]}))
         monkeypatch.setattr("random.uniform", lambda *_: 1.25)
-        monkeypatch.setattr(vpn_watch, "EXPECTATIONS", str(folder / "expected"))
-        monkeypatch.setattr(vpn_watch, "Echo", self.echo)
+        monkeypatch.setattr(vpn_watch, "load", lambda: expectations.load(str(folder / "expected")))
+        monkeypatch.setattr(vpn_watch, "Echoes", self.echoes)
         monkeypatch.setattr(vpn_watch, "probe", self.probe)
         monkeypatch.setattr(vpn_watch, "whack", self.whack)
+        monkeypatch.setattr(vpn_watch, "initiate", lambda name: self.whack("--initiate", name) is not None)
         monkeypatch.setattr(vpn_watch, "threading", SimpleNamespace(Thread=self.thread))
         time = SimpleNamespace(monotonic=lambda: self.clock.now, sleep=self.clock.sleep)
         monkeypatch.setattr(vpn_watch, "time", time)
@@ -95,15 +97,16 @@ class Hub:
         self.threads.append(threading.Thread(target=run, daemon=daemon))
         return SimpleNamespace(start=self.threads[-1].start, is_alive=lambda: not ended.is_set())
 
-    def echo(self, _: str, target: str) -> Any:
+    def echoes(self, _: str, target: str, *, only_target: bool) -> Any:
         """Return echoes that are lost by chance, or all of them."""
+        assert only_target
 
-        def heard(seconds: float) -> bool:
+        def answer(deadline: float) -> int | None:
             lost = target != self.live["private_ip"] or self.chance.random() < self.loss
-            self.clock.sleep(seconds if lost else 0.05)
-            return not lost
+            self.clock.sleep(deadline - self.clock.now if lost else 0.05)
+            return None if lost else 1
 
-        return SimpleNamespace(send=lambda: None, heard=heard)
+        return SimpleNamespace(send=lambda _: None, answer=answer)
 
     def probe(self, address: str, _: int) -> str:
         """Answer as the live peer, or not."""

@@ -5,7 +5,7 @@ Does not prove that the kernel counts so, nor that asking helps (tests/lab/test_
 
 from itertools import pairwise
 
-from vpn_watch import CALM, GRACE, STRAYS, Strays
+from healing import CALM, GRACE, STRAYS, Strays
 
 
 def _asked(counts: list[int]) -> list[int]:

@@ -1,6 +1,6 @@
-"""Asks the instance metadata service by a socket: what urllib imports for it takes a booting machine a second.
+"""Asks the instance metadata service (IMDSv2) over a socket.
 
-Installed beside the programs that import it, as /usr/local/lib/vpn-gateway/vpn_metadata.py.
+Importing urllib for this takes a booting machine a second.
 """
 
 import socket
@@ -10,9 +10,9 @@ TOKEN = "X-aws-ec2-metadata-token"  # noqa: S105 - a header's name
 
 
 def ask(path: str, token: str = "", seconds: float = 1) -> tuple[str, str]:
-    """Return head and body of an answer, whatever its status; without a token, ask for one (IMDSv2).
+    """Return head and body of an answer of any status; without a token, ask for one.
 
-    `path` is what stands behind /latest/. Raises OSError when there is no answer within so many seconds.
+    `path` is the part of the URL after /latest/. Raises OSError when no answer comes within `seconds`.
     """
     verb, header = ("GET", f"{TOKEN}: {token}") if token else ("PUT", f"{TOKEN}-ttl-seconds: 60")
     with socket.create_connection(METADATA, seconds) as link:

@@ -1,0 +1,75 @@
+"""ICMP echoes (RFC 792) over a raw socket: no process. Needs CAP_NET_RAW."""
+
+import contextlib
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterable
+
+HEADERS = 28
+"""Bytes of an echo without data: IP header and ICMP header."""
+
+_DONT_FRAGMENT = (socket.IPPROTO_IP, 10, 2)
+"""IP_MTU_DISCOVER, IP_PMTUDISC_DO (ip(7)); the socket module has no names for them."""
+
+
+class Echoes:
+    """Numbered echoes from one address to another, which are never fragmented.
+
+    With `only_target` the kernel hands over nothing but what comes from the target: cheaper where many targets answer
+    at once. An ICMP error about one packet then makes the next `send` fail, so packets that may be too large are sent
+    without it.
+    """
+
+    def __init__(self, source: str, target: str, *, only_target: bool) -> None:
+        self.target, self.owner = target, os.getpid() % 0x10000
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        try:
+            self.socket.bind((source, 0))
+            self.socket.setsockopt(*_DONT_FRAGMENT)
+            if only_target:
+                self.socket.connect((target, 0))
+        except OSError:
+            self.socket.close()
+            raise
+
+    def send(self, number: int, size: int = HEADERS) -> None:
+        """Send an echo of so many bytes; one that cannot be sent is one that is not answered.
+
+        The kernel refuses a packet larger than what it knows of the path, and any where no route leads to the target.
+        """
+        total = 0x0800 + self.owner + number
+        total = (total & 0xFFFF) + (total >> 16)
+        total = (total & 0xFFFF) + (total >> 16)
+        head = struct.pack("!4H", 0x0800, ~total & 0xFFFF, self.owner, number)
+        with contextlib.suppress(OSError):
+            self.socket.sendto(head + bytes(size - HEADERS), (self.target, 0))
+
+    def answer(self, deadline: float) -> int | None:
+        """Return the number of the next echo that is answered; None when none is by then (time.monotonic)."""
+        while (left := deadline - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            try:
+                packet, (sender, _) = self.socket.recvfrom(99)
+                kind, _, owner, number = struct.unpack_from("!4H", packet, packet[0] % 16 * 4)
+            except (OSError, struct.error):
+                continue
+            if (kind, owner, sender) == (0, self.owner, self.target):
+                return int(number)
+        return None
+
+
+def answered(source: str, target: str, sizes: Iterable[int], seconds: float) -> list[int]:
+    """Return which of these packets are answered, by their size in bytes with the IP header; all are sent at once.
+
+    Returns as soon as all are answered, and after `seconds` at most.
+    """
+    sent, numbers, deadline = list(sizes), set[int](), time.monotonic() + seconds
+    echoes = Echoes(source, target, only_target=False)
+    with echoes.socket:
+        for number, size in enumerate(sent):
+            echoes.send(number, size)
+        while len(numbers) < len(sent) and (answer := echoes.answer(deadline)) is not None:
+            numbers.add(answer)
+    return [sent[number] for number in sorted(numbers)]

@@ -1,0 +1,198 @@
+"""The layers in order: what each needs, what it is called with, and what to do when it fails."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from expectations import Gateway, Peer
+from vpn_verify import gateway_layers, packet_filter, tunnel_layers
+from vpn_verify.layer import IkeSa, Ping
+from vpn_verify.machine import read, run, source
+from vpn_verify.start import CONNTRACK, Start
+
+FINISHED = "/run/cloud-init/result.json"
+"""Written when cloud-init has done all of a boot, with or without success."""
+
+
+class Look(NamedTuple):
+    """What the layers of the gateway are called with."""
+
+    gateway: Gateway
+    start: Start
+
+
+class TunnelLook(NamedTuple):
+    """What the layers of one tunnel are called with."""
+
+    gateway: Gateway
+    start: Start
+    peer: Peer
+    needed: Mapping[str, Any]
+    """Name of a layer of the same tunnel, one that the layer needs -> what it returned."""
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Private addresses of both gateways."""
+        return self.gateway.address, self.peer.private_ip
+
+
+class GatewayLayer(NamedTuple):
+    """A layer of the gateway itself, which is asked once."""
+
+    name: str
+    needs: str
+    look: Callable[[Look], str]
+    remedy: str
+
+
+class TunnelLayer(NamedTuple):
+    """A layer of a tunnel, which is asked for every peer."""
+
+    name: str
+    needs: str
+    look: Callable[[TunnelLook], str | IkeSa | Ping]
+    remedy: str
+
+
+LAYERS = (
+    GatewayLayer(
+        "boot",
+        "",
+        lambda _: gateway_layers.boot(
+            read("/var/lib/vpn-gateway/boot"),
+            read("/var/log/vpn-boot.log"),
+            read(FINISHED),
+            lambda: bool(run("pidof -x vpn-boot")),
+        ),
+        "read /var/log/vpn-boot.log and cloud-init status --long; remove the cause, then: sudo vpn-boot",
+    ),
+    GatewayLayer(
+        "clock",
+        "",
+        lambda look: gateway_layers.clock(look.start.metadata.result()[0], time.time()),
+        "sudo systemctl restart chrony or systemd-timesyncd; timedatectl",
+    ),
+    GatewayLayer(
+        "packet_filter",
+        "boot",
+        lambda look: packet_filter.tables(
+            read(packet_filter.RULES), look.start.rules.result(), ("filter", "mangle", "raw")
+        ),
+        "sudo systemctl reload-or-restart vpn-filter",
+    ),
+    GatewayLayer(
+        "nat",
+        "boot",
+        lambda look: packet_filter.tables(read(packet_filter.RULES), look.start.rules.result(), ("nat",)),
+        "the exemption must come before MASQUERADE: sudo systemctl reload-or-restart vpn-filter",
+    ),
+    GatewayLayer(
+        "sysctl",
+        "boot",
+        lambda _: gateway_layers.sysctl(read("/proc/net/route"), lambda key: read(f"/proc/sys/net/ipv4/{key}")),
+        "sudo systemctl restart vpn-filter vpn-sysctl",
+    ),
+    GatewayLayer(
+        "conntrack",
+        "",
+        lambda look: gateway_layers.conntrack(
+            int(look.start.connections.result() or 0),
+            int(read(f"{CONNTRACK}_max") or 0),
+            lambda: read("/proc/net/nf_conntrack"),
+        ),
+        "what opens so many connections? Stop it, or take an instance_type with more memory",
+    ),
+    TunnelLayer(
+        "secrets",
+        "boot",
+        lambda tunnel: tunnel_layers.secrets(
+            f"/etc/ipsec.d/{tunnel.peer.connection}.secrets", tunnel.gateway.local_id, tunnel.peer.public_ip
+        ),
+        "sudo systemctl restart vpn-secrets",
+    ),
+    GatewayLayer(
+        "daemon",
+        "secrets",
+        lambda look: gateway_layers.daemon(look.start.status.result(), lambda: run("systemctl is-active ipsec")),
+        "journalctl -u ipsec; sudo systemctl restart ipsec",
+    ),
+    TunnelLayer(
+        "connection",
+        "daemon",
+        lambda tunnel: tunnel_layers.connection(tunnel.peer.connection, tunnel.start.status.result()),
+        "journalctl -u ipsec; sudo systemctl restart ipsec",
+    ),
+    TunnelLayer(
+        "address",
+        "",
+        lambda tunnel: tunnel_layers.address(
+            source(tunnel.peer.public_ip),
+            tunnel.start.metadata.result()[1],
+            expected=tunnel.gateway.address,
+            local_id=tunnel.gateway.local_id,
+            public_ip=tunnel.peer.public_ip,
+        ),
+        "associate the Elastic IP with the gateway's network interface: pulumi up --refresh",
+    ),
+    TunnelLayer(
+        "peer",
+        "address",
+        lambda tunnel: tunnel_layers.peer(
+            tunnel.peer.public_ip,
+            tunnel.gateway.local_id,
+            {port: answer.result() for port, answer in tunnel.start.probes[tunnel.peer.public_ip].items()},
+        ),
+        "",
+    ),
+    TunnelLayer(
+        "ike",
+        "connection peer",
+        lambda tunnel: tunnel_layers.ike(
+            tunnel.peer.connection,
+            tunnel.peer.public_ip,
+            f"IKEv{tunnel.peer.ike_version} {tunnel.peer.ike_algorithm}",
+            tunnel.start.status.result(),
+            tunnel.ends,
+        ),
+        "make both sides alike: pulumi up; on both: sudo systemctl restart vpn-secrets ipsec",
+    ),
+    TunnelLayer(
+        "policy",
+        "ike",
+        lambda tunnel: tunnel_layers.policy(
+            tunnel.peer.connection,
+            tunnel.peer.public_ip,
+            local=tunnel.gateway.local_cidr_blocks,
+            remote=tunnel.peer.cidr_blocks,
+            esp_algorithm=tunnel.peer.esp_algorithm,
+            status=tunnel.needed["ike"].status,
+        ),
+        "are networks and profile the same on both sides? sudo systemctl restart ipsec",
+    ),
+    TunnelLayer(
+        "ping",
+        "policy packet_filter",
+        lambda tunnel: tunnel_layers.ping(tunnel.peer.connection, tunnel.ends),
+        "run vpn-verify on the peer; is UDP 4500 open both ways?",
+    ),
+    TunnelLayer(
+        "mtu",
+        "ping",
+        lambda tunnel: tunnel_layers.mtu(tunnel.ends, tunnel.gateway.mtu),
+        "what on the path between the gateways drops packets of 1500 bytes: a filter, another tunnel?",
+    ),
+    TunnelLayer(
+        "counters",
+        "ping",
+        lambda tunnel: tunnel_layers.counters(tunnel.needed["ping"].growth),
+        "does another path lead to the peer? ip route",
+    ),
+    GatewayLayer(
+        "internet",
+        "address conntrack",
+        lambda look: gateway_layers.internet(
+            f"{look.gateway.internet_host}:{look.gateway.internet_port}", look.start.internet
+        ),
+        "look at the public route table, the Internet gateway, the security group's egress and DNS",
+    ),
+)

@@ -1,0 +1,156 @@
+"""The layers of one tunnel, from its secret to the packets that it carries.
+
+Each returns what it saw or raises LayerError.
+"""
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+
+from icmp import answered
+from pluto import about, algorithms, initiate, traffic, whack
+from vpn_verify.causes import IKE_CAUSES, POLICY_CAUSES, cause
+from vpn_verify.layer import Growth, IkeSa, LayerError, Ping
+from vpn_verify.machine import ipsec_journal, read, run
+
+SECONDS = 20
+"""pluto's time to answer."""
+
+
+def secrets(path: str, local_id: str, public_ip: str) -> str:
+    """Check that the secret is present for both identities, and for root alone. Never shows any of it."""
+    if not read(path).startswith(f'{local_id} {public_ip} : PSK "'):
+        raise LayerError(f"{path} has no key for {local_id} {public_ip}")
+    status = os.stat(path)
+    if status.st_uid or status.st_mode & 0o77:
+        raise LayerError(f"{path} is uid {status.st_uid}'s, mode {status.st_mode & 0o777:o}; must be root's, 600")
+    return f"{path} is root's alone"
+
+
+def connection(name: str, status: str) -> str:
+    """Check that pluto has read the connection."""
+    if not about(name, status):
+        raise LayerError(f"{name} is not loaded")
+    return name
+
+
+def address(own: str, public: str | None, *, expected: str, local_id: str, public_ip: str) -> str:
+    """Check that the peer finds us where it looks: the source of our packets is the address behind the Elastic IP.
+
+    `own` is that source; `public` is our public address as the metadata service has it (empty: none; None: unknown).
+    """
+    if own != expected:
+        raise LayerError(f"packets to {public_ip} leave from {own}, not {expected}")
+    if public not in (None, local_id):
+        raise LayerError(f"Elastic IP {local_id} is not associated with {own}, which has {public or 'none'}")
+    return f"{own} behind {public or 'an Elastic IP that the metadata service does not tell'}"
+
+
+def peer(public_ip: str, local_id: str, answers: Mapping[int, str]) -> str:
+    """Check that an IKE daemon answers at the peer's address; `answers` is port -> what the probe of it returned."""
+    silent = [port for port in answers if answers[port] == "silent"]
+    if "refused" in answers.values():
+        raise LayerError(f"{public_ip} refused: no IKE daemon there", "on the peer: sudo systemctl restart ipsec")
+    if len(silent) > 1:
+        causes = "the peer is stopped, has lost its Elastic IP, or its security group or the path is closed to"
+        raise LayerError(f"{public_ip}: UDP 500 and 4500 are silent", f"{causes} {local_id}")
+    for port in silent:
+        remedy = f"the peer's security group must admit UDP {port} from {local_id}/32"
+        raise LayerError(f"{public_ip}: UDP {port} is silent, the other port answers", remedy)
+    return f"{public_ip} answers on UDP 500 and 4500"
+
+
+def ike(name: str, public_ip: str, wanted: str, status: str, ends: tuple[str, str]) -> IkeSa:
+    """Check that an IKE SA of the `wanted` version and algorithm stands; if none does, ask for it and wait for it.
+
+    `ends` are the private addresses of both gateways: an echo between them makes the trap policy start a negotiation.
+    """
+    lines = about(name, status)
+    for attempt in range(6):
+        if found := algorithms("IKEv[12]", lines):
+            break
+        if not attempt:
+            answered(*ends, [84], 0)
+        time.sleep(0.5)
+        lines = about(name, whack("--status", seconds=SECONDS) or "")
+    if not found:
+        reached = ", ".join(re.findall(r'#\d+: ".*":\d+ (\S+ \([^)]*\))', lines)) or "no negotiation"
+        why = cause(name, public_ip, IKE_CAUSES, ipsec_journal())
+        raise LayerError(why or f"no IKE SA with {public_ip}: {reached}")
+    if wanted.upper() not in found.upper():
+        raise LayerError(f"{found}, not {wanted}")
+    return IkeSa(f"{found} with {public_ip}", lines)
+
+
+def policy(
+    name: str, public_ip: str, *, local: Sequence[str], remote: Sequence[str], esp_algorithm: str, status: str
+) -> str:
+    """Check that the kernel demands ESP of the expected algorithm between all ranges of both sides.
+
+    `status` is the connection's lines of `whack --status`.
+    """
+    pairs = [(own, other) for own in local for other in remote]
+    wanted = {f"{a} {b} out" for a, b in pairs} | {f"{b} {a} {way}" for a, b in pairs for way in ("in", "fwd")}
+    missing = wanted - policies(run("ip xfrm policy"))
+    if missing and len(pairs) > 1:
+        # A trap is outward only. The other policies come with the first packet of each pair, or on request.
+        # Libreswan counts from 1, but a single range has the number 0: it is `leftsubnet`, not `leftsubnets`.
+        for one, own in enumerate(local, len(local) > 1):
+            for two, other in enumerate(remote, len(remote) > 1):
+                if f"{other} {own} in" in missing:
+                    initiate(f"{name}/{one}x{two}")
+        time.sleep(2)
+        missing = wanted - policies(run("ip xfrm policy"))
+    if missing:
+        why = cause(name, public_ip, POLICY_CAUSES, ipsec_journal())
+        raise LayerError(why or f"none between the networks {min(missing)}")
+    found = algorithms("ESP", status)
+    if f"ESP {esp_algorithm}".upper() not in found.upper():
+        raise LayerError(f"{found or 'no ESP'}, not {esp_algorithm}")
+    return found
+
+
+def policies(text: str) -> set[str]:
+    """Return `source destination direction` of each policy that demands ESP, from `ip xfrm policy`."""
+    found = re.findall(r"^src (\S+) dst (\S+).*\n\s+dir (\w+)(.*(?:\n\s.*)*)", text, re.M)
+    return {f"{source} {destination} {way}" for source, destination, way, rest in found if "proto esp" in rest}
+
+
+def ping(name: str, ends: tuple[str, str]) -> Ping:
+    """Check that the peer answers through the tunnel; `ends` are the private addresses of both gateways."""
+    before, began = _traffic(name), time.monotonic()
+    answers = answered(*ends, [84] * 3, 3)
+    took = time.monotonic() - began
+    carried = growth(before, _traffic(name))
+    if not answers:
+        raise LayerError(f"{ends[1]} is silent; bytes in, out: {list(carried)}")
+    return Ping(f"{ends[1]}: {len(answers)} of 3 answered in {took * 1000:.0f} ms", carried)
+
+
+def _traffic(name: str) -> dict[str, Growth]:
+    text = whack("--trafficstatus", seconds=SECONDS) or ""
+    return {sa: carried for sa, carried in traffic(name, text).items() if carried}
+
+
+def growth(before: Mapping[str, Growth], after: Mapping[str, Growth]) -> Growth:
+    """Return how many bytes went in and out; an SA that came with a rekey counts whole."""
+    inward, outward = (sum(after[sa][way] - before.get(sa, (0, 0))[way] for sa in after) for way in (0, 1))
+    return inward, outward
+
+
+def mtu(ends: tuple[str, str], size: int) -> str:
+    """Check that packets as large as the tunnel's MTU pass; otherwise measure the largest that does."""
+    if answered(*ends, [size] * 2, 2):
+        return f"{size} bytes pass unfragmented"
+    largest = max(answered(*ends, range(100, size, 25), 2), default=84)
+    largest = max(answered(*ends, range(largest, largest + 25), 2), default=largest)
+    raise LayerError(f"packets over {largest} bytes are lost on the path; the tunnel's MTU is {size}")
+
+
+def counters(carried: Growth) -> str:
+    """Check that what was answered went through the SAs, not around them."""
+    evidence = f"bytes in, out: {list(carried)}"
+    if min(carried) <= 0:
+        raise LayerError(evidence)
+    return evidence
