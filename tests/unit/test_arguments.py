@@ -299,8 +299,8 @@ def test_more_peers_than_user_data_has_room_for_are_refused() -> None:
     with pytest.raises(SettingsError) as caught:
         gateway_settings("site", args | {"peers": peers})
     assert [str(each) for each in caught.value.problems] == [
-        "additional_cidr_blocks, excluded_cidr_blocks, peers '1 ranges at uk, 9 at p2, p3, p4, p5, p6, p7, p8, p9, p10': "
-        "with 9 peers these are more than the 18 peers and ranges for which a gateway's user data has room with "
+        "additional_cidr_blocks, excluded_cidr_blocks, peers '1 ranges at uk, 9 at p2, p3, p4, p5, p6, p7, p8, p9, p10'"
+        ": with 9 peers these are more than the 18 peers and ranges for which a gateway's user data has room with "
         "secret_delivery ssm; use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
     ]
 
