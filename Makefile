@@ -1,9 +1,9 @@
-# The two that matter: `make lab` and `make test`. `make help` lists all.
+# The two most important targets: `make lab` and `make test`. `make help` lists all.
 .DEFAULT_GOAL := help
-# Where this is set, each of the many Python processes compiles all that it imports.
+# With this variable, each of the many Python processes would compile all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup lab lab-down test test-all test-rest test-faults test-soak figures times lint generated state lock clean \
-	test-lint test-unit test-engine test-tools test-machines test-lab test-whole test-debian-12 test-properties
+	test-lint test-unit test-engine test-tools test-machines test-whole test-lab test-debian-12 test-properties
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
@@ -11,13 +11,13 @@ help: ## list the targets
 setup: ## install what is missing: Debian packages and .venv
 	@lab/setup.sh
 
-lab: setup ## the article's tunnel on this machine: start the cloud, pulumi up, show the evidence
+lab: setup ## the article's tunnel on this machine: start the cloud, run pulumi up, show the evidence
 	@.venv/bin/lab up
 	@.venv/bin/lab deploy
 	@.venv/bin/lab evidence
 
-lab-down: setup ## pulumi destroy, then stop the cloud; safe at any moment
-	@.venv/bin/lab destroy || echo "make: pulumi destroy did not finish; the cloud is stopped all the same" >&2
+lab-down: setup ## run pulumi destroy, then stop the cloud; safe at any time
+	@.venv/bin/lab destroy || echo "make: pulumi destroy did not finish; the cloud is stopped anyway" >&2
 	@.venv/bin/lab down
 
 TIERS = .venv/bin/python -m tests.tiers
@@ -25,44 +25,44 @@ TIERS = .venv/bin/python -m tests.tiers
 test: setup ## lint, unit, engine, tools, machines: what to run before a commit (15 min)
 	@$(TIERS) test
 
-test-all: setup ## that, and what takes longer: lab, whole, debian-12, properties (50 min)
+test-all: setup ## that, and the longer tiers: whole, lab, debian-12, properties (50 min)
 	@$(TIERS) all
 
-test-rest: setup ## what test-all has more than test; WITHIN=SECONDS leaves out what does not fit
+test-rest: setup ## the tiers of test-all that test does not have; WITHIN=SECONDS leaves out what does not fit
 	@$(TIERS) rest $(if $(WITHIN),--within $(WITHIN))
 
-# One tier each; tests/tiers.py has the list.
+# One target for each tier of tests/tiers.py.
 test-lint: setup ## ruff, mypy (a minute more the first time), shellcheck (0.1 min)
 test-unit: setup ## decisions, rendering, exact resources, the lab's own parts; no root, no image, no network (1.5 min)
 test-engine: setup ## the real engine against the emulated API, without machines (5.7 min)
 test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (0.4 min)
 test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (7.2 min)
-test-lab: setup ## the lab's own network and machines; a consumer's project with machines (13 min)
 test-whole: setup ## the engine's other tests: examples in each language, docs/changes.md, the stand-in for aws (17 min)
+test-lab: setup ## the lab's own network and machines; a consumer's project with machines (13 min)
 test-debian-12: setup ## the tools tier on Debian 12 (2 min)
 test-properties: setup ## the property tests with four times as many examples (1 min)
-test-lint test-unit test-engine test-tools test-machines test-lab test-whole test-debian-12 test-properties:
+test-lint test-unit test-engine test-tools test-machines test-whole test-lab test-debian-12 test-properties:
 	@$(TIERS) $(@:test-%=%)
 
-test-faults: setup ## every fault on one stack: leaks, healing, diagnosis, peers; a table and a picture in .lab/faults/
+test-faults: setup ## all scenarios on one stack: leaks, healing, diagnosis, peers; a table and a picture in .lab/faults/
 	@.venv/bin/lab prepare --release debian-13 --release debian-12
 	@LAB_TAKE_DOWN=1 .venv/bin/pytest --capture=no tests/scenarios
 
-test-soak: setup ## an hour with a rekey every two minutes must lose no packet
+test-soak: setup ## an hour with a rekey every two minutes, which must lose no packet
 	@.venv/bin/lab prepare
 	@LAB_TAKE_DOWN=1 .venv/bin/pytest --capture=no tests/scenarios/test_soak.py --soak
 
 lint: test-lint ## the same as test-lint
 
-figures: setup ## seconds and memory of the lab, boots side by side; needs the lab to be down
+figures: setup ## measure the lab: seconds, memory, boots side by side; the lab must be down
 	@.venv/bin/lab prepare
 	@.venv/bin/python -m benchmarks.figures
 
-times: setup ## how long the commands take that people wait for; writes the table in docs/architecture.md (hours)
+times: setup ## measure the commands that people wait for; write the table in docs/architecture.md (hours)
 	@.venv/bin/python -m benchmarks.times
 	@WRITE_DOCUMENTS=1 .venv/bin/pytest tests/unit/test_times.py
 
-generated: setup ## make anew what is generated: schema, reference, the deployer's IAM policy, tables in docs/
+generated: setup ## write all generated files: schema, reference, the deployer's IAM policy, tables in docs/
 	@.venv/bin/python -m docs.generate
 	@.venv/bin/lab prepare
 	@WRITE_DOCUMENTS=1 .venv/bin/pytest tests/engine/test_iam.py tests/unit/test_tiers.py
@@ -72,8 +72,8 @@ state: setup ## keep the state that this version leaves, at its release: tests/e
 	@.venv/bin/lab prepare
 	@.venv/bin/python -m tests.engine.released
 
-lock: setup ## compile requirements*.txt anew from pyproject.toml and lab/pyproject.toml
+lock: setup ## compile requirements*.txt from pyproject.toml and lab/pyproject.toml
 	@lab/lock.sh
 
-clean: lab-down ## remove everything the lab ever made, caches too
+clean: lab-down ## remove everything that the lab has made, including caches
 	@rm -rf .lab .venv

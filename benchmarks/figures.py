@@ -1,9 +1,9 @@
-"""The lab's figures: seconds of its steps, peak memory, and a gateway's boot beside one with empty user data.
+"""Measures the lab: seconds of its steps, peak memory, and a gateway's boot compared to one with empty user data.
 
-Run it by `make figures`. It takes the lab for itself: brings the article's stack up, pings all the while, destroys it,
-and then boots two machines of the same image with empty user data, as many at once as there were gateways. Prints one
-JSON document and fails when a figure is above its bound; the ratio leaves out package installation, which is shown by
-itself.
+Command: `make figures`. It needs the lab for itself. It deploys the article's stack, pings until the first reply,
+destroys the stack, and then boots two machines of the same image with empty user data, as many as there were gateways.
+It prints one JSON document and fails when a figure exceeds its bound. The ratio of the boots does not include the
+installation of packages, which has its own figure.
 """
 
 import json
@@ -33,7 +33,7 @@ BOUNDS = {
     "plugin_adds_milliseconds": 50,
     "ratio_without_packages": 1.3,
 }
-"""The most that each figure may be, on a machine that does nothing else."""
+"""The upper bound of each figure on an idle machine."""
 EMPTY_USER_DATA = "#cloud-config\n{}\n"
 _LIMIT_SECONDS = 900.0
 _CALLS = 20
@@ -93,7 +93,7 @@ def _seconds(step: Callable[[], object]) -> float:
 
 
 def _calls() -> dict[str, float]:
-    """Return the median time of a call of the API, and what the stand-in for `aws` adds to the calls of a creation."""
+    """Return the median time of an API call, and the time that the stand-in for `aws` adds to a creation's calls."""
     api, ec2 = ApiProcess(settings.API_URL), client("ec2", REGION)
     token = "aws:ec2/internetGateway:InternetGateway"  # noqa: S105 - a resource type
     urn = f"urn:pulumi:test::inline::{token}::gateway"
@@ -102,10 +102,12 @@ def _calls() -> dict[str, float]:
         for _ in range(_CALLS):
             calls.append(_seconds_of(ec2.describe_route_tables))
             before, started = len(api.calls()), time.perf_counter()
-            made = plugin.stub.Create(provider_pb2.CreateRequest(urn=urn, properties=struct({"tags": {"Name": "x"}})))
+            created = plugin.stub.Create(
+                provider_pb2.CreateRequest(urn=urn, properties=struct({"tags": {"Name": "x"}}))
+            )
             total = (time.perf_counter() - started) * 1000
             added.append(total - sum(call["duration_ms"] for call in api.calls()[before:]))
-            plugin.stub.Delete(provider_pb2.DeleteRequest(urn=urn, id=made.id, properties=made.properties))
+            plugin.stub.Delete(provider_pb2.DeleteRequest(urn=urn, id=created.id, properties=created.properties))
     return {
         "api_call_milliseconds": round(1000 * median(calls), 1),
         "plugin_adds_milliseconds": round(median(added), 1),
@@ -132,11 +134,11 @@ def _gateways() -> dict[str, float]:
     def ping() -> None:
         while not pinged.is_set():
             try:
-                answer = hosts.run("au-private", ["ping", "-c", "1", "-W", "1", "10.1.10.41"], timeout=10)
+                reply = hosts.run("au-private", ["ping", "-c", "1", "-W", "1", "10.1.10.41"], timeout=10)
             except (LookupError, OSError, subprocess.TimeoutExpired):
                 time.sleep(0.5)
                 continue
-            if answer.returncode == 0:
+            if reply.returncode == 0:
                 first_ping.append(time.time())
                 pinged.set()
 
@@ -153,14 +155,14 @@ def _gateways() -> dict[str, float]:
     starts = [machine.started_at for machine in record.load_all() if machine.kind == "virtual-machine"]
     return {
         "pulumi_up_seconds": round(up_seconds, 1),
-        # Of the gateway that was started last: the tunnel needs both, and the empty machines start together.
+        # Counted from the start of the later gateway: the tunnel needs both, and the empty machines start together.
         "first_ping_seconds": round(first_ping[0] - max(starts), 1),
         "package_seconds": max(_package_seconds(name) for name in ("uk-gateway", "au-gateway")),
     }
 
 
 def _package_seconds(gateway: str) -> float:
-    """Return the seconds between the boot's steps before and after the installation of packages."""
+    """Return the seconds between the boot steps before and after the installation of packages."""
     before = _monotonic(gateway, "vpn-secrets.service", "ActiveEnterTimestampMonotonic")
     after = _monotonic(gateway, "vpn-filter.service", "InactiveExitTimestampMonotonic")
     return round((after - before) / 1e6, 1)

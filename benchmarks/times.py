@@ -1,8 +1,8 @@
-"""How long the commands take that people wait for: `make times` measures them and writes the table in the documents.
+"""Measures the commands that people wait for: `make times` writes the table in docs/architecture.md.
 
-`python -m benchmarks.times ROW... [--runs N]` measures single rows; `--busy` keeps one core busy meanwhile and writes
-nothing. The seconds are kept in benchmarks/times.json. Takes the lab for itself. A cold row runs in a new clone with
-empty caches of Go and Python; Debian packages that are installed stay.
+`python -m benchmarks.times ROW... [--runs N]` measures single rows. With `--busy` it keeps one core busy meanwhile and
+writes nothing. benchmarks/times.json has the measured seconds. It needs the lab for itself. A cold row runs in a new
+clone with empty caches of Go and Python; installed Debian packages stay installed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ RESULTS: Final = Path(__file__).with_name("times.json")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One command."""
+    """One command of the table."""
 
     title: str
     before: float
@@ -78,7 +78,7 @@ def measure(row: Row) -> float:
 
 @contextmanager
 def place(row: Row) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Give the folder and the environment that a row runs in."""
+    """Yield the folder and the environment in which a row runs."""
     variables = environment.variables()
     if not row.cold:
         yield settings.ROOT, variables
@@ -87,10 +87,10 @@ def place(row: Row) -> Iterator[tuple[Path, dict[str, str]]]:
         folder = Path(name, "checkout")
         subprocess.run(["git", "clone", "--quiet", str(settings.ROOT), str(folder)], check=True)
         caches = {"GOPATH": "go", "GOCACHE": "go-build", "UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
-        # Go writes its modules without write permission, which keeps a folder from being deleted.
-        made = {variable: f"{name}/{place}" for variable, place in caches.items()} | {"GOFLAGS": "-modcacherw"}
+        # Without -modcacherw, Go's modules are read-only, and their folder cannot be deleted.
+        own = {variable: f"{name}/{place}" for variable, place in caches.items()} | {"GOFLAGS": "-modcacherw"}
         try:
-            yield folder, {**os.environ, **made}
+            yield folder, {**os.environ, **own}
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -106,22 +106,22 @@ def busy() -> Iterator[None]:
 
 
 def table(results: Mapping[str, Sequence[float]]) -> str:
-    """Return the table of the documents: the median of what was measured, and how often."""
+    """Return the table of docs/architecture.md: the median of the measured seconds, and the number of runs."""
     lines = ["| command | at 063e78f | goal | now | runs |", "|---|---|---|---|---|"]
     for name, row in ROWS.items():
         seconds = results.get(name, ())
-        now = _told(statistics.median(seconds)) if seconds else "not measured"
-        lines.append(f"| {row.title} | {_told(row.before)} | {_told(row.goal)} | {now} | {len(seconds)} |")
+        now = _duration(statistics.median(seconds)) if seconds else "not measured"
+        lines.append(f"| {row.title} | {_duration(row.before)} | {_duration(row.goal)} | {now} | {len(seconds)} |")
     return "\n".join([*lines, ""])
 
 
 def results() -> dict[str, list[float]]:
-    """Return what was measured: row -> seconds of each run."""
+    """Return the measured seconds: row -> seconds of each run."""
     measured: dict[str, list[float]] = json.loads(RESULTS.read_text())
     return measured
 
 
-def _told(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 20 else f"{int(seconds + 0.5) // 60}:{int(seconds + 0.5) % 60:02} min"
 
 
@@ -142,31 +142,31 @@ def _run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> 
 
 def _measure_all(names: Sequence[str], runs: int, measured: dict[str, list[float]]) -> None:
     for name in names:
-        found = []
+        seconds = []
         for number in range(1, runs + 1):
             with phase(f"{ROWS[name].title}, run {number} of {runs}"):
-                found.append(round(measure(ROWS[name]), 1))
-            say(f"{name}: {found[-1]} s")
-        measured[name] = found
+                seconds.append(round(measure(ROWS[name]), 1))
+            say(f"{name}: {seconds[-1]} s")
+        measured[name] = seconds
 
 
 def main() -> None:
-    """Measure what the command line names, and write it down."""
+    """Measure the rows that the command line names, and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.times", description="Measures commands.")
     parser.add_argument("row", nargs="*", choices=[*ROWS, []], help="default: all")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--busy", action="store_true", help="keep one core busy; write nothing")
-    asked = parser.parse_args()
-    names = asked.row or list(ROWS)
+    arguments = parser.parse_args()
+    names = arguments.row or list(ROWS)
 
-    if asked.busy:
+    if arguments.busy:
         with busy():
-            _measure_all(names, asked.runs, {})
+            _measure_all(names, arguments.runs, {})
         return
-    # At the end: a row runs the test that compares the document with the results.
+    # Written at the end, because a row runs the test that compares the document with the results.
     measured: dict[str, list[float]] = {}
     try:
-        _measure_all(names, asked.runs, measured)
+        _measure_all(names, arguments.runs, measured)
     finally:
         RESULTS.write_text(json.dumps({**results(), **measured}, indent=2) + "\n")
 

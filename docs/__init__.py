@@ -1,1 +1,1 @@
-"""Documents that are made of the code: `make generated`."""
+"""Documents that are generated from the code: `make generated`."""

@@ -1,4 +1,7 @@
-"""Write what is made of the code: `make generated`. Its test, tests/unit/test_generated.py, shows what is stale."""
+"""Write the files that are generated from the code: `make generated`.
+
+tests/unit/test_schema.py fails when one of them is stale.
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from components.plugin.provider import provider
+from docs.picture import picture
 from docs.reference import reference
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def generated() -> Mapping[Path, str]:
-    """Return path and content of every file that is made of the code."""
+    """Return the path and content of every generated file."""
     schema: dict[str, Any] = json.loads(provider().schema or "")
     return {
         ROOT / "components" / "schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         ROOT / "docs" / "reference.md": reference(schema),
+        ROOT / "docs" / "picture.svg": picture(),
     }
 
 

@@ -1,4 +1,4 @@
-"""Make docs/reference.md of the components' schema."""
+"""Render docs/reference.md from the components' schema."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,17 +6,21 @@ from typing import Any
 
 HEAD = """# Reference
 
-Made from [components/schema.json](../components/schema.json) by `make generated`; every text is the documentation of
-the argument in the code.
+`make generated` writes this page from [components/schema.json](../components/schema.json). Every description is the
+documentation of the argument or output in the code.
 
-Names are Python's; where other languages write it otherwise, their name is below (`cidr_block` is `cidrBlock` in
-TypeScript and YAML, `CidrBlock` in Go). *Output* behind a type: may be the output of another resource; everything else
-decides which resources exist and must be known when the program runs. *Secret*: encrypted in the state, never shown.
+Names are those of Python. If another language spells a name differently, the other spelling is below it: `cidr_block`
+is `cidrBlock` in TypeScript and YAML, and `CidrBlock` in Go. The column *type* also has these words:
+
+- *required*: the argument has no default.
+- *Output*: the value may be an output of another resource. Any other value decides which resources exist, so it must be
+  known when the program runs.
+- *secret*: the value is encrypted in the state and never shown.
 """
 
 
 def reference(schema: Mapping[str, Any]) -> str:
-    """Return the document for a schema, the components first, then their types in alphabetical order."""
+    """Return the document for a schema: the components, then their types in alphabetical order."""
     return "\n".join([HEAD, *_components(schema), *_types(schema)]).rstrip() + "\n"
 
 
@@ -41,7 +45,7 @@ def _types(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _outputs(schema: Mapping[str, Any]) -> set[str]:
-    """Return the types that components give rather than take."""
+    """Return the types of the components' outputs."""
     referred = {
         each["$ref"].rpartition("/")[2]
         for component in schema["resources"].values()
@@ -52,14 +56,14 @@ def _outputs(schema: Mapping[str, Any]) -> set[str]:
 
 
 def _table(kind: str, properties: Mapping[str, Any], required: set[str] | None) -> Iterator[str]:
-    """Yield a table; `required` is None for outputs, which nobody has to give."""
+    """Yield the lines of a table; `required` is None for outputs."""
     yield f"| {kind} | type | meaning |\n|---|---|---|"
     for name, each in properties.items():
-        said = [_type_name(each)]
+        words = [_type_name(each)]
         if required is not None:
-            said += ["required"] * (name in required) + ["Output"] * (not each.get("plain"))
-        said += ["secret"] * bool(each.get("secret"))
-        yield f"| {_names(name)} | {', '.join(said)} | {_line(each['description'])} |"
+            words += ["required"] * (name in required) + ["Output"] * (not each.get("plain"))
+        words += ["secret"] * bool(each.get("secret"))
+        yield f"| {_names(name)} | {', '.join(words)} | {_line(each['description'])} |"
     yield ""
 
 

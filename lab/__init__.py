@@ -1,1 +1,1 @@
-"""A cloud on one machine: AWS's API, network and machines, as the programs under test see them."""
+"""A cloud on one machine: an emulated AWS API and network, with real machines."""

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-# A command imports what it needs, no more: `lab env` is run by every new shell.
+# Each command imports what it needs, so that `lab env`, which new shells run, is fast.
 
 app = typer.Typer(help="A cloud on one machine.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -18,7 +18,7 @@ HostArgument = Annotated[str, typer.Argument(help="an instance's Name tag or id,
 def prepare(
     release: Annotated[list[str] | None, typer.Option(help="guest image: debian-12 or debian-13; repeatable")] = None,
 ) -> None:
-    """Build what is missing: the engine, the plugins, the guest images. Quick when nothing is."""
+    """Build the engine, the plugins and the guest images where they are missing."""
     from concurrent.futures import ThreadPoolExecutor
 
     from lab import preflight
@@ -37,12 +37,12 @@ def prepare(
             with phase(f"guest image {name}") as say:
                 ensure_image(name, say)
 
-    _refuse(preflight.check)
-    # An image waits for packages and for the disk while the engine is compiled.
+    _run_or_fail(preflight.check)
+    # In parallel: an image mostly waits for packages and for the disk, the engine for the processor.
     with ThreadPoolExecutor() as pool:
         building = [pool.submit(each) for each in (engine, images)]
     for each in building:
-        _refuse(each.result)
+        _run_or_fail(each.result)
 
 
 @app.command()
@@ -53,12 +53,12 @@ def up() -> None:
 
     prepare(release=None)
     with phase("lab up"):
-        _refuse(daemons.start)
+        _run_or_fail(daemons.start)
 
 
 @app.command()
 def down() -> None:
-    """Stop the cloud and remove every process, namespace, interface, mount and file it made. Safe at any time."""
+    """Stop the cloud and remove all its processes, namespaces, interfaces, mounts and files. Safe at any time."""
     from lab import daemons
     from lab.progress import phase, say
 
@@ -79,7 +79,7 @@ def deploy() -> None:
 
 @app.command()
 def destroy() -> None:
-    """Run `pulumi destroy` on the lab's stack; forget the stack when its cloud is gone already."""
+    """Run `pulumi destroy` on the lab's stack and remove the stack. If the cloud is down, only remove the stack."""
     from lab import daemons, stack
     from lab.progress import phase, say
 
@@ -89,24 +89,23 @@ def destroy() -> None:
         if daemons.api_answers():
             _exit(stack.destroy())
         else:
-            say("the cloud is gone, and with it everything that the stack describes: its state is removed")
+            say("the cloud is down, and the resources of the stack no longer exist: only its state is removed")
         stack.forget()
 
 
 @app.command()
 def status() -> None:
     """Show the processes, machines and faults of the running lab."""
-    from lab import daemons, machines, preflight, processes
-    from lab import network_faults as faults
+    from lab import daemons, machines, network_faults, preflight, processes
 
-    for name in (preflight.API_PROCESS, preflight.CLOUD_PROCESS, preflight.PLUGINS_PROCESS):
+    for name in (preflight.API_PROCESS, preflight.DATA_PLANE_PROCESS, preflight.PLUGINS_PROCESS):
         process = processes.find(name)
-        print(f"{name:<8} {f'running, pid {process.pid}' if process else 'not running'}")
+        print(f"{name:<10} {f'running, pid {process.pid}' if process else 'not running'}")
     if not daemons.api_answers():
         raise typer.Exit(1)
     for machine in machines.status():
         print(machine)
-    print(f"faults   {', '.join(faults.active()) or 'none'}")
+    print(f"faults     {', '.join(network_faults.active()) or 'none'}")
 
 
 @app.command()
@@ -123,7 +122,7 @@ def exec(  # noqa: A001 - the command's name is the lab's contract
     command: Annotated[list[str], typer.Argument(help="the command and its arguments")],
     timeout: Annotated[float, typer.Option(help="seconds")] = 60.0,
 ) -> None:
-    """Run a command as root on a host, whatever state its network is in; exits as the command does."""
+    """Run a command as root on a host, independent of its network, and exit with the command's code."""
     _run(host, command, timeout)
 
 
@@ -141,41 +140,42 @@ def capture(
 
 @app.command()
 def fault(
-    name: Annotated[str | None, typer.Argument(help="the fault, or `heal` to switch all off; none lists them")] = None,
+    name: Annotated[str | None, typer.Argument(help="the fault, or `heal` to end all; without it, list them")] = None,
 ) -> None:
-    """Break the lab's Internet in a named way, or heal it."""
-    from lab import network_faults as faults
+    """Cause a fault in the lab's Internet, or heal all faults."""
+    from lab import network_faults
 
     if name is None:
-        for known in faults.FAULTS:
-            print(f"{known:<12} {'on' if known in faults.active() else 'off'}")
+        for known in network_faults.FAULTS:
+            print(f"{known:<12} {'on' if known in network_faults.active() else 'off'}")
     elif name == "heal":
-        faults.heal()
-    elif name in faults.FAULTS:
-        faults.inject(name)
+        network_faults.heal()
+    elif name in network_faults.FAULTS:
+        network_faults.inject(name)
     else:
-        _fail(f"there is no fault {name!r}; there are {', '.join(faults.FAULTS)}, and `heal`")
+        _fail(f"unknown fault {name!r}; use one of {', '.join(network_faults.FAULTS)}, or `heal`")
 
 
 @app.command()
 def evidence() -> None:
-    """Repeat the article's test, write .lab/evidence/, and fail unless all of it holds."""
+    """Repeat the article's test, write .lab/evidence/, and fail unless every expectation holds."""
     from lab import settings
     from lab.evidence import collect
     from lab.progress import phase, say
 
     try:
         with phase("evidence"):
-            found = collect()
+            result = collect()
     except LookupError as error:
         _fail(str(error))
-    for failure in found.failures:
+    for failure in result.failures:
         say(f"does not hold: {failure}")
-    say(f"{'fails' if found.failures else 'holds'}; see {settings.EVIDENCE.relative_to(settings.ROOT)}/")
-    raise typer.Exit(1 if found.failures else 0)
+    say(f"{'fails' if result.failures else 'holds'}; see {settings.EVIDENCE.relative_to(settings.ROOT)}/")
+    raise typer.Exit(1 if result.failures else 0)
 
 
-def _refuse(step: Callable[[], object]) -> None:
+def _run_or_fail(step: Callable[[], object]) -> None:
+    """Run a step; exit with the message of an error that is meant for the user."""
     from lab.daemons import DaemonError
     from lab.engine.errors import EngineError
     from lab.machines.build import ImageError
@@ -190,7 +190,7 @@ def _refuse(step: Callable[[], object]) -> None:
 
 
 def _run(host: str, command: list[str], timeout: float) -> NoReturn:
-    """Run it with its output going to ours as it comes; exit with its code, 128 + its signal, or 124 at the timeout."""
+    """Run a command and pass its output on; exit with its code, 128 + its signal, or 124 at the timeout."""
     from lab import hosts
     from lab.machines import ChannelError, Streams
 

@@ -1,4 +1,4 @@
-"""Starting and stopping the lab: its processes (the API, the data plane, warm plugins) and everything they made."""
+"""Starts and stops the lab: the processes of the API, the data plane and the plugins, and everything they created."""
 
 import shutil
 import sys
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from lab import machines, network, preflight, processes, settings
 from lab.data_plane import READY
-from lab.preflight import API_PROCESS, CLOUD_PROCESS, PLUGINS_PROCESS
+from lab.preflight import API_PROCESS, DATA_PLANE_PROCESS, PLUGINS_PROCESS
 
 _START_SECONDS = 30.0
 
@@ -19,10 +19,10 @@ class DaemonError(Exception):
 
 
 def start() -> None:
-    """Start what is not running; return when the API answers and the data plane serves."""
+    """Start the processes that do not run; return when the API and the data plane are ready."""
     preflight.check()
     if processes.find(API_PROCESS) is None:
-        # An API that died took the cloud with it: what an older data plane made belongs to nobody any more.
+        # A new API knows nothing of the resources of an old one, so what an old data plane created is removed.
         stop()
         _remove_old_logs()
         processes.start(
@@ -30,23 +30,26 @@ def start() -> None:
             [sys.executable, "-m", "lab.api", "--port", str(settings.API_PORT)],
             log=settings.LOGS / "api.log",
         )
-    if processes.find(CLOUD_PROCESS) is None:
+    if processes.find(DATA_PLANE_PROCESS) is None:
         READY.unlink(missing_ok=True)
-        processes.start(CLOUD_PROCESS, [sys.executable, "-m", "lab.data_plane"], log=settings.LOGS / "cloud.log")
+        processes.start(
+            DATA_PLANE_PROCESS, [sys.executable, "-m", "lab.data_plane"], log=settings.LOGS / "data-plane.log"
+        )
     if processes.find(PLUGINS_PROCESS) is None:
         command = [sys.executable, "-m", "lab.engine.warm", str(settings.WARM_PLUGINS)]
         processes.start(PLUGINS_PROCESS, command, log=settings.LOGS / "plugins.log")
     _wait(API_PROCESS, api_answers)
-    _wait(CLOUD_PROCESS, READY.exists)
+    _wait(DATA_PLANE_PROCESS, READY.exists)
 
 
 def stop() -> list[str]:
     """End every process and remove every namespace, mount, interface and file of the lab; return what was removed.
 
-    Needs nothing but what is recorded on this machine; safe at any time, and twice. Caches, logs and evidence stay.
+    Needs only the records on this machine, and may be called at any time and repeatedly. Keeps caches, logs and
+    evidence.
     """
     removed = []
-    for name in (PLUGINS_PROCESS, CLOUD_PROCESS, API_PROCESS):
+    for name in (PLUGINS_PROCESS, DATA_PLANE_PROCESS, API_PROCESS):
         if processes.find(name) is not None:
             removed.append(f"process {name}")
         processes.stop(name)
@@ -60,7 +63,7 @@ def stop() -> list[str]:
 
 
 def api_answers() -> bool:
-    """Say whether the AWS API of this lab is up."""
+    """Tell whether the AWS API of this lab responds."""
     try:
         with urllib.request.urlopen(f"{settings.API_URL}/_lab/generation?after=-1&timeout=0", timeout=2):  # noqa: S310
             return True
@@ -80,6 +83,6 @@ def _wait(process: str, ready: Callable[[], bool]) -> None:
 
 
 def _remove_old_logs() -> None:
-    for name in (API_PROCESS, CLOUD_PROCESS, PLUGINS_PROCESS):
+    for name in (API_PROCESS, DATA_PLANE_PROCESS, PLUGINS_PROCESS):
         (settings.LOGS / f"{name}.log").unlink(missing_ok=True)
     shutil.rmtree(settings.LOGS / "machines", ignore_errors=True)

@@ -1,8 +1,8 @@
-"""The data plane: a process that makes this machine's network and machines agree with what the AWS API says.
+"""The data plane: a process that makes the lab's network and machines match the state of the AWS API.
 
-Started by `lab up`, one process, ended by SIGTERM. It long-polls the API's generation number, reads the whole world
-whenever that has grown, and applies it; what it makes is recorded outside the process, so that `lab down` can remove it
-after a crash.
+`lab up` starts it, and SIGTERM ends it. It long-polls the API's generation number, reads the whole world when the
+number has changed, and applies it. Everything it creates is recorded outside the process, so that `lab down` can remove
+it after a crash.
 """
 
 import json
@@ -20,15 +20,15 @@ from lab.network import Network
 from lab.network.internet import InternetServices
 from lab.observe import observe
 
-READY: Path = settings.RUN / "cloud.ready"
-"""Written once the data plane serves; `lab up` waits for it."""
+READY: Path = settings.RUN / "data-plane.ready"
+"""Exists while the data plane is ready; `lab up` waits for it."""
 
 _LONG_POLL_SECONDS = 2.0
 _log = logging.getLogger("lab.data_plane")
 
 
 class _Api:
-    """What the data plane knows of the API: whether anything has changed, and where."""
+    """The API's generation number, and the regions and reboots that came with it."""
 
     def __init__(self) -> None:
         self.generation = -1
@@ -36,14 +36,14 @@ class _Api:
         self.reboots: dict[str, int] = {}
 
     def wait_for_change(self) -> bool:
-        """Return True when something changed since the last call, False after a while without."""
+        """Return True when something has changed since the last call, False after a time without a change."""
         url = f"{settings.API_URL}/_lab/generation?after={self.generation}&timeout={_LONG_POLL_SECONDS}"
         with urllib.request.urlopen(url, timeout=_LONG_POLL_SECONDS + 10) as response:  # noqa: S310 - our own http URL
-            answer = json.load(response)
-        changed: bool = answer["generation"] != self.generation
-        self.generation = answer["generation"]
-        self.regions = answer["regions"]
-        self.reboots = answer["reboots"]
+            document = json.load(response)
+        changed: bool = document["generation"] != self.generation
+        self.generation = document["generation"]
+        self.regions = document["regions"]
+        self.reboots = document["reboots"]
         return changed
 
 
@@ -58,7 +58,7 @@ def run() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     network, machines, api = Network(), Machines(), _Api()
-    # The first look comes before the first step: machines that an earlier data plane started keep their network.
+    # Applied before the services start, so that machines that an earlier data plane started keep their network.
     api.wait_for_change()
     world = observe(api.regions, api.reboots)
     network.apply(world)
@@ -70,14 +70,14 @@ def run() -> None:
             try:
                 changed = api.wait_for_change()
                 if stopping.is_set():
-                    break  # else what has just been ended with this process would be started again
+                    break  # applying the world would start machines again that ended together with this process
                 if changed:
                     world = observe(api.regions, api.reboots)
-                # Applied even without a change: a machine that died, or a step that failed, is put right.
+                # Applied even without a change, to repair machines that died and steps that failed.
                 network.apply(world)
                 machines.apply(world)
             except OSError as error:
-                _log.warning("the API at %s does not answer: %s", settings.API_URL, error)
+                _log.warning("the API at %s does not respond: %s", settings.API_URL, error)
                 stopping.wait(1)
             except Exception:
                 _log.exception("the world could not be applied; trying again")

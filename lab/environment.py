@@ -1,4 +1,4 @@
-"""The environment in which any Pulumi program meets the lab instead of AWS."""
+"""The environment variables with which any Pulumi program uses the lab instead of AWS."""
 
 import os
 import shlex
@@ -8,8 +8,8 @@ from pathlib import Path
 from lab import settings
 from lab.engine import warm
 
-# What else could choose an account, an endpoint or credentials before those below are looked at
-# (AWS SDKs and Tools Reference Guide, "Settings reference").
+# Variables that could override the account, endpoint or credentials below (AWS SDKs and Tools Reference Guide,
+# "Settings reference").
 _CLEARED = frozenset(
     {
         "AWS_CONTAINER_AUTHORIZATION_TOKEN",
@@ -27,19 +27,19 @@ _CLEARED = frozenset(
         "AWS_USE_DUALSTACK_ENDPOINT",
         "AWS_USE_FIPS_ENDPOINT",
         "AWS_WEB_IDENTITY_TOKEN_FILE",
-        # Would be taken in place of the file.
+        # Overrides PULUMI_CONFIG_PASSPHRASE_FILE.
         "PULUMI_CONFIG_PASSPHRASE",
-        # With it, each of the five Python processes of a command compiles all that it imports.
+        # With it, each Python process of a command compiles every module that it imports.
         "PYTHONDONTWRITEBYTECODE",
     }
 )
-_PASSPHRASE = "lab"  # noqa: S105 - no secret: see _passphrase_file
+_PASSPHRASE = "lab"  # noqa: S105 - not secret: see _passphrase_file
 _ENDPOINT = "AWS_ENDPOINT_URL"
 _LOCAL = ("127.0.0.1", "localhost")
 
 
 def variables(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the whole environment for a process that works against the lab: `inherited`, corrected."""
+    """Return the whole environment for a process that uses the lab, based on `inherited`."""
     kept = {name: value for name, value in inherited.items() if name not in _cleared(inherited)}
     return {**kept, **_assigned(inherited)}
 
@@ -66,21 +66,21 @@ def _assigned(inherited: Mapping[str, str]) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_EC2_METADATA_DISABLED": "true",
         warm.VARIABLE: inherited.get(warm.VARIABLE, str(settings.WARM_PLUGINS)),
-        # A profile in the user's own files may name endpoints and roles, too.
+        # Profiles in the user's own files may set endpoints and roles.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        # gRPC and botocore send requests for the loopback address to a proxy, unless told not to.
+        # Without these, gRPC and botocore send requests for the loopback address to a proxy.
         **{name: _without_proxy(inherited.get(name, "")) for name in ("NO_PROXY", "no_proxy")},
     }
 
 
 def _cleared(inherited: Mapping[str, str]) -> frozenset[str]:
-    """Add the endpoints of single services: they come before the one for all."""
+    """Return the variables to remove, including the endpoints of single services, which override the common one."""
     return _CLEARED | {name for name in inherited if name.startswith(f"{_ENDPOINT}_")}
 
 
 def _first(entry: str, entries: str, separator: str) -> str:
-    """Put `entry` first, once."""
+    """Return `entries` with `entry` first and only once."""
     return separator.join([entry, *(other for other in entries.split(separator) if other != entry)])
 
 
@@ -92,9 +92,9 @@ def _without_proxy(hosts: str) -> str:
 def _passphrase_file() -> Path:
     """Return the file with the passphrase of the lab's state.
 
-    The passphrase is no secret: it goes with the salt in Pulumi.lab.yaml, which `pulumi stack init` would otherwise add
-    to the checkout on every machine. What it encrypts are keys of machines that exist on this one, and only while the
-    lab is up.
+    The passphrase is not secret. It is constant because it belongs to the salt in Pulumi.lab.yaml; without that salt,
+    `pulumi stack init` would add one to the checkout on every machine. It encrypts the keys of machines that exist only
+    on this machine and only while the lab is up.
     """
     path = settings.STATE / "passphrase"
     if not path.exists():

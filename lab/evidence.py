@@ -1,7 +1,7 @@
-"""The article's own test: private hosts ping each other, with tcpdump on both receivers and in the Internet.
+"""The test of the article: private hosts ping each other, with tcpdump on both receivers and in the Internet.
 
-Writes `.lab/evidence/`: the two pings, the two captures on the private hosts, the capture in the lab's Internet, and
-`evidence.json` with the figures and every expectation that did not hold. Both pings run at the same time.
+Writes to `.lab/evidence/` the two pings, the two captures on the private hosts, the capture in the lab's Internet, and
+`evidence.json` with the figures and every expectation that does not hold. Both pings run at the same time.
 """
 
 import json
@@ -17,7 +17,7 @@ from lab.world import World
 
 PINGS = 5
 EXPECTED_TTL = 62
-"""64 less one for each of the two gateways: nothing else on the way counts as a hop."""
+"""TTL of a reply: 64, minus one per gateway. Nothing else on the way decrements it."""
 
 _SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received.* ([\d.]+)% packet loss")
 _REPLY = re.compile(r"bytes from ([\d.]+): icmp_seq=\d+ ttl=(\d+) time=([\d.]+) ms")
@@ -38,7 +38,7 @@ class Endpoint:
 
 @dataclass
 class Direction:
-    """Figures of one ping and of the capture on its receiver."""
+    """The figures of one ping and of the capture on its receiver."""
 
     sender: str
     receiver: str
@@ -52,7 +52,7 @@ class Direction:
 
 @dataclass
 class Evidence:
-    """The whole test; it holds when `failures` is empty."""
+    """The result of the test; it holds when `failures` is empty."""
 
     directions: list[Direction] = field(default_factory=list)
     internet_packets: int = 0
@@ -61,7 +61,7 @@ class Evidence:
 
 
 def collect(left: str = "au", right: str = "uk") -> Evidence:
-    """Run the test between `<left>-private` and `<right>-private`, write `.lab/evidence/`, and return the figures.
+    """Run the test between `<left>-private` and `<right>-private`, write `.lab/evidence/`, and return the result.
 
     Raises LookupError when one of the four instances does not run.
     """
@@ -94,29 +94,29 @@ def _ping(way: tuple[Endpoint, Endpoint]) -> str:
 
 
 def _one_ping(sender: Endpoint) -> str:
-    """Return the capture expression for the requests from `sender` and the replies to it, without the other ping."""
+    """Return the capture expression for the ping of `sender`: its requests and the replies to them."""
     request, reply = "icmp[icmptype] == icmp-echo", "icmp[icmptype] == icmp-echoreply"
     return f"({request} and src host {sender.private_ip}) or ({reply} and dst host {sender.private_ip})"
 
 
 def _endpoint(world: World, side: str) -> Endpoint:
     interfaces = {interface.id: interface for vpc in world.vpcs for interface in vpc.network_interfaces}
-    found = {}
+    by_role = {}
     for role in ("gateway", "private"):
         name = f"{side}-{role}"
         instance = next((i for i in world.instances if i.name == name and i.state == "running"), None)
         if instance is None:
             running = ", ".join(sorted(i.name for i in world.instances if i.state == "running")) or "none"
             raise LookupError(f"no running instance is named {name!r} (running: {running}); bring the stack up first")
-        found[role] = interfaces[instance.network_interface_id]
-    public_ip = found["gateway"].public_ip
+        by_role[role] = interfaces[instance.network_interface_id]
+    public_ip = by_role["gateway"].public_ip
     if public_ip is None:
         raise LookupError(f"{side}-gateway has no Elastic IP; bring the stack up first")
-    return Endpoint(f"{side}-private", str(found["private"].private_ip), str(public_ip))
+    return Endpoint(f"{side}-private", str(by_role["private"].private_ip), str(public_ip))
 
 
 def judge_direction(sender: Endpoint, receiver: Endpoint, ping: str, seen: Capture, failures: list[str]) -> Direction:
-    """Return the figures of one direction; add to `failures` whatever the article shows and this does not."""
+    """Return the figures of one direction; add to `failures` every difference from the article."""
     direction = Direction(sender.private_host, receiver.private_host)
     if summary := _SUMMARY.search(ping):
         direction.transmitted, direction.received = int(summary[1]), int(summary[2])
@@ -143,9 +143,10 @@ def judge_direction(sender: Endpoint, receiver: Endpoint, ping: str, seen: Captu
 def judge_internet(
     sides: tuple[Endpoint, Endpoint], seen: Capture, evidence: Evidence, *, packets: int = PINGS
 ) -> None:
-    """Count what the Internet saw into `evidence`; add to its failures all that is not IPsec between the EIPs.
+    """Count the packets in the Internet in `evidence`; every packet that is not IPsec between the EIPs is a failure.
 
-    `packets` is how many there must be each way at least: each ping sends one packet one way, and its reply the other.
+    `packets` is the minimum for each direction: each echo is one packet in one direction, and its reply one in the
+    other.
     """
     public = {side.gateway_public_ip for side in sides}
     for packet in seen.packets:

@@ -1,4 +1,4 @@
-"""The hosts of the lab by the names people use: an instance's `Name` tag or id, or `internet`."""
+"""Hosts of the lab by their names: an instance's `Name` tag or id, or `internet`."""
 
 import subprocess
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ def run(
     timeout: float = 60.0,
     streams: machines.Streams | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `command` as root on `host` and return its output and exit code; else as `lab.machines.execute`."""
+    """Run `command` as root on `host`, and return its output and exit code; see `lab.machines.execute`."""
     if host == INTERNET:
         return subprocess.run(
             ["ip", "netns", "exec", settings.INTERNET_NAMESPACE, *command],

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles the lock files from pyproject.toml and lab/pyproject.toml. Run it by `make lock`, after a change to either.
+# Compiles the lock files from pyproject.toml and lab/pyproject.toml. Run it with `make lock` after changing either.
 set -eu
 cd "$(dirname "$0")/.."
 

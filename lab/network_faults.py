@@ -1,4 +1,4 @@
-"""What can go wrong in the lab's Internet, switched on and off by nftables rules in its namespace."""
+"""Faults of the lab's Internet, as nftables rules in its namespace."""
 
 import subprocess
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ _TABLE: Final = "lab_fault"
 
 @dataclass(frozen=True)
 class Fault:
-    """One nftables rule: a statement on everything that passes a hook."""
+    """One nftables rule: a statement for all packets of a hook."""
 
     statement: str
     hook: Literal["forward", "input"] = "forward"
-    """`forward`: what crosses the Internet. `input`: what is for the Internet's own servers."""
+    """`forward`: packets that cross the Internet. `input`: packets for the Internet's own servers."""
 
 
 FAULTS: Final[Mapping[str, Fault]] = {
@@ -28,15 +28,15 @@ FAULTS: Final[Mapping[str, Fault]] = {
     ),
     "mirror": Fault(f"ip daddr {settings.WEB_SERVER} tcp dport 80 reject with icmp host-unreachable", "input"),
 }
-"""Fault -> rule. `mtu-1300` is a black hole: nothing is sent back; the administrator's way is another one. `mirror`
-takes the package mirror away, and with it the public web server, which has the same address; who asks is told at once.
+"""Name of a fault -> its rule. `mtu-1300` drops without a reply, except packets of the administrator, who has another
+path. `mirror` rejects connections to the package mirror, and to the public web server, which has the same address.
 """
 
 
 def inject(fault: str) -> None:
-    """Switch `fault` on. Raises KeyError for a name that is not in FAULTS."""
+    """Switch `fault` on. Raises KeyError for an unknown name."""
     rule = FAULTS[fault]
-    # Emptied first: a fault that is on already stays one rule.
+    # Flushed first, so that a fault that is already on stays a single rule.
     _nft(
         f"table ip {_TABLE} {{ chain {_chain(fault)} {{ type filter hook {rule.hook} priority -10; }}; }}\n"
         f"flush chain ip {_TABLE} {_chain(fault)}\n"
@@ -56,7 +56,7 @@ def heal() -> None:
 
 
 def _chain(fault: str) -> str:
-    # nft(8) knows no hyphen in an identifier.
+    # Identifiers of nft(8) must not contain hyphens.
     return fault.replace("-", "_")
 
 

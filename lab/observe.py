@@ -1,4 +1,4 @@
-"""Reads a `World` from the AWS API by the same describe calls any client could make."""
+"""Reads a `World` from the AWS API with describe calls that any client could make."""
 
 import base64
 import json
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
 
 _GLOBAL = "global"
-"""Where the API counts changes of IAM, which has no region and no place in a world."""
+"""The API's pseudo region for changes of IAM, which are not part of a world."""
 
 # IANA protocol numbers for the names that the EC2 API uses.
 _PROTOCOLS = {"-1": -1, "icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
@@ -54,10 +54,10 @@ def observe(regions: Iterable[str], reboots: dict[str, int]) -> World:
 
 
 def observe_now() -> World:
-    """Return what exists right now, in every region that anything was ever made in."""
+    """Return the current world of every region in which anything was ever created."""
     with urllib.request.urlopen(f"{settings.API_URL}/_lab/generation?after=-1&timeout=0", timeout=10) as response:  # noqa: S310
-        answer = json.load(response)
-    return observe(answer["regions"], answer["reboots"])
+        document = json.load(response)
+    return observe(document["regions"], document["reboots"])
 
 
 def _observe_region(region: str, reboots: dict[str, int]) -> World:
@@ -157,7 +157,7 @@ def _rule(rule: "SecurityGroupRuleTypeDef") -> SecurityGroupRule:
 
 
 def _network_interface(interface: "NetworkInterfaceTypeDef") -> NetworkInterface:
-    # moto knows what EC2 says of an instance's own addresses and groups only at the ENI; so does this.
+    # Addresses and groups are read from the ENI, because moto does not return them with the instance.
     public_ip = interface.get("Association", {}).get("PublicIp")
     return NetworkInterface(
         id=interface["NetworkInterfaceId"],

@@ -1,4 +1,4 @@
-"""What must hold before the lab starts work: each problem is one clear line, all of them at once."""
+"""Checks the requirements of the lab before it starts, and reports all problems at once, one per line."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import psutil
 from lab import processes, settings
 
 API_PROCESS = "api"
-CLOUD_PROCESS = "cloud"
+DATA_PLANE_PROCESS = "data-plane"
 PLUGINS_PROCESS = "plugins"
 
 _GIB = 1024**3
@@ -20,11 +20,11 @@ _TOOLS = ("ip", "nft", "dnsmasq", "qemu-system-x86_64", "qemu-img", "mmdebstrap"
 
 
 class PreflightError(Exception):
-    """The lab cannot start here; the message says everything that is missing and the remedy."""
+    """The lab cannot start on this machine; the message has all problems and their remedies."""
 
 
 def check() -> None:
-    """Raise PreflightError unless this machine can carry the lab."""
+    """Raise PreflightError unless this machine meets the requirements of the lab."""
     problems = list(_problems())
     if problems:
         raise PreflightError("\n".join(f"lab: {problem}" for problem in problems))
@@ -32,14 +32,14 @@ def check() -> None:
 
 def _problems() -> Iterator[str]:
     if os.geteuid() != 0:
-        yield "needs root, to make network namespaces; run it as root (sudo make lab)"
+        yield "needs root to create network namespaces; run it as root (sudo make lab)"
     for tool in _TOOLS:
         if shutil.which(tool) is None:
             yield f"the tool {tool!r} is missing; run `make setup`, which installs the packages of lab/packages.txt"
     running = processes.find(API_PROCESS) is not None
     if not running and _port_is_busy(settings.API_PORT):
         yield (
-            f"port {settings.API_PORT} on 127.0.0.1 is taken by another program; end it, or choose another port "
+            f"port {settings.API_PORT} on 127.0.0.1 is used by another program; end that, or choose another port "
             "with LAB_API_PORT"
         )
     available = psutil.virtual_memory().available

@@ -1,7 +1,7 @@
-"""Processes that outlive the command which starts them: each is recorded, so that any later command can end it.
+"""Background processes, which are recorded so that later commands can find and end them.
 
-A record is a JSON file in `settings.RUN/processes`; it holds when the process started too, so that a pid the kernel has
-given to somebody else is never signalled.
+A record is a JSON file in `settings.RUN/processes`. It includes the start time of the process, so that another process
+that has the same pid later is never signalled.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ _RECORDS = settings.RUN / "processes"
 
 @dataclass(frozen=True)
 class Record:
-    """What is remembered of a started process."""
+    """The record of a started process."""
 
     name: str
     pid: int
     start_ticks: int
-    """Clock ticks from boot to its start (proc_pid_stat(5), starttime): setting the clock does not move it."""
+    """Start time in clock ticks since boot (proc_pid_stat(5), starttime), which setting the clock does not change."""
 
 
 def start(
@@ -37,9 +37,9 @@ def start(
     namespace: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Record:
-    """Start `command` in a session of its own, in a network namespace if one is named, its output appended to `log`.
+    """Start `command` in its own session, in `namespace` if that is set, and append its output to `log`.
 
-    Raises ValueError when a process of that name is already running.
+    Raises ValueError when a process with this name is already running.
     """
     if find(name) is not None:
         raise ValueError(f"process {name!r} is already running; stop it first")
@@ -61,7 +61,7 @@ def start(
 
 
 def find(name: str) -> psutil.Process | None:
-    """Return the running process of that name, or None."""
+    """Return the running process with this name, or None."""
     try:
         record = Record(**json.loads(_path(name).read_text()))
         process = psutil.Process(record.pid)
@@ -72,7 +72,7 @@ def find(name: str) -> psutil.Process | None:
 
 
 def stop(name: str, *, timeout: float = 5.0) -> None:
-    """End the process of that name and its descendants, if there: SIGTERM, after `timeout` seconds SIGKILL."""
+    """End the process with this name, if any, and its descendants: SIGTERM, after `timeout` seconds SIGKILL."""
     process = find(name)
     if process is not None:
         family = [process, *process.children(recursive=True)]
@@ -91,7 +91,7 @@ def names(prefix: str = "") -> list[str]:
 
 
 def _start_ticks(pid: int) -> int:
-    # psutil's create_time() is by the wall clock, and another one after the clock has been set.
+    # Not psutil's create_time(), which changes when the wall clock is set.
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(after_name[19])
 

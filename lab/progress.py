@@ -1,4 +1,4 @@
-"""Phases of long work, each with its name and seconds."""
+"""Status lines of long operations: their phases, with seconds."""
 
 import sys
 import time
@@ -9,13 +9,13 @@ _STARTED = time.monotonic()
 
 
 def say(text: str) -> None:
-    """Print one plain line with the seconds since this command began."""
+    """Print a line with the seconds since the command began."""
     print(f"[{time.monotonic() - _STARTED:6.1f} s] {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def phase(name: str) -> Iterator[Callable[[str], None]]:
-    """Announce a phase and, at its end, its seconds; yields a function for lines in between."""
+    """Print the name of a phase and, at its end, its duration. Yields a function that prints lines in between."""
     say(f"{name} ...")
     began = time.monotonic()
     try:

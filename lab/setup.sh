@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the lab needs on a Debian 12 or 13 machine: packages (lab/packages.txt) and .venv (requirements-dev.txt).
-# Quick when everything is there. Run it by `make setup`.
+# Quick when everything is installed. Run it with `make setup`.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,7 +20,7 @@ install_packages() {
     done
     [ -n "$missing" ] || return 0
     [ "$(id -u)" -eq 0 ] || die "Debian packages are missing and only root can install them; run: apt-get install$missing"
-    command -v apt-get >/dev/null || die "this is not Debian: install by hand what lab/packages.txt names"
+    command -v apt-get >/dev/null || die "this is not Debian: install the packages of lab/packages.txt by hand"
     say "installing Debian packages:$missing"
     apt-get update --quiet=2 || die "apt-get update failed; see its message above"
     # shellcheck disable=SC2086 # a list of package names
@@ -40,10 +40,10 @@ fi
 stamp=.venv/.vpn-gateway-pair
 wanted=$(cat requirements-dev.txt lab/requirements-uv.txt lab/pyproject.toml | sha256sum)
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    say "making .venv from requirements-dev.txt"
+    say "creating .venv from requirements-dev.txt"
     [ -x .venv/bin/python ] || "$python" -m venv .venv
     [ -x .venv/bin/pip ] || "$python" -m venv --upgrade .venv
-    # pip only brings uv: installing everything else by it takes several times as long.
+    # pip installs only uv, which installs everything else several times faster.
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement lab/requirements-uv.txt
     .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --requirement requirements-dev.txt
     .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable lab

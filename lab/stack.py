@@ -1,4 +1,4 @@
-"""`pulumi up` and `pulumi destroy` of the checkout's own program with the lab's environment."""
+"""Runs `pulumi up` and `pulumi destroy` for the checkout's own program in the lab's environment."""
 
 import subprocess
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ STACK = "lab"
 
 
 def pulumi(arguments: Sequence[str], *, capture: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run `pulumi` in the checkout with the lab's environment; the caller looks at the exit code."""
+    """Run `pulumi` in the checkout with the lab's environment; the caller checks the exit code."""
     command = ["pulumi", *arguments, "--non-interactive"]
     pipe = subprocess.PIPE if capture else None
     with subprocess.Popen(
@@ -19,13 +19,13 @@ def pulumi(arguments: Sequence[str], *, capture: bool = False) -> subprocess.Com
             try:
                 output, errors = process.communicate()
             except KeyboardInterrupt:
-                # The terminal has told pulumi, too: it writes its state and ends by itself, unless killed for waiting.
+                # The terminal interrupts pulumi, too. Keep waiting, so that it can write its state and end by itself.
                 continue
             return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def up() -> int:
-    """Select (or create) the stack and bring it up; return pulumi's exit code."""
+    """Select or create the stack, and run `pulumi up`; return pulumi's exit code."""
     selected = pulumi(["stack", "select", STACK, "--create"])
     if selected.returncode:
         return selected.returncode
@@ -33,21 +33,21 @@ def up() -> int:
 
 
 def exists() -> bool:
-    """Say whether the stack has a state, without starting the engine."""
+    """Tell whether the stack has a state, without starting the engine."""
     return any((settings.BACKEND / ".pulumi" / "stacks").glob(f"*/{STACK}.json"))
 
 
 def destroy() -> int:
-    """Destroy whatever the stack holds, also after an interrupted update; return pulumi's exit code."""
+    """Destroy the stack's resources, also after an interrupted update; return pulumi's exit code."""
     _unlock()
-    # --refresh also clears operations that a crash left pending: the API says what really exists.
+    # --refresh also removes the pending operations of a crash from the state, according to the API.
     return pulumi(
         ["destroy", "--stack", STACK, "--yes", "--refresh", "--suppress-permalink", "--suppress-progress"]
     ).returncode
 
 
 def forget() -> None:
-    """Remove the stack's state: its cloud is gone, so nothing is left that it could describe."""
+    """Remove the stack's state."""
     _unlock()
     removed = pulumi(["stack", "rm", STACK, "--yes", "--force", "--preserve-config"], capture=True)
     if removed.returncode:
@@ -55,5 +55,5 @@ def forget() -> None:
 
 
 def _unlock() -> None:
-    """Take away the lock that a pulumi which was killed has left."""
+    """Remove the lock of a `pulumi` process that was killed."""
     pulumi(["cancel", "--stack", STACK, "--yes"], capture=True)

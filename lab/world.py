@@ -1,6 +1,6 @@
-"""What the AWS API says exists, as the data plane needs it: plain frozen records, no SDK types.
+"""The resources of the AWS API in the form that the data plane needs: frozen records without SDK types.
 
-`lab.observe` fills a `World` from describe calls; `lab.network` and `lab.machines` make this machine agree with it.
+`lab.observe` reads a `World` with describe calls; `lab.network` and `lab.machines` make this machine match it.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Route:
 
 @dataclass(frozen=True, kw_only=True)
 class RouteTable:
-    """A route table; the VPC's own CIDRs are always local."""
+    """A route table; routes to the VPC's own CIDR blocks are implied."""
 
     id: str
     routes: tuple[Route, ...]
@@ -29,7 +29,7 @@ class RouteTable:
 
 @dataclass(frozen=True, kw_only=True)
 class Subnet:
-    """A subnet and the route table in force for it (its own, or the VPC's main one)."""
+    """A subnet with its effective route table: its own, or the VPC's main table."""
 
     id: str
     cidr_block: IPv4Network
@@ -39,7 +39,7 @@ class Subnet:
 
 @dataclass(frozen=True, kw_only=True)
 class SecurityGroupRule:
-    """One allowance. `protocol` is -1 (all) or an IP protocol number; ports (ICMP: type and code) are -1 for all."""
+    """A rule that allows traffic. `protocol` is an IP protocol number, ports are ICMP's type and code; -1 means all."""
 
     is_egress: bool
     protocol: int
@@ -51,7 +51,7 @@ class SecurityGroupRule:
 
 @dataclass(frozen=True, kw_only=True)
 class SecurityGroup:
-    """A security group: what is not allowed by a rule is dropped; replies are always allowed."""
+    """A security group. Traffic that no rule allows is dropped, except replies."""
 
     id: str
     rules: tuple[SecurityGroupRule, ...]
@@ -59,7 +59,7 @@ class SecurityGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkInterface:
-    """An ENI: the thing that has addresses, groups and the source/destination check."""
+    """An ENI, which has the addresses, the groups and the source/destination check."""
 
     id: str
     mac_address: str
@@ -87,7 +87,7 @@ class Vpc:
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """An instance and what its machine needs to boot."""
+    """An instance, with everything that its machine needs to boot."""
 
     id: str
     name: str
@@ -96,15 +96,15 @@ class Instance:
     vpc_id: str
     state: InstanceState
     reboots: int
-    """How many times RebootInstances was called on it."""
+    """The number of RebootInstances calls for it."""
     image_id: str
     image_name: str
-    """The AMI's name, e.g. `debian-13-amd64-20260901-1234`: decides the guest image."""
+    """The AMI's name, e.g. `debian-13-amd64-20260901-1234`, which determines the guest image."""
     instance_type: str
     network_interface_id: str
     """The primary ENI."""
     user_data: bytes
-    """As given, decoded from base64; empty when there is none."""
+    """Decoded from base64; empty without user data."""
     ssh_public_key: str | None
     instance_profile_arn: str | None
     tags: dict[str, str] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class Instance:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """All regions at one moment."""
+    """The resources of all regions at one moment."""
 
     vpcs: tuple[Vpc, ...]
     instances: tuple[Instance, ...]

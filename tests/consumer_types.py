@@ -1,4 +1,4 @@
-"""A consumer's program, checked by mypy in strict mode against a package that is not of this checkout."""
+"""Checks a consumer's program with mypy in strict mode against a package outside this checkout."""
 
 import os
 import subprocess
@@ -13,17 +13,17 @@ ignore_errors = true
 [mypy-pulumi_aws.*]
 follow_imports = skip
 """
-"""What is wrong inside the package is not the consumer's; reading all of pulumi_aws takes a minute."""
+"""Ignores errors inside the package, and does not read pulumi_aws, which takes a minute."""
 
 
-def type_errors(program: Path, package: str, found_in: Path) -> str:
-    """Return what mypy says of `program`, which imports `package` from `found_in`; empty when all is well."""
+def type_errors(program: Path, package: str, packages: Path) -> str:
+    """Return mypy's messages for `program`, which imports `package` from the folder `packages`."""
     configuration = program.with_name("mypy.ini")
     configuration.write_text(CONFIGURATION.format(package=package))
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--no-error-summary", "--config-file", str(configuration), program.name],
         cwd=program.parent,
-        env={**os.environ, "MYPYPATH": str(found_in)},
+        env={**os.environ, "MYPYPATH": str(packages)},
         capture_output=True,
         text=True,
         check=False,

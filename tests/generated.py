@@ -1,4 +1,4 @@
-"""Documents that are made from what was seen: compared by a test, written anew by `make generated`."""
+"""Generated documents: a test compares them, and `make generated` writes them."""
 
 import difflib
 import os
@@ -10,23 +10,23 @@ WRITE: Final = bool(os.environ.get("WRITE_DOCUMENTS"))
 
 
 def require_document(path: str, text: str) -> None:
-    """Fail unless the file at `path` below the checkout is `text`; write it instead where that was asked for."""
+    """Fail unless the file at `path` in the checkout has exactly `text`. With WRITE_DOCUMENTS, write it first."""
     file = ROOT / path
     if WRITE:
         file.write_text(text)
-    found = file.read_text() if file.exists() else ""
-    differs = "\n".join(difflib.unified_diff(found.splitlines(), text.splitlines(), path, "seen now", lineterm="", n=0))
-    assert found == text, f"{path} is not what was seen now; read, then write it anew by `make generated`:\n{differs}"
+    present = file.read_text() if file.exists() else ""
+    diff = "\n".join(difflib.unified_diff(present.splitlines(), text.splitlines(), path, "generated", lineterm="", n=0))
+    assert present == text, f"{path} is out of date; read the difference, then run `make generated`:\n{diff}"
 
 
 def require_section(path: str, name: str, text: str) -> None:
-    """As `require_document`, for what is between the lines `<!-- NAME -->` and `<!-- /NAME -->` of a document."""
+    """Do the same as `require_document` for the text between the lines `<!-- NAME -->` and `<!-- /NAME -->`."""
     before, _, after = _parts(path, name)
     require_document(path, f"{before}\n{text}\n{after}")
 
 
 def section(path: str, name: str) -> str:
-    """Return what is between the lines `<!-- NAME -->` and `<!-- /NAME -->` of a document."""
+    """Return the text between the lines `<!-- NAME -->` and `<!-- /NAME -->` of a document."""
     return _parts(path, name)[1]
 
 

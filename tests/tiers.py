@@ -1,7 +1,7 @@
-"""The tiers of tests, and the command that runs them: `python -m tests.tiers NAME...`, by way of the Makefile.
+"""The tiers of tests, and the command of the Makefile that runs them: `python -m tests.tiers NAME...`.
 
-This is the one list of tiers. `make help`, README.md and docs/architecture.md show it; tests/unit/test_tiers.py
-compares them. The first tier that fails ends the run. Its logs and the machines' consoles are kept in
+This is the only list of tiers. `make help` and docs/architecture.md show it; tests/unit/test_tiers.py compares them.
+The run ends at the first tier that fails. The logs of that tier and the consoles of its machines are kept in
 `.lab/failed/TIER/`. `--within SECONDS` leaves out each tier that would not end in time, and names it.
 """
 
@@ -29,24 +29,24 @@ Command = Sequence[str]
 
 @dataclass(frozen=True, kw_only=True)
 class Tier:
-    """Tests that need the same things."""
+    """Tests with the same requirements."""
 
     name: str
-    """Also the Make target, behind `test-`."""
+    """Its Make target is `test-NAME`."""
     what: str
-    """What it runs, in one line."""
+    """Description of what it runs, in one line."""
     minutes: float
-    """Seen on two cores without KVM, after `make lab`."""
+    """Measured on two cores without KVM, after `make lab`."""
     commands: Sequence[Command]
     releases: Sequence[str] = ()
-    """Guest images that it needs."""
+    """Debian releases whose guest images it needs."""
     needs_engine: bool = False
 
     def preparation(self) -> Iterator[Command]:
-        """Yield the command that makes what the tier needs, if it needs anything."""
+        """Yield the command that builds the images or the engine that the tier needs, if any."""
         if self.releases or self.needs_engine:
-            wanted = self.releases or (_NEWEST,)
-            yield (str(Path(sys.prefix, "bin", "lab")), "prepare", *(f"--release={each}" for each in wanted))
+            releases = self.releases or (_NEWEST,)
+            yield (str(Path(sys.prefix, "bin", "lab")), "prepare", *(f"--release={each}" for each in releases))
 
 
 TEST: Final = (
@@ -79,7 +79,7 @@ TEST: Final = (
         name="tools",
         what="every rendered file read by the real tools of Debian 13, in chroots",
         minutes=0.4,
-        # They wait more than they compute.
+        # More processes than cores, because they mostly wait.
         commands=((*_PARALLEL, "--numprocesses=4", "tests/tools", f"--release={_NEWEST}"),),
         releases=(_NEWEST,),
     ),
@@ -91,22 +91,22 @@ TEST: Final = (
         releases=(_NEWEST,),
     ),
 )
-"""What `make test` runs."""
+"""The tiers of `make test`."""
 
 REST: Final = (
-    Tier(
-        name="lab",
-        what="the lab's own network and machines; a consumer's project with machines",
-        minutes=13,
-        commands=((*_STREAMED, "lab/tests/machines", "tests/lab"),),
-        releases=(_NEWEST,),
-    ),
     Tier(
         name="whole",
         what="the engine's other tests: examples in each language, docs/changes.md, the stand-in for aws",
         minutes=17,
         commands=((*_PARALLEL, "--dist=worksteal", "tests/engine", "-m", "whole"),),
         needs_engine=True,
+    ),
+    Tier(
+        name="lab",
+        what="the lab's own network and machines; a consumer's project with machines",
+        minutes=13,
+        commands=((*_STREAMED, "lab/tests/machines", "tests/lab"),),
+        releases=(_NEWEST,),
     ),
     Tier(
         name="debian-12",
@@ -122,12 +122,16 @@ REST: Final = (
         commands=((*_PARALLEL, "tests/unit", "--hypothesis-profile=whole", "-k", "properties or addressing"),),
     ),
 )
-"""What `make test-all` runs after that."""
+"""The tiers that `make test-all` runs after those.
+
+The order is for CI, which on a slow machine has no time for all of them. The tier that changes of the product break
+most often is the first one. Long tiers come before short ones, which still fit at the end.
+"""
 
 FAILED: Final = settings.STATE / "failed"
 _GROUPS: Final = {"test": TEST, "rest": REST, "all": (*TEST, *REST)}
 _RESERVE: Final = 1.25
-"""A tier starts only if so many times its minutes are left: machines differ."""
+"""A tier starts only if this many times its minutes are left, because machines differ."""
 
 
 class TierFailedError(Exception):
@@ -140,16 +144,18 @@ def named(name: str) -> Sequence[Tier]:
 
 
 def run(tiers: Sequence[Tier], within: float = float("inf")) -> int:
-    """Run tiers in order until one fails; print progress and a table. Returns 0 unless one failed.
+    """Run tiers in order until one fails; print progress and a table. Return 0 unless a tier failed.
 
-    `within` is the time for all of them, in seconds.
+    `within` is the time for all tiers, in seconds.
     """
     began = time.monotonic()
     rows: list[tuple[str, str]] = []
     for number, tier in enumerate(tiers, 1):
         left = sum(each.minutes for each in tiers[number:])
         if time.monotonic() - began + tier.minutes * 60 * _RESERVE > within:
-            rows.append((tier.name, f"left out: it takes about {tier.minutes:g} min"))
+            rows.append(
+                (tier.name, f"left out: takes about {tier.minutes:g} min, too long; run `make test-{tier.name}`")
+            )
             continue
         say(f"{number} of {len(tiers)}: {tier.name} ({tier.what}), about {tier.minutes:g} min; then {left:g} min more")
         tier_began = time.monotonic()
@@ -158,16 +164,16 @@ def run(tiers: Sequence[Tier], within: float = float("inf")) -> int:
         except TierFailedError as error:
             rows.append((tier.name, f"FAILED after {_duration(tier_began)}"))
             rows += [(each.name, "not run") for each in tiers[number:]]
-            _tell(rows, began)
+            _print_results(rows, began)
             say(f"{error}; the cause is above, the logs are in {keep_logs(tier)}")
             return 1
         rows.append((tier.name, f"passed in {_duration(tier_began)}"))
-    _tell(rows, began)
+    _print_results(rows, began)
     return 0
 
 
 def run_tier(tier: Tier) -> None:
-    """Run one tier. Raises TierFailedError at its first command that fails."""
+    """Run one tier. Raises TierFailedError at the first command that fails."""
     for command in (*tier.preparation(), *tier.commands):
         done = subprocess.run(command, cwd=settings.ROOT, env={**os.environ, "LAB_TAKE_DOWN": "1"}, check=False)
         if done.returncode:
@@ -175,7 +181,7 @@ def run_tier(tier: Tier) -> None:
 
 
 def keep_logs(tier: Tier) -> Path:
-    """Copy the lab's logs, the machines' consoles among them, to where the next `lab up` leaves them alone."""
+    """Copy the lab's logs, including the machines' consoles, to a folder that the next `lab up` does not clear."""
     kept = FAILED / tier.name
     shutil.rmtree(kept, ignore_errors=True)
     shutil.copytree(settings.LOGS, kept, dirs_exist_ok=True)
@@ -193,7 +199,7 @@ def say(text: str) -> None:
     print(f"tests: {text}", file=sys.stderr, flush=True)
 
 
-def _tell(rows: Sequence[tuple[str, str]], began: float) -> None:
+def _print_results(rows: Sequence[tuple[str, str]], began: float) -> None:
     for name, result in rows:
         say(f"{name:<11} {result}")
     say(f"{'all':<11} {_duration(began)}")
@@ -205,12 +211,12 @@ def _duration(began: float) -> str:
 
 
 def main() -> None:
-    """Run what the command line names."""
+    """Run the tiers that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tests.tiers", description="Runs tiers of tests.")
     parser.add_argument("name", nargs="+", choices=[*_GROUPS, *(tier.name for tier in _GROUPS["all"])])
     parser.add_argument("--within", type=float, default=float("inf"), metavar="SECONDS")
-    asked = parser.parse_args()
-    sys.exit(run([tier for name in asked.name for tier in named(name)], asked.within))
+    arguments = parser.parse_args()
+    sys.exit(run([tier for name in arguments.name for tier in named(name)], arguments.within))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Pure decisions about CIDR blocks and addresses: what a VPC may be, and what is chosen when nothing is said.
+"""Pure decisions about CIDR blocks and addresses: the rules for a VPC, and the defaults.
 
-Every check returns the problems it found as `Problem`s (empty when all is well) and raises nothing.
+Every check returns a list of `Problem`s, which is empty if all is well, and raises nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,14 +11,14 @@ from typing import Final
 
 LARGEST_PREFIX_LENGTH: Final = 28
 SMALLEST_PREFIX_LENGTH: Final = 16
-"""A VPC, and a subnet, is a /16 to a /28 (Amazon VPC user guide, "VPC CIDR blocks")."""
+"""A VPC is a /16 to a /28, and so is a subnet (Amazon VPC user guide, "VPC CIDR blocks")."""
 
 RESERVED_AT_START: Final = 4
-"""Network, router, DNS, future use: the first four addresses of every subnet are Amazon's, and so is the last one."""
+"""AWS reserves the first four addresses of every subnet (network, router, DNS, future use), and the last one."""
 
 PREFERRED_SUBNET_PREFIX_LENGTH: Final = 24
 
-# Amazon VPC user guide: these collide with services inside a VPC or are no unicast addresses at all.
+# Amazon VPC user guide: these collide with services inside a VPC or are not unicast addresses.
 UNUSABLE_NETWORKS: Final = {
     IPv4Network("0.0.0.0/8"): "addresses of 'this network'",
     IPv4Network("127.0.0.0/8"): "loopback addresses",
@@ -29,28 +29,28 @@ UNUSABLE_NETWORKS: Final = {
 PRIVATE_NETWORKS: Final = tuple(
     map(IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"))
 )
-"""Private (RFC 1918), shared by providers (RFC 6598) and link-local (RFC 3927): the Internet has no way to them."""
+"""Private (RFC 1918), shared by providers (RFC 6598) and link-local (RFC 3927): the Internet has no routes to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing wrong with what a caller said."""
+    """One mistake in a caller's settings."""
 
     setting: str
     """Path of the setting, e.g. `left.cidr_block`."""
     value: str
-    """The value as given; never a secret."""
+    """The value as the caller wrote it; never a secret."""
     rule: str
-    """What the value breaks."""
+    """The rule that the value breaks."""
     remedy: str
-    """What to write instead."""
+    """What to do instead."""
 
     def __str__(self) -> str:
         return f"{self.setting} {self.value!r}: {self.rule}; {self.remedy}"
 
 
 def parse_network(setting: str, value: str, *, example: str = "10.10.0.0/16") -> IPv4Network | Problem:
-    """Return the canonical IPv4 network that `value` spells, or what is wrong with it."""
+    """Return the canonical IPv4 network that `value` spells, or its problem."""
 
     def problem(rule: str, remedy: str) -> Problem:
         return Problem(setting=setting, value=value, rule=rule, remedy=remedy)
@@ -69,7 +69,7 @@ def parse_network(setting: str, value: str, *, example: str = "10.10.0.0/16") ->
 
 
 def parse_address(setting: str, value: str) -> IPv4Address | Problem:
-    """Return the IPv4 address that `value` spells, or what is wrong with it."""
+    """Return the IPv4 address that `value` spells, or its problem."""
     try:
         return IPv4Address(value)
     except AddressValueError:
@@ -78,7 +78,7 @@ def parse_address(setting: str, value: str) -> IPv4Address | Problem:
 
 
 def parse_public_address(setting: str, value: str) -> IPv4Address | Problem:
-    """Return the IPv4 address of a host on the Internet that `value` spells, or what is wrong with it."""
+    """Return the IPv4 address of a host on the Internet that `value` spells, or its problem."""
 
     def problem(rule: str) -> Problem:
         remedy = "give the other gateway's Elastic IP, as 203.0.113.7"
@@ -109,7 +109,7 @@ def check_vpc(setting: str, network: IPv4Network) -> list[Problem]:
 
 
 def check_usable(setting: str, network: IPv4Network) -> list[Problem]:
-    """Return one problem for each range in `network` that holds no addresses of hosts."""
+    """Return one problem for each unusable range that `network` overlaps."""
     return [
         Problem(
             setting=setting,
@@ -123,14 +123,14 @@ def check_usable(setting: str, network: IPv4Network) -> list[Problem]:
 
 
 def without(networks: Iterable[IPv4Network], excluded: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:
-    """Return the fewest networks that hold what `networks` hold and `excluded` do not.
+    """Return the fewest networks that hold the addresses of `networks` without those of `excluded`.
 
-    Nothing excluded: `networks` as they are.
+    If nothing is excluded, return `networks` unchanged.
     """
-    left = tuple(networks)
+    remaining = tuple(networks)
     for hole in excluded:
-        left = tuple(part for network in left for part in _without(network, hole))
-    return left
+        remaining = tuple(part for network in remaining for part in _without(network, hole))
+    return remaining
 
 
 def _without(network: IPv4Network, hole: IPv4Network) -> Iterable[IPv4Network]:
@@ -140,14 +140,14 @@ def _without(network: IPv4Network, hole: IPv4Network) -> Iterable[IPv4Network]:
 
 
 def common(some: Iterable[IPv4Network], others: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:
-    """Return the fewest networks that hold what is in one of `some` and in one of `others`, in order of addresses."""
-    # Of two networks that overlap, one holds the other.
+    """Return the fewest networks that hold the addresses that are both in `some` and in `others`, sorted."""
+    # If two networks overlap, one of them contains the other.
     smaller = (max(two, key=lambda each: each.prefixlen) for two in product(some, others) if two[0].overlaps(two[1]))
     return tuple(collapse_addresses(smaller))
 
 
 def check_disjoint(networks: Sequence[tuple[str, IPv4Network]]) -> list[Problem]:
-    """Return one problem for each two of the named networks that share an address."""
+    """Return one problem for each pair of the named networks that share an address."""
     return [problem for one, other in combinations(networks, 2) for problem in check_apart([one], [other])]
 
 
@@ -180,7 +180,7 @@ def check_subnet(setting: str, subnet: IPv4Network, vpc: IPv4Network) -> list[Pr
 
 
 def reserved_addresses(subnet: IPv4Network) -> frozenset[IPv4Address]:
-    """Return the five addresses of `subnet` that AWS keeps: the first four and the last."""
+    """Return the five addresses of `subnet` that AWS reserves: the first four and the last."""
     return frozenset([*(subnet.network_address + n for n in range(RESERVED_AT_START)), subnet.broadcast_address])
 
 
@@ -201,14 +201,14 @@ def check_host(setting: str, address: IPv4Address, subnets: Iterable[IPv4Network
 
 
 def subnet_of(address: IPv4Address, subnets: Iterable[IPv4Network]) -> IPv4Network | None:
-    """Return the subnet that holds `address`."""
+    """Return the subnet that contains `address`, or None."""
     return next((subnet for subnet in subnets if address in subnet), None)
 
 
 def default_subnets(vpc: IPv4Network) -> tuple[IPv4Network, IPv4Network] | None:
     """Return the default public and private subnet of `vpc`: its first two /24, or its halves.
 
-    None when the VPC is too small for two subnets.
+    Return None if the VPC is too small for two subnets.
     """
     if vpc.prefixlen >= LARGEST_PREFIX_LENGTH:
         return None
@@ -217,5 +217,5 @@ def default_subnets(vpc: IPv4Network) -> tuple[IPv4Network, IPv4Network] | None:
 
 
 def default_gateway_address(public_subnet: IPv4Network) -> IPv4Address:
-    """Return the gateway's default address: the last one that AWS leaves free, as the article has it."""
+    """Return the gateway's default address: the last one that AWS does not reserve, as in the article."""
     return public_subnet.broadcast_address - 1

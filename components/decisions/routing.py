@@ -1,4 +1,4 @@
-"""Pure decisions about routes to a gateway: which there must be, and what in a route table stands in their way."""
+"""Pure decisions about routes to a gateway: which routes it needs, and which existing routes conflict with them."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ ANYWHERE: Final = IPv4Network("0.0.0.0/0")
 
 MOST_ROUTES: Final = 1000
 USUAL_ROUTES: Final = 500
-"""In one route table, the local ones left out: what AWS lets it be raised to, and what it is unless it was raised
-(Amazon VPC user guide, "Amazon VPC quotas").
+"""Routes in one route table, not counting local ones: the quota's maximum, and its value unless it was raised (Amazon
+VPC user guide, "Amazon VPC quotas").
 """
 
 _RENAMED: Final = (
@@ -23,11 +23,11 @@ _RENAMED: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class TableRoute:
-    """A route that is there: IPv4, and not one that AWS made for the VPC itself."""
+    """An existing IPv4 route that AWS did not make for the VPC itself."""
 
     destination: IPv4Network
     target: str
-    """Id of what it leads to."""
+    """Id of the resource that it leads to."""
 
 
 def destinations(peer_networks: Iterable[IPv4Network], *, take_default_route: bool) -> tuple[IPv4Network, ...]:
@@ -36,7 +36,7 @@ def destinations(peer_networks: Iterable[IPv4Network], *, take_default_route: bo
 
 
 def routes_after(routes: Sequence[TableRoute], wanted: Iterable[IPv4Network]) -> int:
-    """Return how many routes a table has once it has the wanted ones as well."""
+    """Return how many routes a table has after the wanted ones are added."""
     return len({*(route.destination for route in routes), *wanted})
 
 
@@ -50,11 +50,11 @@ def route_problems(
     own: Collection[str],
     gateways: Collection[str],
 ) -> list[Problem]:
-    """Return what in a route table would have to give way to the gateway's routes, or would lead past them.
+    """Return a problem for each route that the gateway's routes would replace, or that leads past the tunnel.
 
-    A table has one route to a destination, and the longest prefix wins (Amazon VPC user guide, "Route priority"). A
-    route whose target is one of `own`, the gateway's interfaces, is the component's. `gateways` are the interfaces of
-    all gateways of this kind: no remedy says to remove what leads to one.
+    A table has one route to a destination, and the longest prefix wins (Amazon VPC user guide, "Route priority").
+    Routes to one of `own`, the gateway's own interfaces, are the component's. `gateways` are the interfaces of all
+    gateways of this kind; no remedy says to remove a route to one of them.
     """
     wanted = destinations(peer_networks, take_default_route=take_default_route)
     problems = []
@@ -82,7 +82,7 @@ def route_problems(
 
 
 def address_problem(address: str, holder: str, gateways: Collection[str]) -> Problem:
-    """Return that the gateway's address is the interface's of another: `holder`."""
+    """Return the problem that another interface, `holder`, has the gateway's address."""
     is_a_gateways = holder in gateways
     rule = f"is in use by {holder}" + (", the interface of another gateway" if is_a_gateways else "")
     remedy = "give a free address of the public subnet" + (f"; {_RENAMED}" if is_a_gateways else "")
@@ -92,7 +92,7 @@ def address_problem(address: str, holder: str, gateways: Collection[str]) -> Pro
 def way_out_problem(
     setting: str, subnet_id: str, table_id: str, routes: Sequence[TableRoute], wanted: str | None
 ) -> Problem | None:
-    """Return what is wrong with the public subnet's way to the Internet: by `wanted`, or any Internet gateway."""
+    """Return a problem unless the public subnet's default route leads to `wanted`, or to any Internet gateway."""
     targets = [route.target for route in routes if route.destination == ANYWHERE]
     if targets and targets[0].startswith("igw-") and wanted in (None, targets[0]):
         return None

@@ -1,6 +1,6 @@
 """Pure decisions about the IPsec tunnel: profiles as data, and the connection of each side.
 
-Keywords are those of ipsec.conf(5) that Libreswan 4.10 (Debian 12) and 5.2 (Debian 13) both accept.
+The keywords of ipsec.conf(5) used here are those that both Libreswan 4.10 (Debian 12) and 5.2 (Debian 13) accept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Final
 
 TUNNEL_MTU: Final = 1400
-"""Route MTU inside the tunnel, bytes: every profile's ESP in UDP then fits into a 1500-byte path."""
+"""Route MTU inside the tunnel, in bytes: with it, every profile's ESP in UDP fits into a 1500-byte path."""
 
 TCP_MSS: Final = TUNNEL_MTU - 20 - 20
-"""Clamp for TCP through the tunnel, bytes: the tunnel's MTU without the inner IPv4 and TCP headers."""
+"""MSS of TCP through the tunnel, in bytes: the tunnel's MTU without the inner IPv4 and TCP headers."""
 
 
 class TunnelProfile(Enum):
@@ -23,12 +23,12 @@ class TunnelProfile(Enum):
     MODERN = "modern"
     """IKEv2, AES-256-GCM, SHA2-512, ECP-384 or ECP-256, perfect forward secrecy."""
     ARTICLE_2014 = "article-2014"
-    """IKEv1, AES-256-CBC, SHA-1, MODP-2048, as in the article of 2014: weak, for peers that know nothing better."""
+    """IKEv1, AES-256-CBC, SHA-1, MODP-2048, as in the article of 2014: weak; for peers without anything better."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EspOverhead:
-    """Sizes that decide how much of a packet is left for what it carries, in bytes (RFC 4303, RFC 4106)."""
+    """Sizes that ESP adds to a packet, in bytes (RFC 4303, RFC 4106)."""
 
     block: int
     initialization_vector: int
@@ -37,17 +37,17 @@ class EspOverhead:
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileData:
-    """What a profile means, as keywords and as what the established tunnel must then report."""
+    """A profile's keywords, and the values that the established tunnel must report."""
 
     ike_version: int
     ike_algorithm: str
-    """How Libreswan's name of an established IKE SA's algorithms begins."""
+    """Beginning of the algorithms that Libreswan reports for an established IKE SA."""
     esp_algorithm: str
     config_setup: Mapping[str, str]
     keywords: Mapping[str, str]
     esp_overhead: EspOverhead
     weaknesses: str | None = None
-    """What a user of this profile is to be warned of."""
+    """What the component warns users of this profile about."""
 
 
 _COMMON: Final = {
@@ -58,7 +58,7 @@ _COMMON: Final = {
     "ikelifetime": "8h",
     "salifetime": "1h",
     "replay-window": "1024",
-    # The default asks ip(8) a dozen times at every change, and pluto waits; our route is there at boot.
+    # The default script runs ip(8) a dozen times at every change while pluto waits. Our route exists from boot on.
     "leftupdown": "%disabled",
 }
 
@@ -74,7 +74,7 @@ PROFILES: Final[Mapping[TunnelProfile, ProfileData]] = MappingProxyType(
                 "ike": "aes_gcm256-sha2_512-dh20+dh19",
                 "esp": "aes_gcm256-none-dh20+dh19",
                 **_COMMON,
-                "narrowing": "no",  # with IKEv1, 5.2 refuses the connection for naming it at all
+                "narrowing": "no",  # not in the other profile: with IKEv1, 5.2 refuses any connection that has it
                 "dpddelay": "15",
                 "retransmit-timeout": "30s",
             },
@@ -84,7 +84,7 @@ PROFILES: Final[Mapping[TunnelProfile, ProfileData]] = MappingProxyType(
             ike_version=1,
             ike_algorithm="AES_CBC_256-HMAC_SHA1-MODP2048",
             esp_algorithm="AES_CBC_256-HMAC_SHA1_96",
-            # Without the first, Debian's build drops IKEv1; without `ikev2=no` the tunnel silently comes up as IKEv2.
+            # Debian's build drops IKEv1 unless it is accepted here. Without `ikev2=no`, the tunnel silently uses IKEv2.
             config_setup={"ikev1-policy": "accept"},
             keywords={
                 "ikev2": "no",
@@ -94,7 +94,7 @@ PROFILES: Final[Mapping[TunnelProfile, ProfileData]] = MappingProxyType(
                 "retransmit-timeout": "30s",
             },
             esp_overhead=EspOverhead(block=16, initialization_vector=16, integrity_check=12),
-            weaknesses="IKEv1 (RFC 9395: deprecated) with SHA-1; whoever guesses the pre-shared key can read it all",
+            weaknesses="IKEv1 (RFC 9395: deprecated) with SHA-1; anyone who guesses the pre-shared key can read it all",
         ),
     }
 )
@@ -102,26 +102,26 @@ PROFILES: Final[Mapping[TunnelProfile, ProfileData]] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """One end of a tunnel, as both gateways must agree on it."""
+    """One end of a tunnel. Both gateways must have the same values."""
 
     site: str
     public_ip: str
-    """The EIP: where IKE finds this gateway, and its IKE identity."""
+    """The EIP: the address that IKE uses for this gateway, and its IKE identity."""
     private_ip: str
     """The address on the gateway's own interface, behind the EIP; in one of `cidr_blocks`."""
     cidr_blocks: tuple[str, ...]
-    """What is reached through the tunnel at this end."""
+    """The ranges that are reached through the tunnel at this end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionDecision:
-    """One `conn` of ipsec.conf(5) and what its established tunnel must be."""
+    """One `conn` of ipsec.conf(5), and the profile that its established tunnel must match."""
 
     name: str
     keywords: Mapping[str, str]
     peer: End
     pair_of_addresses: str
-    """Name of the pair of ranges that both ends' private addresses are in, after the connection's: see `_pair_name`."""
+    """Suffix of the connection's name for the ranges that hold the gateways' private addresses: see `_pair_name`."""
     profile: ProfileData = field(repr=False)
 
 
@@ -131,15 +131,15 @@ def connection_name(site: str, peer_site: str) -> str:
 
 
 def connect(local: End, peer: End, profile: TunnelProfile) -> ConnectionDecision:
-    """Return the connection that the gateway at `local` holds towards `peer`.
+    """Return the connection of the gateway at `local` to `peer`.
 
-    Mirror property: what `connect(a, b)` says about its left side, `connect(b, a)` says about its right, and the other
-    way round; everything else is the same on both.
+    Mirror property: the left side of `connect(a, b)` equals the right side of `connect(b, a)`, and the other way round.
+    Everything else is the same on both.
     """
     data = PROFILES[profile]
     keywords = {
         "authby": "secret",
-        "auto": "ondemand",  # traps from the first moment: `auto=start` has no policy until the peer first answers
+        "auto": "ondemand",  # installs its policies at once: `auto=start` has none until the peer first answers
         "type": "tunnel",
         "left": "%defaultroute",
         "leftid": local.public_ip,
@@ -159,19 +159,20 @@ def connect(local: End, peer: End, profile: TunnelProfile) -> ConnectionDecision
 
 
 def _subnets(side: str, cidr_blocks: Sequence[str]) -> dict[str, str]:
-    # A list in `leftsubnet` is one SA from Libreswan 5.0 only; `leftsubnets` makes an SA per pair in all versions.
+    # A list in `leftsubnet` makes one SA, but only from Libreswan 5.0 on. `leftsubnets` makes an SA for each pair of
+    # ranges in all versions.
     if len(cidr_blocks) == 1:
         return {f"{side}subnet": cidr_blocks[0]}
     return {f"{side}subnets": "{" + ",".join(cidr_blocks) + "}"}
 
 
 def _pair_name(local: End, peer: End) -> str:
-    """Return `/1x2` for the first range here and the second there: so Libreswan names what it makes of `leftsubnets`.
+    """Return `/1x2` for the first local range and the peer's second: Libreswan's suffix for a pair of `leftsubnets`.
 
-    A side with one range counts as 0; where both have one, there is no such name.
+    A single range has the number 0. If both sides have a single range, there is no suffix.
     """
-    here, there = (_number(end) for end in (local, peer))
-    return f"/{here}x{there}" if here or there else ""
+    local_number, peer_number = (_number(end) for end in (local, peer))
+    return f"/{local_number}x{peer_number}" if local_number or peer_number else ""
 
 
 def _number(end: End) -> int:

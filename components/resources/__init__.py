@@ -1,1 +1,1 @@
-"""What AWS gets: the resources of one site, and the hooks that look before they change."""
+"""The AWS resources of one site, and the hooks that check a change before the engine makes it."""

@@ -1,4 +1,4 @@
-"""A network that is there already: looked up as soon as its ids are known, checked, and not touched."""
+"""An existing network: looked up as soon as its ids are known, checked, and never changed except for its routes."""
 
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
@@ -33,7 +33,7 @@ _TARGETS = (
     "gateway_id",
     "local_gateway_id",
     "nat_gateway_id",
-    # Before the instance: AWS names both for a route to an interface that is attached.
+    # Before the instance, because AWS names both for a route to an attached interface.
     "network_interface_id",
     "instance_id",
     "transit_gateway_id",
@@ -44,15 +44,15 @@ _TABLES = "private_route_table_ids"
 
 
 def use_network(scope: Scope, settings: GatewaySettings, existing: ExistingNetwork) -> SiteNetwork:
-    """Return a network that is there already, once it is found to be what the arguments say.
+    """Return an existing network after checking that it is what the arguments say.
 
-    Every id in it waits for that: nothing is created in a network that is refused. What is wrong is told by
-    `SettingsError`, all at once: at preview when the ids are known then.
+    All its ids are Outputs that wait for the check, so nothing is created in a refused network. `SettingsError` lists
+    every problem, at preview if the ids are known by then.
     """
-    # Later previews recognize the gateway's interfaces, and so its routes, by this mark. A rename keeps it.
+    # Later previews recognize the gateway's interfaces, and with them its routes, by this mark. A rename keeps it.
     mark = keep(scope, "mark", scope.mark("gateway"))
     lookups = _Lookups(scope, existing, str(settings.site.gateway_address), mark)
-    ids = lookups.all().apply(lambda found: _checked(scope, settings, existing, found))
+    ids = lookups.all().apply(lambda answers: _checked(scope, settings, existing, answers))
     return SiteNetwork(
         vpc_id=ids["vpc"],
         public_subnet_id=ids["public_subnet"],
@@ -67,7 +67,7 @@ def use_network(scope: Scope, settings: GatewaySettings, existing: ExistingNetwo
 
 
 class _Lookups:
-    """What AWS is asked about the network, as the side's provider."""
+    """Looks the network up in AWS, with the side's provider."""
 
     def __init__(self, scope: Scope, existing: ExistingNetwork, address: str, mark: pulumi.Output[str]) -> None:
         self._scope = scope
@@ -77,7 +77,7 @@ class _Lookups:
         self._options = pulumi.InvokeOutputOptions(parent=scope.parent)
 
     def all(self) -> pulumi.Output[dict[str, Any]]:
-        """Look everything up; unknown as long as one of the ids is."""
+        """Look everything up. The result is unknown while one of the ids is."""
         vpc = ec2.get_vpc_output(id=self._known(self._existing.vpc_id), opts=self._options)
         subnet_id = self._known(self._existing.public_subnet_id)
         return pulumi.Output.all(
@@ -92,7 +92,7 @@ class _Lookups:
         )
 
     def _known_mark(self) -> pulumi.Output[str]:
-        """Return the mark without its resource: while that is to be made, the SDK would ask AWS nothing."""
+        """Return the mark without its resource: the SDK skips a look-up that depends on a resource to be created."""
 
         async def value() -> str:
             return str(await self._mark.future())
@@ -100,7 +100,7 @@ class _Lookups:
         return pulumi.Output.from_input(value())
 
     def _subnets(self) -> pulumi.Output[list[ec2.GetSubnetResult]]:
-        """Look up the public subnet, then the probe host's, if there is one."""
+        """Look up the public subnet and, if there is a probe host, its subnet."""
         ids = [each for each in (self._existing.public_subnet_id, self._existing.private_subnet_id) if each is not None]
         return pulumi.Output.all(*(ec2.get_subnet_output(id=self._known(each), opts=self._options) for each in ids))
 
@@ -116,18 +116,18 @@ class _Lookups:
     def _public_table(
         self, vpc: pulumi.Output[ec2.GetVpcResult], subnet_id: pulumi.Output[str]
     ) -> pulumi.Output[ec2.GetRouteTableResult]:
-        """Look up the public subnet's route table: its own, else the VPC's main one."""
+        """Look up the public subnet's own route table or, if it has none, the VPC's main one."""
         chosen = subnet_id.apply(
             lambda known: [ec2.GetRouteTablesFilterArgs(name="association.subnet-id", values=[known])]
         )
         explicit = ec2.get_route_tables_output(filters=chosen, opts=self._options)
         table_id = pulumi.Output.all(explicit.ids, vpc.main_route_table_id).apply(
-            lambda found: [*found[0], found[1]][0]
+            lambda answers: [*answers[0], answers[1]][0]
         )
         return ec2.get_route_table_output(route_table_id=table_id, opts=self._options)
 
     def _interfaces(self, wanted: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[Sequence[str]]:
-        """Look up the network interfaces that all filters fit."""
+        """Look up the network interfaces that match all filters."""
         filters = pulumi.Output.all(**wanted).apply(
             lambda values: [
                 ec2.GetNetworkInterfacesFilterArgs(name=name, values=[value]) for name, value in values.items()
@@ -135,17 +135,17 @@ class _Lookups:
         )
         return ec2.get_network_interfaces_output(filters=filters, opts=self._options).ids
 
-    def _known(self, given: pulumi.Input[str]) -> pulumi.Output[str]:
-        """Return the id once all that the component depends on is there, without depending on the component."""
+    def _known(self, resource_id: pulumi.Input[str]) -> pulumi.Output[str]:
+        """Return the id once everything that the component depends on exists, without depending on the component."""
 
         async def registered() -> None:
             await self._scope.parent.urn.future()
 
-        return pulumi.Output.all(given, registered()).apply(lambda values: str(values[0]))
+        return pulumi.Output.all(resource_id, registered()).apply(lambda values: str(values[0]))
 
 
 def _check_tables(scope: Scope, ids: Any) -> None:
-    """Raise `SettingsError` unless a list of route tables that was an Output is what text would have to be."""
+    """Apply the rules for route tables in plain text to those of an Output. Raises `SettingsError`."""
     problems: list[Problem] = []
     Reader("existing_network", {_TABLES: ids}, frozenset({_TABLES}), problems).identifiers(_TABLES, "rtb")
     if problems:
@@ -153,37 +153,37 @@ def _check_tables(scope: Scope, ids: Any) -> None:
 
 
 def _checked(
-    scope: Scope, settings: GatewaySettings, existing: ExistingNetwork, found: dict[str, Any]
+    scope: Scope, settings: GatewaySettings, existing: ExistingNetwork, answers: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the ids of what was found; raises `SettingsError` with everything that is not as the arguments say."""
-    vpc, subnets, tables, public_table = found["vpc"], found["subnets"], found["tables"], found["public_table"]
+    """Return the network's ids. Raises `SettingsError` with everything in which it differs from the arguments."""
+    vpc, subnets, tables, public_table = answers["vpc"], answers["subnets"], answers["tables"], answers["public_table"]
     problems = _vpc_problems(settings, vpc)
     site = settings.site
     hosts = (
         ("public_subnet_id", "gateway_private_ip", site.gateway_address),
         ("private_subnet_id", "probe_host_private_ip", site.probe_host_address),
     )
-    for (setting, host, address), subnet in zip(hosts, subnets, strict=False):  # no probe host, no subnet of it
+    for (setting, host, address), subnet in zip(hosts, subnets, strict=False):  # one subnet if there is no probe host
         problems += _foreign(f"existing_network.{setting}", subnet.id, subnet.vpc_id, vpc.id)
         problems += check_host(host, address, [IPv4Network(subnet.cidr_block)]) if address else []
-    for holder in (each for each in found["holders"] if each not in found["own"]):
-        problems.append(address_problem(str(site.gateway_address), holder, found["gateways"]))
+    for holder in (each for each in answers["holders"] if each not in answers["own"]):
+        problems.append(address_problem(str(site.gateway_address), holder, answers["gateways"]))
     no_way_out = way_out_problem(
         "existing_network.public_subnet_id",
         subnets[0].id,
         public_table.id,
         _routes(public_table),
-        found["internet_gateway"],
+        answers["internet_gateway"],
     )
     if no_way_out is not None and (existing.is_text or not pulumi.runtime.is_dry_run()):
         problems.append(no_way_out)
     elif no_way_out is not None:
         pulumi.log.warn(f"{no_way_out}. Without it `up` is refused.", scope.parent)
     for number in range(len(tables)):
-        problems += _table_problems(scope, settings, existing, number, found)
+        problems += _table_problems(scope, settings, existing, number, answers)
     if problems:
         raise SettingsError(f"VpnGateway {scope.resource_name!r}", problems)
-    ways = [route.target for route in _routes(public_table) if route.destination == ANYWHERE]
+    default_targets = [route.target for route in _routes(public_table) if route.destination == ANYWHERE]
     return {
         "vpc": vpc.id,
         "public_subnet": subnets[0].id,
@@ -191,18 +191,18 @@ def _checked(
         "tables": [table.id for table in tables],
         "private_subnets": _associated(tables),
         "public_table": public_table.id,
-        "internet_gateway": found["internet_gateway"] or next(iter(ways), ""),
+        "internet_gateway": answers["internet_gateway"] or next(iter(default_targets), ""),
         "zones": [subnet.availability_zone for subnet in subnets],
     }
 
 
 def _table_problems(
-    scope: Scope, settings: GatewaySettings, existing: ExistingNetwork, number: int, found: Mapping[str, Any]
+    scope: Scope, settings: GatewaySettings, existing: ExistingNetwork, number: int, answers: Mapping[str, Any]
 ) -> list[Problem]:
-    setting, table = f"existing_network.private_route_table_ids[{number}]", found["tables"][number]
-    problems = _foreign(setting, table.id, table.vpc_id, found["vpc"].id)
-    if table.id == found["public_table"].id:
-        # What its routes are is then no question: the gateway's own way out is one of them.
+    setting, table = f"existing_network.private_route_table_ids[{number}]", answers["tables"][number]
+    problems = _foreign(setting, table.id, table.vpc_id, answers["vpc"].id)
+    if table.id == answers["public_table"].id:
+        # Its routes are not checked: the gateway's own default route is one of them.
         rule = "is the public subnet's route table, and a route in it would lead the gateway's packets to itself"
         remedy = "name the private subnets' route table; give them one if they have none"
         return [*problems, Problem(setting=setting, value=table.id, rule=rule, remedy=remedy)]
@@ -219,8 +219,8 @@ def _table_problems(
         routes,
         peer_networks=peer_networks,
         take_default_route=existing.take_default_route,
-        own=found["own"],
-        gateways=found["gateways"],
+        own=answers["own"],
+        gateways=answers["gateways"],
     )
 
 
@@ -232,10 +232,11 @@ def _vpc_problems(settings: GatewaySettings, vpc: ec2.GetVpcResult) -> list[Prob
     return [Problem(setting="cidr_block", value=str(settings.site.vpc), rule=rule, remedy=f"use {blocks[0]}")]
 
 
-def _foreign(setting: str, thing: str, home: str, vpc_id: str) -> list[Problem]:
+def _foreign(setting: str, resource_id: str, home: str, vpc_id: str) -> list[Problem]:
     if home == vpc_id:
         return []
-    return [Problem(setting=setting, value=thing, rule=f"is in {home}, not in {vpc_id}", remedy=f"use one of {vpc_id}")]
+    rule, remedy = f"is in {home}, not in {vpc_id}", f"use one of {vpc_id}"
+    return [Problem(setting=setting, value=resource_id, rule=rule, remedy=remedy)]
 
 
 def _routes(table: ec2.GetRouteTableResult) -> list[TableRoute]:

@@ -1,4 +1,4 @@
-"""Functions of ours that the engine calls when it comes to a resource, at preview too."""
+"""Hooks: functions of the component that the engine calls before an operation on a resource, at preview too."""
 
 import asyncio
 from typing import Any
@@ -13,10 +13,10 @@ from pulumi.runtime.settings import get_monitor
 def hook(
     name: str, callback: ResourceHookFunction, *, ignore_errors: bool = False
 ) -> list[pulumi.ResourceHook | ResourceHookFunction]:
-    """Return the hook, registered; none under the SDK's mocks, which have none and would fail at one.
+    """Register a hook and return it; return none under the SDK's mocks, which do not support hooks.
 
-    `name` is unique in the program. With `ignore_errors`, an exception of `callback` is a warning; else it ends the
-    preview or the update.
+    `name` must be unique in the program. An exception of `callback` ends the preview or the update; with
+    `ignore_errors` it is only a warning.
     """
     if isinstance(get_monitor(), MockMonitor):
         return []
@@ -26,11 +26,11 @@ def hook(
 
 
 def _forget_other_servers() -> None:
-    """Let one process run several operations, as the Automation API does, also after one that failed.
+    """Keep only this operation's servers in the SDK's list, so that one process can run several operations.
 
-    The SDK serves hooks by a server for each operation, and at the end of each stops the servers of all operations: of
-    the next one, too, if that has begun by then, and of one that failed, whose event loop runs no more ("attached to a
-    different loop"). With a list for each operation, each stops its own. Seen with SDK 3.250.
+    The SDK starts a server of hooks for each operation. At the end of an operation it stops the servers of all
+    operations. That includes the next operation, if it has begun already, and a failed one, whose event loop no longer
+    runs ("attached to a different loop"). Seen with SDK 3.250 and the Automation API.
     """
     try:
         loop = asyncio.get_running_loop()
@@ -41,6 +41,6 @@ def _forget_other_servers() -> None:
 
 
 async def known(value: Any) -> Any:
-    """Return a value of the hook's arguments without its secretness; None when it is not known yet."""
+    """Return a value of the hook's arguments as plain text, or None while it is unknown."""
     output = pulumi.Output.from_input(value)
     return await output.future() if await output.is_known() else None

@@ -1,4 +1,4 @@
-"""What of a gateway stays when its instance goes: interface, Elastic IP, and the private subnets' way to it."""
+"""The parts of a gateway that outlive its instance: interface, Elastic IP, and the private subnets' routes to it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,27 +14,27 @@ from .scope import Scope
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """The gateway as everything else knows it."""
+    """The resources by which everything else refers to a gateway."""
 
     interface: ec2.NetworkInterface
     elastic_ip: ec2.Eip
     association: ec2.EipAssociation
     route_ids: tuple[pulumi.Output[str], ...]
-    """Of the routes from the private subnets to the interface: of one, or of all in one table, joined by commas."""
+    """Ids of the private routes to the interface. An element may hold several ids, joined by commas."""
 
 
 def create_identity(
     scope: Scope, settings: GatewaySettings, network: SiteNetwork, group: ec2.SecurityGroup
 ) -> Identity:
-    """Create the interface with its address, and the routes to it."""
+    """Create the interface, its Elastic IP and the routes to it."""
     interface = ec2.NetworkInterface(
         scope.name("gateway-interface"),
         subnet_id=network.public_subnet_id,
-        # AWS never changes an interface's first address, so the provider makes another interface for another one.
+        # AWS cannot change an interface's first address, so for another address the provider replaces the interface.
         private_ips=[str(settings.site.gateway_address)],
         security_groups=[group.id],
         description=network.mark,
-        # It forwards what is addressed to others: that is what a gateway is for.
+        # A gateway forwards packets that are addressed to other hosts.
         source_dest_check=False,
         tags=scope.tags("gateway-interface"),
         opts=scope.options(),
@@ -44,7 +44,8 @@ def create_identity(
     )
     association = ec2.EipAssociation(
         scope.name("gateway-address-association"),
-        # AWS associates no address in a VPC without an Internet gateway, and detaches none while an address is there.
+        # AWS associates an address only while the VPC has an Internet gateway, and detaches the Internet gateway only
+        # after the last address is gone. Naming the Internet gateway makes the engine keep that order.
         allocation_id=pulumi.Output.all(elastic_ip.allocation_id, network.internet_gateway_id).apply(_first),
         network_interface_id=interface.id,
         opts=scope.options(),
@@ -67,14 +68,14 @@ def _routes(
     """Create the routes; return their ids."""
     existing = settings.site.existing
     wanted = destinations(
-        [network for peer in settings.peers for network in peer.networks],
+        [cidr_block for peer in settings.peers for cidr_block in peer.networks],
         take_default_route=existing is None or existing.take_default_route,
     )
 
     def create(table_id: pulumi.Input[str], key: str = "") -> pulumi.Output[str]:
         routes = [
             ec2.Route(
-                scope.name("-".join(["private", _thing(destination), *([key] if key else [])])),
+                scope.name("-".join(["private", _route_name(destination), *([key] if key else [])])),
                 route_table_id=table_id,
                 destination_cidr_block=str(destination),
                 network_interface_id=interface.id,
@@ -89,12 +90,12 @@ def _routes(
     seen: set[str] = set()
 
     def create_by_id(table_id: Any) -> pulumi.Output[str] | str:
-        # What is given twice or is no id is refused by name where the network is looked up.
+        # `existing_network` refuses an id that is named twice, and a value that is not an id.
         if not isinstance(table_id, str) or table_id in seen:
             return ""
         seen.add(table_id)
-        # By its place, a table's route would be made a second time when a table before it is taken out of the list, and
-        # AWS takes each destination once.
+        # The route's name has the table's id. With the table's index instead, removing an earlier table from the list
+        # would create the route a second time, and a table takes each destination only once.
         return create(network.vpc_id.apply(lambda _: table_id), table_id)
 
     tables = existing.private_route_table_ids
@@ -104,9 +105,9 @@ def _routes(
             return pulumi.Output.all(*(map(create_by_id, ids) if isinstance(ids, list) else ())).apply(",".join)
 
         return (tables.apply(create_all),)
-    # Each as soon as its id is known, so that a preview leaves out none but those of tables that are still to be made.
+    # Each table by itself, so that a preview shows the routes of all tables that exist already.
     return tuple(pulumi.Output.from_input(each).apply(create_by_id) for each in tables)
 
 
-def _thing(destination: object) -> str:
+def _route_name(destination: object) -> str:
     return "default-route" if destination == ANYWHERE else f"route-{destination}".replace("/", "-")

@@ -1,4 +1,4 @@
-"""Look-ups whose failure is an answer, too: what runs already does not need what is looked up."""
+"""Look-ups that report a failure instead of failing the program: a running site does not need their answer."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -10,14 +10,15 @@ from .scope import Scope
 
 
 async def look_up(scope: Scope, token: str, arguments: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """Ask the site's provider; return what it answers, by the names of Pulumi's schema, and why it answers nothing.
+    """Call a function of the site's provider; return its answer and, if it failed, the reason.
 
-    The SDK's own functions fail the program, even when nothing uses the Output.
+    The answer has the names of Pulumi's schema. The SDK's own functions would fail the program, even if nothing uses
+    their Output.
     """
     options = pulumi.InvokeOptions(parent=scope.parent, version=version("pulumi_aws"))
     try:
         answer: Mapping[str, Any] = await pulumi.runtime.invoke_async(token, dict(arguments), options)
-    except Exception as error:  # the SDK raises no narrower one
-        # The SDK and the engine name the look-up. The last line is the message of AWS or of the provider.
+    except Exception as error:  # the SDK raises no narrower exception
+        # The lines before are the SDK's and the engine's. The last one is the message of AWS or of the provider.
         return {}, str(error).strip().splitlines()[-1].rpartition("returned an error: ")[2].strip("*. \t")
     return answer, ""

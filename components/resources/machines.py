@@ -14,7 +14,7 @@ from .scope import Scope
 METADATA_OPTIONS = ec2.InstanceMetadataOptionsArgs(
     http_endpoint="enabled",
     http_tokens="required",
-    # One hop: nothing that is routed or forwarded reaches the metadata service.
+    # One hop, so that no forwarded packet reaches the metadata service.
     http_put_response_hop_limit=1,
 )
 
@@ -32,14 +32,15 @@ def create_gateway(
     kms_key_arn: pulumi.Input[str] | None,
     needed_at_boot: Sequence[pulumi.Resource],
 ) -> ec2.Instance:
-    """Create the gateway's instance on its interface. Whatever changes in the user data replaces it."""
+    """Create the gateway's instance on its interface. Any change of its user data replaces it."""
     options = pulumi.ResourceOptions(
-        # Replaced in this order because an interface is held by one instance at a time.
+        # An interface can be attached to one instance at a time.
         delete_before_replace=True,
-        # The interface alone says this. The provider takes the instance's silence for `true`, finds the interface's
-        # `false`, and would switch the gateway's forwarding off by the next update (terraform-provider-aws #44768).
+        # Only the interface sets this. For an instance that does not set it, the provider assumes `true`, reads the
+        # interface's `false`, and would turn the gateway's forwarding off at the next update
+        # (terraform-provider-aws #44768).
         ignore_changes=["sourceDestCheck"],
-        **_of_an_instance(scope, "gateway", image),
+        **_instance_options(scope, "gateway", image),
     )
     return ec2.Instance(
         scope.name("gateway"),
@@ -70,8 +71,8 @@ def create_probe_host(
     kms_key_arn: pulumi.Input[str] | None,
 ) -> ec2.Instance:
     """Create the probe host: an instance without user data or public address, at its fixed private one."""
-    # Replaced in this order because its address is held by one instance at a time.
-    one_holder = pulumi.ResourceOptions(delete_before_replace=True, **_of_an_instance(scope, "probe-host", image))
+    # One instance at a time can have its address.
+    options = pulumi.ResourceOptions(delete_before_replace=True, **_instance_options(scope, "probe-host", image))
     return ec2.Instance(
         scope.name("probe-host"),
         ami=image.id,
@@ -84,23 +85,23 @@ def create_probe_host(
         root_block_device=_root_volume(site, kms_key_arn),
         volume_tags=scope.tags("private-root"),
         tags=scope.tags("private"),
-        opts=pulumi.ResourceOptions.merge(scope.options(), one_holder),
+        opts=pulumi.ResourceOptions.merge(scope.options(), options),
     )
 
 
-def _of_an_instance(scope: Scope, thing: str, image: Image) -> dict[str, Any]:
-    """Return the options that both kinds have."""
-    refused = refusing(scope.name(f"{thing}-refused"), image.loss)
+def _instance_options(scope: Scope, machine: str, image: Image) -> dict[str, Any]:
+    """Return the options that gateway and probe host share."""
+    refused = refusing(scope.name(f"{machine}-refused"), image.loss)
     return {
-        # A volume grows while it is in use, its file system at the next boot, and neither ever shrinks.
+        # A volume can grow while it is in use, its file system only at the next boot. Neither can shrink.
         "replace_on_changes": ["rootBlockDevice.volumeSize"],
-        # At preview, this refuses before the existing instance is deleted.
+        # This refuses at preview, before the existing instance is deleted.
         "hooks": pulumi.ResourceHookBinding(before_create=refused),
     }
 
 
 def _root_volume(site: SiteSettings, kms_key_arn: pulumi.Input[str] | None) -> ec2.InstanceRootBlockDeviceArgs:
-    # Its tags are the instance's `volume_tags`: those are part of the launch, which an account may ask for.
+    # Its tags are the instance's `volume_tags`. They are part of the launch call, and an account may require that.
     return ec2.InstanceRootBlockDeviceArgs(
         encrypted=True,
         kms_key_id=kms_key_arn,

@@ -1,4 +1,4 @@
-"""The network of one site as it is made: VPC, subnets, Internet gateway, and a route table for each kind of subnet."""
+"""A new network of one site: VPC, subnets, Internet gateway, and a route table for each kind of subnet."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from ..decisions.addressing import subnet_of
 from ..decisions.routing import ANYWHERE
 from ..inputs.site import SiteSettings
 from .scope import Scope
-from .taken_ranges import look_at_taken_ranges
+from .taken_ranges import check_taken_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiteNetwork:
-    """Everything that is there before the gateway, made or found."""
+    """A site's network, new or existing."""
 
     vpc_id: pulumi.Output[str]
     public_subnet_id: pulumi.Output[str]
@@ -26,22 +26,22 @@ class SiteNetwork:
     private_route_table_ids: pulumi.Output[list[str]]
     internet_gateway_id: pulumi.Output[str]
     probe_host_subnet_id: pulumi.Output[str]
-    """Of the probe host, if there is one."""
+    """Subnet of the probe host, if there is one."""
     zones: pulumi.Output[list[str]]
-    """Those that instances are in."""
+    """Availability zones of the instances."""
     mark: pulumi.Input[str]
-    """Description of the gateway's interface; fits `Scope.every_mark`."""
+    """Description of the gateway's interface; matches `Scope.every_mark`."""
     way_out: tuple[pulumi.CustomResource, ...] = ()
-    """What an instance in the public subnet needs for reaching the Internet, as far as it is made here."""
+    """The resources made here without which an instance in the public subnet does not reach the Internet."""
     private_associations: tuple[ec2.RouteTableAssociation, ...] = ()
 
 
 def create_network(
     scope: Scope, site: SiteSettings, public: IPv4Network, zones: Sequence[pulumi.Input[str]]
 ) -> SiteNetwork:
-    """Create the VPC with its subnets and route tables; only the private default route waits for the gateway.
+    """Create the VPC with its subnets and route tables. The private default route is made later, with the gateway.
 
-    `zones` are the public subnet's and, taken in turn, the private ones'.
+    The first of `zones` is the public subnet's. The private subnets take the zones in turn.
     """
     vpc = ec2.Vpc(
         scope.name("vpc"),
@@ -51,14 +51,14 @@ def create_network(
         tags=scope.tags("vpc"),
         opts=scope.options(),
     )
-    # The provider would move it to another VPC in place, which AWS refuses as long as the gateway has its public
+    # Without this, the provider moves it to another VPC in place. AWS refuses that while the gateway has its public
     # address (Amazon EC2 API reference, "DetachInternetGateway"), and the gateway waits for the move.
-    another = pulumi.ResourceOptions(replace_on_changes=["vpcId"])
+    replaced = pulumi.ResourceOptions(replace_on_changes=["vpcId"])
     internet_gateway = ec2.InternetGateway(
         scope.name("internet-gateway"),
         vpc_id=vpc.id,
         tags=scope.tags("internet-gateway"),
-        opts=pulumi.ResourceOptions.merge(scope.options(), another),
+        opts=pulumi.ResourceOptions.merge(scope.options(), replaced),
     )
     public_subnet = _subnet(scope, vpc, "public-subnet", public, zone=zones[0], probe_host=None)
     zone_of = dict(zip(site.private_subnets, cycle(zones), strict=False))
@@ -74,7 +74,7 @@ def create_network(
         for network, zone in zone_of.items()
     }
     public_routes, public_associations = _route_table(scope, vpc, "public-routes", {public: public_subnet})
-    # The peer's network is never routed here: what the gateway itself sends there must leave by its own policies.
+    # The peer's network has no route here: the gateway's own packets to it must leave by its IPsec policies.
     default_route = ec2.Route(
         scope.name("public-default-route"),
         route_table_id=public_routes.id,
@@ -103,33 +103,33 @@ def create_network(
 def _subnet(
     scope: Scope,
     vpc: ec2.Vpc,
-    thing: str,
+    name: str,
     network: IPv4Network,
     *,
     zone: pulumi.Input[str],
     probe_host: IPv4Address | None,
 ) -> ec2.Subnet:
-    # A subnet in another zone is another subnet, and a range of a VPC has one subnet at a time.
-    one_holder = pulumi.ResourceOptions(delete_before_replace=True)
-    look = look_at_taken_ranges(scope, thing, probe_host)
+    # Another zone replaces the subnet, and a VPC has one subnet of a range at a time.
+    delete_first = pulumi.ResourceOptions(delete_before_replace=True)
+    check = check_taken_ranges(scope, name, probe_host)
     return ec2.Subnet(
-        scope.name(thing),
+        scope.name(name),
         vpc_id=vpc.id,
         cidr_block=str(network),
         availability_zone=zone,
         map_public_ip_on_launch=False,
-        tags=scope.tags(thing),
-        opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions.merge(scope.options(), one_holder), look),
+        tags=scope.tags(name),
+        opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions.merge(scope.options(), delete_first), check),
     )
 
 
 def _route_table(
-    scope: Scope, vpc: ec2.Vpc, thing: str, subnets: Mapping[IPv4Network, ec2.Subnet]
+    scope: Scope, vpc: ec2.Vpc, name: str, subnets: Mapping[IPv4Network, ec2.Subnet]
 ) -> tuple[ec2.RouteTable, tuple[ec2.RouteTableAssociation, ...]]:
-    table = ec2.RouteTable(scope.name(thing), vpc_id=vpc.id, tags=scope.tags(thing), opts=scope.options())
+    table = ec2.RouteTable(scope.name(name), vpc_id=vpc.id, tags=scope.tags(name), opts=scope.options())
     associations = tuple(
         ec2.RouteTableAssociation(
-            scope.name(scope.by_range(f"{thing}-association", network)),
+            scope.name(scope.by_range(f"{name}-association", network)),
             route_table_id=table.id,
             subnet_id=subnet.id,
             opts=scope.options(),

@@ -1,4 +1,4 @@
-"""Refusals by the engine: it knows whether a resource is to be created, the program does not."""
+"""Refusals by the engine, which knows whether a resource is to be created; the program does not know it."""
 
 import pulumi
 from pulumi.resource_hooks import ResourceHookFunction
@@ -7,11 +7,11 @@ from .hooks import hook
 
 
 class RefusedError(Exception):
-    """The engine shows its text."""
+    """A refusal. The engine shows its text."""
 
 
 def refusing(name: str, reason: pulumi.Output[str]) -> list[pulumi.ResourceHook | ResourceHookFunction]:
-    """Return a hook that fails, at preview too, with `reason` unless that is empty; see `hook`."""
+    """Return a hook that fails with `reason`, at preview too, unless `reason` is empty; see `hook`."""
 
     async def refuse(_: pulumi.ResourceHookArgs) -> None:
         text = await reason.future()

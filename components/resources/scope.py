@@ -1,4 +1,4 @@
-"""What every resource of one site has in common: its parent, the beginning of its name, its tags."""
+"""What all resources of one site share: the parent, the prefix of their names, and the tags."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,34 +16,35 @@ class Scope:
 
     parent: pulumi.Resource
     resource_name: str
-    """The component's own name; children are `<resource_name>-<thing>`."""
+    """The component's own name; its children are called `<resource_name>-<part>`."""
     site: str
     common_tags: Mapping[str, str]
 
-    def name(self, thing: str) -> str:
+    def name(self, part: str) -> str:
         """Return the logical name of a child."""
-        return f"{self.resource_name}-{thing}"
+        return f"{self.resource_name}-{part}"
 
     @staticmethod
-    def by_range(thing: str, cidr_block: IPv4Network) -> str:
-        """Return what a thing of a range is called: never by its place among others, which changes.
+    def by_range(part: str, cidr_block: IPv4Network) -> str:
+        """Return a child's name that has its range instead of its index in a list, which may change.
 
-        A thing that is only renamed would be made a second time before the first one goes; AWS takes each range once.
+        Under a new name the engine would create the resource a second time before it deletes the first, and AWS takes
+        each range only once.
         """
-        return f"{thing}-{cidr_block}".replace("/", "-")
+        return f"{part}-{cidr_block}".replace("/", "-")
 
-    def tags(self, thing: str) -> dict[str, str]:
+    def tags(self, part: str) -> dict[str, str]:
         """Return the caller's tags and `Name`, e.g. `uk-gateway`."""
-        return {**self.common_tags, "Name": f"{self.site}-{thing}"}
+        return {**self.common_tags, "Name": f"{self.site}-{part}"}
 
-    def mark(self, thing: str) -> str:
-        """Return a description that nothing of another component, stack or project has, as they are called now."""
-        return f"{thing} of {pulumi.get_project()}/{pulumi.get_stack()}/{self.resource_name}"
+    def mark(self, part: str) -> str:
+        """Return a description that is unique to this component, stack and project under their present names."""
+        return f"{part} of {pulumi.get_project()}/{pulumi.get_stack()}/{self.resource_name}"
 
     @staticmethod
-    def every_mark(thing: str) -> str:
-        """Return the pattern of the descriptions of all such things, as filters of the EC2 API take it."""
-        return f"{thing} of *"
+    def every_mark(part: str) -> str:
+        """Return a pattern for filters of the EC2 API that matches the marks of all components."""
+        return f"{part} of *"
 
     def options(self, depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
         """Return the options of a child."""

@@ -1,4 +1,4 @@
-"""How a gateway gets its secrets: by two SSM parameters and a role that reads exactly these, or in its user data."""
+"""Delivers a gateway's secrets: as two SSM parameters with a role that reads only these, or in its user data."""
 
 import json
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from ..inputs.ssh_keys import HOST_KEYS, LOGIN_KEYS, key_problems, public_key
 from .scope import Scope
 
 DNS_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
-"""Of the partitions whose services are not under amazonaws.com."""
+"""Partition -> DNS suffix of its services, where that is not amazonaws.com."""
 
 AWS_KEY = "alias/aws/ssm"
-"""AWS's own key for SecureString parameters (Systems Manager API reference, "PutParameter", KeyId)."""
+"""Alias of AWS's own key for SecureString parameters (Systems Manager API reference, "PutParameter", KeyId)."""
 
 PRIVATE_KEY_OUTPUTS = ["private_key_openssh", "private_key_pem", "private_key_pem_pkcs8"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SshKey:
-    """An SSH key; the private part is secret, the public one a line of text."""
+    """An SSH key. The private half is secret, the public half is a line of text."""
 
     private: pulumi.Output[str]
     public: pulumi.Output[str]
@@ -34,7 +34,7 @@ class SshKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """What the gateway's user data says about its secrets, and what the instance needs for it."""
+    """What the gateway's user data says about its secrets, and what the instance needs to read them."""
 
     secrets: pulumi.Output[StoredSecrets | GivenSecrets]
     instance_profile: iam.InstanceProfile | None
@@ -43,7 +43,7 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the gateway is: its role's credentials are of no use elsewhere."""
+    """Where the gateway is. The credentials of its role are valid only there."""
 
     public_ip: pulumi.Output[str]
     private_ip: str
@@ -51,7 +51,7 @@ class Place:
 
 
 def given_ssh_key(what: str, private: pulumi.Input[str], public: pulumi.Input[str]) -> SshKey:
-    """Return the key `host` or `ssh` that the caller has; it fails with what is wrong with it, once it is known."""
+    """Return the caller's own key `host` or `ssh`. Its Outputs fail with the key's problems once it is known."""
 
     def check(halves: list[str]) -> str:
         problems = key_problems(f"{what}_private_key", halves[0], f"{what}_public_key", halves[1], host=what == "host")
@@ -64,16 +64,16 @@ def given_ssh_key(what: str, private: pulumi.Input[str], public: pulumi.Input[st
 
 
 def generated_ssh_key(name: str, options: pulumi.ResourceOptions) -> SshKey:
-    """Generate an ed25519 key, which is kept, encrypted, in the stack's state."""
+    """Generate an ed25519 key. The stack's state keeps it encrypted."""
     secret_outputs = pulumi.ResourceOptions(additional_secret_outputs=PRIVATE_KEY_OUTPUTS)
     key = tls.PrivateKey(name, algorithm="ED25519", opts=pulumi.ResourceOptions.merge(options, secret_outputs))
     return SshKey(private=pulumi.Output.secret(key.private_key_openssh), public=key.public_key_openssh.apply(str.strip))
 
 
 def public_key_line(what: str, public: pulumi.Input[str]) -> pulumi.Output[str]:
-    """Return the public half of the key `host` or `ssh` as a line without comment, which might not be ASCII.
+    """Return the public half of the key `host` or `ssh` as a line, without its comment, which might not be ASCII.
 
-    It fails with what is wrong with it, once it is known.
+    The Output fails with the key's problems once it is known.
     """
 
     def check(text: str) -> str:
@@ -87,7 +87,7 @@ def public_key_line(what: str, public: pulumi.Input[str]) -> pulumi.Output[str]:
 
 
 def checked_psk(psk: pulumi.Input[str]) -> pulumi.Output[str]:
-    """Return the pre-shared key as a secret that fails with the rule it breaks, once it is known."""
+    """Return the pre-shared key as a secret Output that fails with the rule it breaks, once it is known."""
 
     def check(text: str) -> str:
         weakness = psk_weakness(text)
@@ -116,7 +116,7 @@ def stored_secrets(
     kms_key_arn: pulumi.Input[str] | None,
     permissions_boundary_arn: pulumi.Input[str] | None,
 ) -> Delivery:
-    """Deliver the secrets by SSM Parameter Store, to a role that reads them at the gateway's place only."""
+    """Deliver the secrets by SSM Parameter Store, to a role that may read them only from the gateway's place."""
     psk_parameter = _parameter(scope, "psk", "Pre-shared key of the VPN", psk, kms_key_arn)
     host_key_parameter = _parameter(scope, "host-key", "SSH host key of the VPN gateway", host_key.private, kms_key_arn)
     role = iam.Role(
@@ -149,17 +149,17 @@ def stored_secrets(
 
 
 def _parameter(
-    scope: Scope, thing: str, description: str, value: pulumi.Output[str], kms_key_arn: pulumi.Input[str] | None
+    scope: Scope, name: str, description: str, value: pulumi.Output[str], kms_key_arn: pulumi.Input[str] | None
 ) -> ssm.Parameter:
     return ssm.Parameter(
-        scope.name(f"{thing}-parameter"),
+        scope.name(f"{name}-parameter"),
         type=ssm.ParameterType.SECURE_STRING,
         description=description,
         value=value,
-        # Named, also where it is the default: for the provider no key is no change (terraform-provider-aws #20150), and
-        # the value would stay under a key that the role may not use any more.
+        # AWS's key is named, too: the provider sees no change when `key_id` is removed (terraform-provider-aws #20150),
+        # and the value would stay encrypted with a key that the role may no longer use.
         key_id=AWS_KEY if kms_key_arn is None else kms_key_arn,
-        tags=scope.tags(thing),
+        tags=scope.tags(name),
         opts=scope.options(),
     )
 
@@ -189,9 +189,9 @@ def _assume_role_policy(arn: str) -> str:
 def _read_policy(known: dict[str, Any]) -> str:
     parameters, key = known["parameters"], known["key"]
     read = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": parameters}
-    # What a stolen credential says of itself (aws:EC2InstanceSourceVPC, ec2:SourceInstanceARN) it says everywhere; the
-    # network's own keys say where it is used. Over the Internet that is aws:SourceIp; by an endpoint in the VPC the
-    # other two (IAM user guide, "AWS global condition context keys").
+    # The credential's own keys (aws:EC2InstanceSourceVPC, ec2:SourceInstanceARN) have the same values wherever a stolen
+    # credential is used. The network's keys show where it is used: aws:SourceIp over the Internet, the other two
+    # through an endpoint in the VPC (IAM user guide, "AWS global condition context keys").
     internet = {"IpAddress": {"aws:SourceIp": f"{known['public_ip']}/32"}}
     endpoint = {
         "StringEquals": {"aws:SourceVpc": known["vpc_id"]},
@@ -199,9 +199,9 @@ def _read_policy(known: dict[str, Any]) -> str:
     }
     statements: list[dict[str, Any]] = [{**read, "Condition": internet}, {**read, "Condition": endpoint}]
     if key is not None:
-        # Parameter Store tells KMS which parameter it is (Systems Manager user guide, "AWS KMS encryption for Parameter
-        # Store SecureString parameters"), so whatever else the key encrypts stays closed. It calls KMS from an
-        # address of AWS's, so there is no condition on that.
+        # Parameter Store names the parameter to KMS (Systems Manager user guide, "AWS KMS encryption for Parameter
+        # Store SecureString parameters"), so the role decrypts nothing else that the key encrypts. Parameter Store
+        # calls KMS from an address of AWS, so there is no condition on the address.
         own = {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": parameters}}
         statements.append({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key, "Condition": own})
     return json.dumps({"Version": "2012-10-17", "Statement": statements})

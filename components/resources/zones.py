@@ -1,4 +1,4 @@
-"""In which availability zone a site is, and whether its instance type is offered there."""
+"""Chooses a site's availability zone and checks that its instance type is offered there."""
 
 import re
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from .scope import Scope
 
 _OFFERINGS: Final = "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings"
 _ZONE: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+[a-z]")
-"""Neither a Local Zone nor one of Wavelength."""
+"""Matches availability zones, but no Local Zone and no Wavelength Zone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """Where in a region an instance type is offered."""
+    """The zones of a region in which an instance type is offered."""
 
     instance_type: str
     zones: tuple[str, ...]
     failure: str
-    """Why that is not known; empty: it is."""
+    """Why the zones are unknown; empty if they are known."""
 
 
 async def _ask(scope: Scope, instance_type: str) -> Offer:
@@ -42,10 +42,10 @@ def offer_of(scope: Scope, instance_type: str) -> pulumi.Output[Offer]:
 def choose_zone(scope: Scope, offer: pulumi.Output[Offer], region: pulumi.Output[str]) -> pulumi.Output[str]:
     """Return the zone of all subnets of a site: the first one that offers its instance type when it is first created.
 
-    It is then kept in the stack's state, because another zone is another network; another region chooses again.
+    The stack's state keeps the choice, because another zone needs new subnets. Another region chooses again.
     """
-    first = offer.apply(lambda found: next(iter(found.zones), ""))
-    refusal = pulumi.Output.all(offer, region).apply(lambda found: _refusal(*found))
+    first = offer.apply(lambda known: next(iter(known.zones), ""))
+    refusal = pulumi.Output.all(offer, region).apply(lambda values: _refusal(*values))
     return keep(scope, "zone", first, again_for=region, refusal=refusal)
 
 
@@ -60,9 +60,9 @@ def _refusal(offer: Offer, region: str) -> str:
 
 
 def offered_type(scope: Scope, offer: pulumi.Output[Offer], zones: pulumi.Output[list[str]]) -> pulumi.Output[str]:
-    """Return the instance type once it is found to be offered in all of `zones`; raises `SettingsError` if it is not.
+    """Return the instance type. Raises `SettingsError` unless it is offered in all of `zones`.
 
-    AWS would say so when everything else is made, or when a running gateway is stopped for the change.
+    AWS would refuse it only after all other resources are made, or after a running gateway was stopped for the change.
     """
 
     def check(offer: Offer, zones: list[str]) -> str:
@@ -76,4 +76,4 @@ def offered_type(scope: Scope, offer: pulumi.Output[Offer], zones: pulumi.Output
             raise SettingsError(f"VpnGateway {scope.resource_name!r}", [problem])
         return offer.instance_type
 
-    return pulumi.Output.all(offer, zones).apply(lambda found: check(*found))
+    return pulumi.Output.all(offer, zones).apply(lambda values: check(*values))

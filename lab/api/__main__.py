@@ -23,7 +23,7 @@ def main() -> int:
         sys.stdout.write(listing())
         return 0
     try:
-        # Before moto is there: a busy port is said at once, and early callers wait instead of being turned away.
+        # Listen before moto is imported, which takes a second: a busy port fails at once, and early callers wait.
         listener = socket.create_server((arguments.host, arguments.port), backlog=128)
     except OSError as error:
         reason = os.strerror(error.errno or 0)

@@ -1,11 +1,13 @@
-"""Elastic IP addresses: from the lab's documentation ranges, bound to network interfaces, never given twice."""
+"""Elastic IP addresses: taken from the lab's documentation ranges, each allocated once, bound to interfaces."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress
+from moto.ec2.responses import EC2Response
 from moto.ec2.utils import random_eip_association_id
 
 from lab import settings
@@ -16,9 +18,9 @@ from lab.api.errors import ec2_error
 class AddressPool:
     """Public addresses of all regions.
 
-    Regions take turns with the networks, so that two regions' addresses are told apart at a glance; a region goes on in
-    the next network when its own is used up. A returned address is given again only after all others, as on AWS, where
-    it can for a while be recovered by name.
+    The first region starts in the first network, the second in the second, and so on, so that addresses of two regions
+    are easy to tell apart. A region continues in the next network when its own is used up. A released address is
+    allocated again only after all others: on AWS its former owner can recover it for a while by naming it.
     """
 
     def __init__(self, networks: Sequence[IPv4Network]) -> None:
@@ -40,7 +42,7 @@ class AddressPool:
         raise ec2_error("AddressLimitExceeded", "The maximum number of addresses has been reached.")
 
     def give_back(self, address: str) -> None:
-        """Make an address free again; an address that is not taken stays so."""
+        """Make an address free again. Does nothing for a free address."""
         self._taken.discard(IPv4Address(address))
 
     def clear(self) -> None:
@@ -51,8 +53,8 @@ class AddressPool:
     def _queue(self, region: str) -> list[IPv4Address]:
         if region not in self._regions:
             first = len(self._regions) % len(self._networks)
-            turned = self._networks[first:] + self._networks[:first]
-            self._regions[region] = [address for network in turned for address in network]
+            networks = self._networks[first:] + self._networks[:first]
+            self._regions[region] = [address for network in networks for address in network]
         return self._regions[region]
 
 
@@ -60,7 +62,7 @@ POOL = AddressPool(settings.ELASTIC_IP_POOLS)
 
 
 class BoundElasticAddress(ElasticAddress):
-    """An Elastic IP address that knows its instance through the network interface it is bound to."""
+    """An Elastic IP address whose instance is that of its network interface."""
 
     @property
     @corrects(
@@ -72,7 +74,7 @@ class BoundElasticAddress(ElasticAddress):
         return instance.id if instance else ""
 
     @corrects(
-        "instance-id finds an address by the instance that it is associated with, if any.",
+        "The filter instance-id finds an address by its associated instance.",
         "AWSEC2/latest/APIReference/API_DescribeAddresses.html",
     )
     def get_filter_value(self, filter_name: str, method_name: str | None = None) -> Any:
@@ -87,7 +89,8 @@ class AddressBackend(EC2Backend):
     """Allocation, association and release of Elastic IP addresses."""
 
     @corrects(
-        "An allocated address belongs to one account in one region until it is released; Address recovers a free one.",
+        "An allocated address belongs to one account in one region until it is released; Address recovers a released "
+        "one.",
         "AWSEC2/latest/APIReference/API_AllocateAddress.html",
     )
     def allocate_address(
@@ -114,15 +117,16 @@ class AddressBackend(EC2Backend):
         current = next((other for other in self.addresses if other.eni is interface), None)
         if current is eip:
             return eip
-        for taken in (eip if eip.eni else None, current):
-            if taken is None:
+        for associated in (eip if eip.eni else None, current):
+            if associated is None:
                 continue
             if not reassociate:
                 raise ec2_error(
                     "Resource.AlreadyAssociated",
-                    f"resource {taken.allocation_id} is already associated with associate-id {taken.association_id}",
+                    f"resource {associated.allocation_id} is already associated with associate-id "
+                    f"{associated.association_id}",
                 )
-            self.disassociate_address(association_id=taken.association_id)
+            self.disassociate_address(association_id=associated.association_id)
         interface.release_automatic_address()
         eip.eni = interface
         interface.public_ip = eip.public_ip
@@ -130,13 +134,27 @@ class AddressBackend(EC2Backend):
         return eip
 
     @corrects(
-        "A released address goes back to the pool and may be given to others.",
+        "A released address goes back to the pool and can be allocated by others.",
         "AWSEC2/latest/APIReference/API_ReleaseAddress.html",
     )
     def release_address(self, address: str | None = None, allocation_id: str | None = None) -> None:
         eip = (self.address_by_ip([address]) if address else self.address_by_allocation([allocation_id or ""]))[0]
         self.addresses.remove(eip)
         POOL.give_back(eip.public_ip)
+
+
+class AddressResponse(EC2Response):
+    """AssociateAddress, which moves an address by default."""
+
+    @corrects(
+        "An address is moved to another interface unless AllowReassociation is false.",
+        "AWSEC2/latest/APIReference/API_AssociateAddress.html",
+    )
+    def associate_address(self) -> ActionResult:
+        params: Any = self.params
+        if self._get_param("AllowReassociation") is None:
+            params["AllowReassociation"] = True
+        return super().associate_address()
 
 
 def _address_of(call: Call) -> ElasticAddress | None:

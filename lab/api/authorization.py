@@ -1,4 +1,4 @@
-"""Who calls, and whether that principal may.
+"""Identify the caller of a request and check its rights.
 
 Any long-term key (the lab's `test`) is the administrator. Credentials that STS issued for a role are checked as on AWS:
 token, expiry, SigV4 signature, and the role's own policies.
@@ -29,7 +29,7 @@ _NOTHING: Final = '{"Statement": []}'
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What an Authorization header says.
+    """The parts of an Authorization header.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
     """
@@ -61,14 +61,14 @@ def parse_scope(authorization: str) -> Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """One right that a call takes."""
+    """One right that a call requires."""
 
     action: str
     """With its service, e.g. `ssm:GetParameter`."""
     resource: str
-    """An ARN, or `*` for an action without any."""
+    """An ARN, or `*` for an action without a resource."""
     context: Context
-    """Condition keys besides those that every request has."""
+    """Condition keys in addition to those of every request."""
 
 
 def authorize(request: Request, scope: Scope, needs: Iterable[Need]) -> str:
@@ -84,13 +84,13 @@ def authorize(request: Request, scope: Scope, needs: Iterable[Need]) -> str:
     common = {"aws:requestedregion": scope.region, "aws:principalaccount": settings.ACCOUNT_ID}
     caller = {"aws:sourceip": request.remote_addr} if request.remote_addr else {}
     for need in needs:
-        if need.action == "sts:GetCallerIdentity":  # always allowed, AWS says
+        if need.action == "sts:GetCallerIdentity":  # AWS always allows it
             continue
-        # What Parameter Store asks KMS for in the caller's name comes from an address of AWS's.
-        place = {} if need.action == "kms:Decrypt" else caller
-        asked = (need.action, need.resource, {**common, **place, **need.context})
-        # A boundary allows nothing by itself: both have to.
-        if not is_allowed(documents, *asked) or (boundary and not is_allowed(boundary, *asked)):
+        # Parameter Store calls KMS for the caller, but from an address of AWS.
+        source = {} if need.action == "kms:Decrypt" else caller
+        request_details = (need.action, need.resource, {**common, **source, **need.context})
+        # A boundary grants no rights itself: the policies and the boundary must both allow the action.
+        if not is_allowed(documents, *request_details) or (boundary and not is_allowed(boundary, *request_details)):
             raise _denied(scope.service, session.arn, need.action, need.resource)
     return session.arn
 
@@ -138,7 +138,7 @@ def _role_policies(session: AssumedRole) -> Iterator[str]:
 
 
 def _boundary(session: AssumedRole) -> Iterator[str]:
-    """Yield the document of the role's permissions boundary; one that allows nothing when there is no such policy."""
+    """Yield the document of the role's permissions boundary; a missing policy counts as one that allows nothing."""
     iam: IAMBackend = iam_backends[settings.ACCOUNT_ID][_PARTITION]
     try:
         arn = iam.get_role_by_arn(session.role_arn).permissions_boundary_arn

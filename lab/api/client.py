@@ -38,7 +38,8 @@ def client(service: str, region: str, endpoint_url: str = settings.API_URL) -> A
     return _client(service, region, endpoint_url)
 
 
-# One session: its loader keeps EC2's model, which takes a third of a second to read. Making clients is not thread-safe.
+# One session for all clients: its loader keeps EC2's model, which takes a third of a second to read. Creating a client
+# is not thread-safe.
 _lock = Lock()
 
 

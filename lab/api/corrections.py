@@ -1,12 +1,12 @@
-"""AWS's rules that moto lacks or breaks: how each is declared, and how moto is made to obey them.
+"""AWS's rules that moto lacks or breaks: how each is declared, and how moto is made to follow them.
 
-A rule is one of two kinds, and both carry the sentence of AWS's rule and the page it comes from:
+There are two kinds of rules. Both carry AWS's rule in one sentence and the page that states it:
 
 - `@refuses(action, …)` marks a check that runs before an action and raises AWS's error when the rule is broken. It sees
-  the call as the client made it, so what moto does internally (deleting a VPC's default group, say) is not checked.
+  the call as the client made it: what moto does internally (e.g. deleting a VPC's default group) is not checked.
 - `@corrects(…)` marks a method or property of a subclass of a moto class that behaves as AWS does.
 
-`verify` compares every `@corrects` method with the one it replaces, so that no other moto is half corrected.
+`verify` compares every `@corrects` method with the one it replaces, so that a different moto is refused.
 """
 
 import inspect
@@ -18,25 +18,25 @@ from typing import Any, Final, TypeVar
 from moto.ec2.models import EC2Backend
 
 MOTO_VERSION: Final = "5.2.5"
-"""The one version whose methods were read; every correction leans on their signatures."""
+"""The only supported version: every correction depends on the signatures and behaviour of its methods."""
 
 _MARK: Final = "__aws_rule__"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class IncompatibleMotoError(RuntimeError):
-    """The installed moto is not the one that the corrections were written for."""
+    """The installed moto is not the version that the corrections were written for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What AWS does, in one sentence, and where AWS says so."""
+    """A rule of AWS in one sentence, and the page that states it."""
 
     statement: str
     source: str
     """Path below https://docs.aws.amazon.com/."""
     adds: bool = False
-    """Whether the method is new to the class, not a replacement of one of moto's."""
+    """Whether the method is new, rather than a replacement of a method of moto."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,9 @@ class Call:
 
     action: str
     backend: EC2Backend
-    """The region the call is for."""
+    """The backend of the call's region."""
     parameter: Callable[..., Any]
-    """`parameter(name, default=None)`: a request parameter; dots go into structures (`IamInstanceProfile.Name`)."""
+    """`parameter(name, default=None)`: a request parameter; `IamInstanceProfile.Name` is a field of a structure."""
 
 
 Check = Callable[[Call], None]
@@ -72,7 +72,7 @@ def checked_actions() -> frozenset[str]:
 
 
 def run_checks(call: Call) -> None:
-    """Raise AWS's error when `call` breaks a rule; in the order in which the checks were declared."""
+    """Raise AWS's error when `call` breaks a rule. The checks run in the order of their declaration."""
     for _, check in _checks.get(call.action, ()):
         check(call)
 
@@ -80,7 +80,7 @@ def run_checks(call: Call) -> None:
 def corrects(rule: str, source: str, *, adds: bool = False) -> Callable[[Function], Function]:
     """Mark a method (or the getter of a property) of a subclass of a moto class as AWS's behaviour.
 
-    `adds`: moto's class has no such method or property, the subclass adds it.
+    With `adds`, moto's class has no such method or property and the subclass adds it.
     """
 
     def decorate(function: Function) -> Function:
@@ -107,29 +107,29 @@ def all_refusals() -> Iterator[tuple[str, Rule]]:
 
 
 def require_moto_version() -> None:
-    """Raise `IncompatibleMotoError` unless moto is the version that was read."""
+    """Raise `IncompatibleMotoError` unless the supported version of moto is installed."""
     installed = version("moto")
     if installed != MOTO_VERSION:
         raise IncompatibleMotoError(
-            f"moto {installed} is installed, the lab's corrections are for moto {MOTO_VERSION}: "
-            f"install moto=={MOTO_VERSION}, or read its changes and raise MOTO_VERSION in {__name__}"
+            f"moto {installed} is installed, but the lab's corrections are for moto {MOTO_VERSION}: "
+            f"install moto=={MOTO_VERSION}, or review moto's changes and update MOTO_VERSION in {__name__}"
         )
 
 
 def verify(subclass: type, original: type) -> None:
-    """Raise `IncompatibleMotoError` when a correction of `subclass` has no counterpart of its shape in `original`."""
+    """Raise `IncompatibleMotoError` when `original` has no counterpart of the same shape for a correction."""
     for name, rule in rules_of(subclass):
-        theirs = inspect.getattr_static(original, name, None)
-        where = f"{subclass.__module__}.{subclass.__qualname__}.{name}"
+        replaced = inspect.getattr_static(original, name, None)
+        method = f"{subclass.__module__}.{subclass.__qualname__}.{name}"
         if rule.adds:
-            if theirs is not None:
-                raise IncompatibleMotoError(f"{where} is said to be new, but moto's {original.__qualname__} has it")
+            if replaced is not None:
+                raise IncompatibleMotoError(f"{method} is declared as new, but moto's {original.__qualname__} has it")
             continue
-        if theirs is None:
-            raise IncompatibleMotoError(f"{where} corrects nothing: moto's {original.__qualname__} has no {name}")
-        ours = inspect.getattr_static(subclass, name)
-        if _shape(ours) != _shape(theirs):
-            raise IncompatibleMotoError(f"{where}{_shape(ours)} does not fit moto's {name}{_shape(theirs)}")
+        if replaced is None:
+            raise IncompatibleMotoError(f"{method} corrects nothing: moto's {original.__qualname__} has no {name}")
+        correction = inspect.getattr_static(subclass, name)
+        if _shape(correction) != _shape(replaced):
+            raise IncompatibleMotoError(f"{method}{_shape(correction)} does not fit moto's {name}{_shape(replaced)}")
 
 
 def _function(member: object) -> object:

@@ -14,35 +14,40 @@ _OPTIONS: Final = ("standard", "unlimited")
 _ACTION: Final = "AWSEC2/latest/APIReference/API_ModifyInstanceCreditSpecification.html"
 
 
-def set_at_launch(instances: list[Instance], asked: str | None) -> None:
-    """Remember the option that RunInstances asked for. Raises InvalidParameterValue for an unknown one."""
-    if asked is None:
+def set_at_launch(instances: list[Instance], option: str | None) -> None:
+    """Store the option of a RunInstances request. Raises InvalidParameterValue for an unknown one."""
+    if option is None:
         return
-    _require_known(asked)
+    _require_known(option)
     for instance in instances:
-        instance.lab_cpu_credits = asked  # type: ignore[attr-defined]  # moto's instances know nothing of credits
+        instance.lab_cpu_credits = option  # type: ignore[attr-defined]  # moto's instances have no credits
 
 
 class CreditResponse(EC2Response):
-    """Credits as asked for, at launch or later."""
+    """DescribeInstanceCreditSpecifications and ModifyInstanceCreditSpecification."""
 
     @corrects(
-        "T2 instances launch as standard, later burstable ones as unlimited, unless asked otherwise; others have none.",
+        "T2 instances launch as standard and newer burstable types as unlimited, unless the request says otherwise; "
+        "other types have no credits.",
         "AWSEC2/latest/UserGuide/burstable-performance-instances-unlimited-mode-concepts.html",
     )
     def describe_instance_credit_specifications(self) -> ActionResult:
-        asked = self._get_param("InstanceIds", [])
-        found = self.ec2_backend.describe_instance_credit_specifications(asked)
-        options = {each.id: _option(each) for each in found}
-        # Without ids AWS lists the unlimited ones.
-        shown = {"unlimited"} if not asked else set(_OPTIONS)
-        listed = [{"InstanceId": each, "CpuCredits": option} for each, option in options.items() if option in shown]
-        return ActionResult({"InstanceCreditSpecifications": listed})
+        requested_ids = self._get_param("InstanceIds", [])
+        instances = self.ec2_backend.describe_instance_credit_specifications(requested_ids)
+        # A request without ids lists only the instances whose option is unlimited.
+        listed_options = set(_OPTIONS) if requested_ids else {"unlimited"}
+        options = {instance.id: _option(instance) for instance in instances}
+        specifications = [
+            {"InstanceId": instance_id, "CpuCredits": option}
+            for instance_id, option in options.items()
+            if option in listed_options
+        ]
+        return ActionResult({"InstanceCreditSpecifications": specifications})
 
     @corrects("The credit option of a burstable instance can be changed at any time.", _ACTION, adds=True)
     def modify_instance_credit_specification(self) -> ActionResult:
         self.error_on_dryrun()
-        done: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
         failed: list[dict[str, Any]] = []
         for change in self._get_param("InstanceCreditSpecifications", []):
             _require_known(change.get("CpuCredits"))
@@ -53,10 +58,10 @@ class CreditResponse(EC2Response):
                 failed.append({"InstanceId": instance.id, "Error": error})
                 continue
             instance.lab_cpu_credits = change["CpuCredits"]
-            done.append({"InstanceId": instance.id})
+            changed.append({"InstanceId": instance.id})
         return ActionResult(
             {
-                "SuccessfulInstanceCreditSpecifications": done,
+                "SuccessfulInstanceCreditSpecifications": changed,
                 "UnsuccessfulInstanceCreditSpecifications": failed,
             }
         )

@@ -1,4 +1,6 @@
-"""What a read of SSM parameters asks of KMS: a customer's key decrypts only for whom it is allowed, AWS's own for all.
+"""The KMS decryptions that a read of SSM parameters requires.
+
+A customer's key decrypts only for principals that may use it; AWS's own key decrypts for the whole account.
 
 Source: https://docs.aws.amazon.com/systems-manager/latest/userguide/secure-string-parameter-kms-encryption.html
 """
@@ -13,13 +15,13 @@ from lab.api.policies import Context
 from lab.api.resources import parameter_arn
 
 PARAMETER_ARN: Final = "kms:encryptioncontext:parameter_arn"
-"""The condition key, in lower case, by which Parameter Store tells KMS what it decrypts."""
+"""The condition key, in lower case, with which Parameter Store names the parameter to KMS."""
 
 
 def decryptions(service: str, region: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, Context]]:
-    """Yield the key, as ARN, of each SecureString that a call wants in plain, and what KMS is told of it.
+    """Yield the key's ARN and the condition keys of each decryption that a call requires.
 
-    Of keys of the account: AWS's own lets the whole account in.
+    AWS's own key is left out, because the whole account may use it.
     """
     if service != "ssm" or not parameters.get("WithDecryption"):
         return

@@ -1,4 +1,4 @@
-"""The order of deletion: nothing goes while something else still needs it."""
+"""The order of deletion: a resource that others use cannot be deleted."""
 
 from ipaddress import IPv4Network
 
@@ -46,7 +46,7 @@ def cidr_block_with_subnets_is_not_disassociated(call: Call) -> None:
 @refuses(
     "DeleteSecurityGroup",
     rule="A security group cannot be deleted while an interface has it or another group's rule names it; "
-    "the default group never.",
+    "the default group can never be deleted.",
     source="AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html",
 )
 def security_group_in_use_is_not_deleted(call: Call) -> None:
@@ -59,9 +59,9 @@ def security_group_in_use_is_not_deleted(call: Call) -> None:
         raise ec2_error(
             "CannotDelete", f'the specified group: "{group.id}" name: "default" cannot be deleted by a user'
         )
-    held = any(group in interface._group_set for interface in call.backend.enis.values())
+    in_use = any(group in interface._group_set for interface in call.backend.enis.values())
     others = [other for groups in call.backend.groups.values() for other in groups.values() if other is not group]
-    if held or any(_names(other, group.id) for other in others):
+    if in_use or any(_names(other, group.id) for other in others):
         raise ec2_error("DependencyViolation", f"resource {group.id} has a dependent object")
 
 
@@ -85,7 +85,7 @@ def populated_vpc_is_not_deleted(call: Call) -> None:
         any(table.vpc_id == vpc_id and not table.main_association_id for table in backend.route_tables.values()),
         any(not group.is_default for group in backend.groups.get(vpc_id, {}).values()),
         any(acl.vpc_id == vpc_id and not acl.default for acl in backend.network_acls.values()),
-        any(end.vpc_id == vpc_id and end.state != "deleted" for end in backend.vpc_end_points.values()),
+        any(endpoint.vpc_id == vpc_id and endpoint.state != "deleted" for endpoint in backend.vpc_end_points.values()),
         any(interface.vpc_id == vpc_id for interface in backend.enis.values()),
     )
     if any(dependents):

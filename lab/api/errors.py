@@ -1,4 +1,4 @@
-"""AWS's errors, in AWS's codes and words, and how each protocol spells them.
+"""AWS's errors: their codes and messages, and their form in each protocol.
 
 Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 """
@@ -14,7 +14,7 @@ from moto.ec2.exceptions import EC2ClientError
 
 _RESOURCE_ID: Final = re.compile(r"\b[a-z]+-[0-9a-f]{8,17}\b|\beipalloc-\w+")
 
-# moto words these its own way, or prints a Python set; these are AWS's sentences for one missing resource.
+# moto's messages for these codes differ from AWS's, or contain a Python set. These are AWS's, for one missing resource.
 _WORDING: Final[Mapping[str, str]] = {
     "InvalidAllocationID.NotFound": "The allocation ID '{}' does not exist",
     "InvalidAMIID.NotFound": "The image id '[{}]' does not exist",
@@ -36,21 +36,21 @@ def ec2_error(code: str, message: str) -> EC2ClientError:
 
 
 def dependency_violation(kind: str, resource_id: str) -> EC2ClientError:
-    """Return EC2's answer to deleting what others still need; `kind` as AWS writes it, e.g. `subnet`, `routeTable`."""
+    """Return EC2's error for deleting a resource in use; `kind` as AWS writes it, e.g. `subnet`, `routeTable`."""
     return ec2_error("DependencyViolation", f"The {kind} '{resource_id}' has dependencies and cannot be deleted.")
 
 
 def in_aws_words(error: ServiceException) -> ServiceException:
-    """Return `error` with AWS's sentence where moto has its own; the code stays."""
+    """Return `error` with AWS's message where moto's differs; the code stays."""
     template = _WORDING.get(error.code)
-    found = _RESOURCE_ID.search(str(error.message))
-    if template is None or found is None:
+    resource_id = _RESOURCE_ID.search(str(error.message))
+    if template is None or resource_id is None:
         return error
-    return ec2_error(error.code, template.format(found.group()))
+    return ec2_error(error.code, template.format(resource_id.group()))
 
 
 class ApiError(Exception):
-    """An error raised before any service is asked: who calls, and what for."""
+    """An error that the lab raises outside moto's services, e.g. for a wrong signature."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")

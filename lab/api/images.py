@@ -21,7 +21,7 @@ BUILDS: Final = {
     12: ("20250316-2053", "20250814-2204", "20260112-2355", "20260811-2566"),
     13: ("20250814-2204", "20251117-2299", "20260112-2355", "20260901-2587"),
 }
-"""Release -> date and number of its builds, oldest first."""
+"""Release -> dates and numbers of its builds, oldest first."""
 
 
 def image_id(region: str, release: int, build: str) -> str:
@@ -58,7 +58,7 @@ class DebianImage(Ami):
 
     @property
     @corrects(
-        "The root device of a Debian image is an 8 GiB volume that goes with its instance.",
+        "The root device of a Debian image is an 8 GiB volume that is deleted with its instance.",
         "AWSEC2/latest/APIReference/API_EbsBlockDevice.html",
     )
     def block_device_mappings(self) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ class DebianImage(Ami):
 
 
 class ImageBackend(EC2Backend):
-    """A region's images: Debian's."""
+    """A region's images, all of them Debian's."""
 
     @corrects(
         "Debian publishes its images in every region, each with its own id.",

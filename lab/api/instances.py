@@ -1,4 +1,4 @@
-"""Instances as AWS runs them: states that take time, properties that live on the primary network interface."""
+"""Instances as AWS runs them: states take time, and addresses and groups belong to the primary network interface."""
 
 import copy
 from collections.abc import Callable
@@ -31,7 +31,7 @@ _INSTANCE_PAGE: Final = "AWSEC2/latest/APIReference/API_Instance.html"
 
 
 class LivingInstance(Instance):
-    """An instance that goes through its states in time, and knows its addresses and groups from its interfaces."""
+    """An instance whose states take time and whose addresses and groups are those of its interfaces."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class LivingInstance(Instance):
         self.nics = {}
         super().__init__(ec2_backend, image_id, user_data, security_groups, **kwargs)
         self._placement.zone = self.nics[0].availability_zone
-        self._move("pending", "running")
+        self._pass_through("pending", "running")
 
     @corrects("An instance is pending before it is running.", _STATE_PAGE)
     def start(self) -> InstanceState:
@@ -54,7 +54,7 @@ class LivingInstance(Instance):
             for interface in self.nics.values():
                 interface.start()
             self._reason, self.state_reason = "", StateReason()
-            self._move("pending", "running")
+            self._pass_through("pending", "running")
         return previous
 
     @corrects(
@@ -63,19 +63,20 @@ class LivingInstance(Instance):
     def stop(self) -> InstanceState:
         previous = copy.copy(self._state)
         if previous.name == "running":
-            self._note_user_shutdown()
-            self._move("stopping", "stopped", self._release_automatic_addresses)
+            self._set_shutdown_reason()
+            self._pass_through("stopping", "stopped", self._release_automatic_addresses)
         return previous
 
     @corrects(
-        "A terminated instance's own interface and volumes are deleted; one that was handed in is available again.",
+        "Termination deletes an instance's own interface and volumes; an existing interface passed at launch becomes "
+        "available again.",
         "AWSEC2/latest/UserGuide/terminating-instances.html",
     )
     def terminate(self) -> InstanceState:
         previous = copy.copy(self._state)
         if previous.name not in {"shutting-down", "terminated"}:
-            self._note_user_shutdown()
-            self._move("shutting-down", "terminated", self._let_go)
+            self._set_shutdown_reason()
+            self._pass_through("shutting-down", "terminated", self._finish_termination)
         return previous
 
     @corrects(
@@ -85,21 +86,21 @@ class LivingInstance(Instance):
     def reboot(self) -> None:
         JOURNAL.rebooted(self.id)
 
-    def _move(self, passing: str, final: str, at_end: Callable[[], None] | None = None) -> None:
-        state = InstanceState(passing, STATE_CODES[passing])
+    def _pass_through(self, transitional: str, final: str, before_final: Callable[[], None] | None = None) -> None:
+        state = InstanceState(transitional, STATE_CODES[transitional])
         self._state = state
 
-        def arrive() -> bool:
+        def enter_final_state() -> bool:
             if self._state is not state:
                 return False
-            if at_end:
-                at_end()
+            if before_final:
+                before_final()
             self._state = InstanceState(final, STATE_CODES[final])
             return True
 
-        later(self.region_name, arrive)
+        later(self.region_name, enter_final_state)
 
-    def _note_user_shutdown(self) -> None:
+    def _set_shutdown_reason(self) -> None:
         self._reason = f"User initiated ({utcnow().strftime('%Y-%m-%d %H:%M:%S GMT')})"
         self.state_reason = StateReason(
             "Client.UserInitiatedShutdown: User initiated shutdown", "Client.UserInitiatedShutdown"
@@ -109,7 +110,7 @@ class LivingInstance(Instance):
         for interface in self.nics.values():
             interface.stop()
 
-    def _let_go(self) -> None:
+    def _finish_termination(self) -> None:
         super().terminate()
         for interface in list(self.nics.values()):
             self.detach_eni(interface)
@@ -117,7 +118,7 @@ class LivingInstance(Instance):
         self._subnet_id = None
 
     @corrects(
-        "DeleteOnTermination is true by default for an interface made at launch, and false for one that was handed in.",
+        "DeleteOnTermination is true by default for an interface created at launch, and false for an existing one.",
         "AWSEC2/latest/APIReference/API_InstanceNetworkInterfaceSpecification.html",
     )
     def prep_nics(
@@ -128,14 +129,14 @@ class LivingInstance(Instance):
         security_groups: list[SecurityGroup] | None = None,
         ipv6_address_count: int | None = None,
     ) -> None:
-        wishes = {int(spec["DeviceIndex"]): spec.get("DeleteOnTermination") for spec in nic_spec}
-        handed_in = {spec.get("NetworkInterfaceId") for spec in nic_spec}
+        requested = {int(spec["DeviceIndex"]): spec.get("DeleteOnTermination") for spec in nic_spec}
+        existing = {spec.get("NetworkInterfaceId") for spec in nic_spec}
         super().prep_nics(nic_spec, private_ip, associate_public_ip, security_groups, ipv6_address_count)
         for index, interface in self.nics.items():
-            interface.delete_on_termination = interface.id not in handed_in and wishes.get(index) is not False
+            interface.delete_on_termination = interface.id not in existing and requested.get(index) is not False
 
     @corrects(
-        "Without a block device mapping the root volume is the image's.",
+        "Without a block device mapping the root volume is that of the image.",
         "AWSEC2/latest/UserGuide/block-device-mapping-concepts.html",
     )
     def setup_defaults(self) -> None:
@@ -209,11 +210,11 @@ class LivingInstance(Instance):
 
 
 class InstanceBackend(EC2Backend):
-    """Launching, and what instances have from elsewhere."""
+    """Launches of instances, and their instance profiles."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         self.launches_by_token: dict[str, tuple[str, Reservation]] = {}
-        """Client token -> digest of its first request, and what that launched."""
+        """Client token -> digest of the first request with it, and the instances that this request launched."""
         super().__init__(region_name, account_id)
 
     @corrects(
@@ -240,7 +241,7 @@ class InstanceBackend(EC2Backend):
             raise
 
     @corrects(
-        "IamInstanceProfile's Id is the profile's, not the association's.",
+        "The Id of IamInstanceProfile is that of the profile, not of the association.",
         "AWSEC2/latest/APIReference/API_IamInstanceProfile.html",
     )
     def associate_iam_instance_profile(
@@ -252,11 +253,11 @@ class InstanceBackend(EC2Backend):
         association = super().associate_iam_instance_profile(
             instance_id, iam_instance_profile_name, iam_instance_profile_arn
         )
-        _show_profile(association)
+        _set_profile(association)
         return association
 
     @corrects(
-        "The instance has the new profile, by a new association.",
+        "Replacing gives the instance the new profile through a new association.",
         "AWSEC2/latest/APIReference/API_ReplaceIamInstanceProfileAssociation.html",
     )
     def replace_iam_instance_profile_association(
@@ -269,10 +270,10 @@ class InstanceBackend(EC2Backend):
             association_id, iam_instance_profile_name, iam_instance_profile_arn
         )
         association.association_id = random_iam_instance_profile_association_id()
-        _show_profile(association)
+        _set_profile(association)
         return association
 
 
-def _show_profile(association: IamInstanceProfileAssociation) -> None:
+def _set_profile(association: IamInstanceProfileAssociation) -> None:
     profile = association.iam_instance_profile
     association.instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id}

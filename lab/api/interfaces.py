@@ -1,4 +1,4 @@
-"""Network interfaces: their addresses, groups, and what happens to them when an instance ends."""
+"""Network interfaces: their addresses and groups, their creation, attachment and deletion."""
 
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ def _unique_mac_address() -> str:
 
 
 class AccountedInterface(NetworkInterface):
-    """A network interface with a unique MAC address and a public address out of the lab's ranges."""
+    """A network interface with a unique MAC address and a public address from the lab's ranges."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -35,7 +35,7 @@ class AccountedInterface(NetworkInterface):
 
     @property
     @corrects(
-        "A network interface's groups are its own.",
+        "A network interface has its own groups.",
         "AWSEC2/latest/APIReference/API_NetworkInterface.html",
     )
     def group_set(self) -> Any:
@@ -60,7 +60,8 @@ class AccountedInterface(NetworkInterface):
         self.release_automatic_address()
 
     @corrects(
-        "At start an instance gets a new public address when one is to be assigned and it has no Elastic IP address.",
+        "A started instance gets a new public address if its subnet or launch request assigns one and it has no "
+        "Elastic IP address.",
         "AWSEC2/latest/UserGuide/using-instance-addressing.html",
     )
     def check_auto_public_ip(self) -> None:
@@ -82,7 +83,8 @@ class InterfaceBackend(EC2Backend):
     """Creation, deletion and attachment of network interfaces."""
 
     @corrects(
-        "A network interface has free, not reserved addresses of its subnet; AWS picks one when none is given.",
+        "The addresses of a network interface must be free and not reserved in its subnet; AWS picks one if the "
+        "request names none.",
         "AWSEC2/latest/APIReference/API_CreateNetworkInterface.html",
     )
     def create_network_interface(
@@ -146,7 +148,7 @@ class InterfaceBackend(EC2Backend):
     source="AWSEC2/latest/APIReference/API_DeleteNetworkInterface.html",
 )
 def attached_interface_is_not_deleted(call: Call) -> None:
-    """InvalidParameterValue, in the words that providers wait on."""
+    """InvalidParameterValue, with the message that providers wait on."""
     interface = call.backend.enis.get(call.parameter("NetworkInterfaceId"))
     if interface is not None and interface.instance is not None:
         raise ec2_error("InvalidParameterValue", f"Network interface '{interface.id}' is currently in use.")
@@ -154,7 +156,7 @@ def attached_interface_is_not_deleted(call: Call) -> None:
 
 @refuses(
     "AttachNetworkInterface",
-    rule="A network interface can be attached only while it is available, and to an instance in its own zone.",
+    rule="A network interface can be attached only while it is available, and only to an instance in its zone.",
     source="AWSEC2/latest/UserGuide/network-interface-attachments.html",
 )
 def busy_interface_is_not_attached(call: Call) -> None:
@@ -193,7 +195,7 @@ def primary_interface_is_not_detached(call: Call) -> None:
 
 @refuses(
     "ModifyNetworkInterfaceAttribute",
-    rule="A network interface's groups must exist, in its own VPC.",
+    rule="The groups of a network interface must exist in its VPC.",
     source="AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html",
 )
 def new_groups_are_of_the_vpc(call: Call) -> None:

@@ -1,4 +1,4 @@
-"""What was called and what has changed: the data plane waits for changes, tests read the calls."""
+"""The record of API calls and changes: the data plane waits for changes, tests read the calls."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 KEPT_CALLS: Final = 5000
-"""How many calls are remembered; older ones are forgotten."""
+"""How many calls are kept; older ones are dropped."""
 
 GLOBAL: Final = "global"
 """The region under which changes of global services (IAM) are counted."""
@@ -33,9 +33,9 @@ class RecordedCall:
 
 
 class Journal:
-    """Counts changes and remembers calls. Thread-safe.
+    """Counts changes and keeps calls. Thread-safe.
 
-    The generation only grows, also from one run of the API to the next: it starts at the clock's milliseconds.
+    The generation starts at the clock's milliseconds, so that it also grows from one run of the API to the next.
     """
 
     def __init__(self, *, kept_calls: int = KEPT_CALLS, clock: Callable[[], float] = time.time) -> None:
@@ -48,17 +48,17 @@ class Journal:
         self._sequence = 0
 
     def changed(self, region: str) -> None:
-        """Say that something in `region` is not as it was."""
+        """Record a change in `region`."""
         with self._changed:
             self._bump(region)
 
     def rebooted(self, instance_id: str) -> None:
-        """Count a reboot of an instance. The call that asked for it says that there was a change."""
+        """Count a reboot of an instance. The RebootInstances call itself is recorded as the change."""
         with self._changed:
             self._reboots[instance_id] += 1
 
     def record(self, *, mutating: bool, **fields: Any) -> RecordedCall:
-        """Remember a call; a successful mutating one is also a change of its region."""
+        """Record a call. A successful mutating call is also a change in its region."""
         with self._changed:
             self._sequence += 1
             call = RecordedCall(sequence=self._sequence, time=self._clock(), **fields)
@@ -68,7 +68,7 @@ class Journal:
             return call
 
     def wait(self, after: int, timeout: float) -> dict[str, Any]:
-        """Return the generation as soon as it is greater than `after`, or after `timeout` seconds as it is."""
+        """Return the counters once the generation is greater than `after`, at the latest after `timeout` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._generation > after, timeout)
             return {
@@ -78,7 +78,7 @@ class Journal:
             }
 
     def calls(self, after: int) -> list[dict[str, Any]]:
-        """Return the remembered calls with a sequence number greater than `after`, oldest first."""
+        """Return the kept calls with a sequence number greater than `after`, oldest first."""
         with self._changed:
             return [asdict(call) for call in self._calls if call.sequence > after]
 

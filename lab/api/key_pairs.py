@@ -1,4 +1,4 @@
-"""Key pairs: public keys that AWS takes, and keys that are not there."""
+"""Key pairs: the public keys that AWS accepts, and look-ups of missing key pairs."""
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from moto.ec2.utils import public_key_parse
@@ -22,7 +22,7 @@ def public_key_is_readable(call: Call) -> None:
 
 @refuses(
     "DescribeKeyPairs",
-    rule="A key pair asked for by name must exist.",
+    rule="Every key pair that the request names must exist.",
     source="AWSEC2/latest/APIReference/errors-overview.html",
 )
 def described_key_pairs_exist(call: Call) -> None:

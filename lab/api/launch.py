@@ -1,4 +1,4 @@
-"""RunInstances: what AWS checks before it launches anything, and that a repeated request launches nothing."""
+"""RunInstances: AWS's checks before a launch, and repeated requests that launch nothing."""
 
 import base64
 import binascii
@@ -26,16 +26,16 @@ _RUN_PAGE: Final = "AWSEC2/latest/APIReference/API_RunInstances.html"
 
 
 def require_user_data_size(user_data: bytes) -> None:
-    """Raise InvalidParameterValue when raw user data is larger than AWS takes."""
+    """Raise InvalidParameterValue when raw user data is larger than AWS accepts."""
     if len(user_data) > USER_DATA_LIMIT:
         raise ec2_error("InvalidParameterValue", f"User data is limited to {USER_DATA_LIMIT} bytes")
 
 
 class LaunchResponse(EC2Response):
-    """RunInstances with a client token, and volumes as the image has them."""
+    """RunInstances with client tokens, default subnets, instance profiles and the image's volumes."""
 
     @corrects(
-        "A repeated request with the same client token answers with the instances of the first.",
+        "A repeated request with the same client token returns the instances of the first request.",
         "ec2/latest/devguide/ec2-api-idempotency.html",
     )
     def run_instances(self) -> ActionResult:
@@ -54,14 +54,14 @@ class LaunchResponse(EC2Response):
         self._choose_default_subnet()
         result = super().run_instances()
         reservation = result.result  # type: ignore[assignment]  # moto says object
-        self._give_profile_to_the_others(reservation)
+        self._associate_profile_with_further_instances(reservation)
         cpu_credits.set_at_launch(reservation.instances, self._get_param("CreditSpecification.CpuCredits"))
         if token:
             launches[token] = (digest, reservation)
         return result
 
     def _choose_default_subnet(self) -> None:
-        """Without a subnet an instance is launched into a default one, of the asked zone if there is one."""
+        """Use the default subnet of the requested zone, or else of the first zone, if the request names no subnet."""
         if self._get_param("SubnetId") or self._get_param("NetworkInterfaces"):
             return
         subnets = self.ec2_backend.get_default_subnets()
@@ -77,44 +77,47 @@ class LaunchResponse(EC2Response):
         request = {name: value for name, value in self.querystring.items() if name != "ClientToken"}
         return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
-    def _give_profile_to_the_others(self, reservation: Reservation) -> None:
+    def _associate_profile_with_further_instances(self, reservation: Reservation) -> None:
+        # moto does it for the first instance only.
         name, arn = self._get_param("IamInstanceProfile.Name"), self._get_param("IamInstanceProfile.Arn")
         for instance in reservation.instances[1:] if name or arn else ():
             self.ec2_backend.associate_iam_instance_profile(instance.id, name, arn)
 
     @corrects(
-        "What a mapping does not say about the root volume is as in the image; a volume goes with its instance.",
+        "The image supplies what a mapping leaves out about the root volume; a volume is deleted with its instance by "
+        "default.",
         "AWSEC2/latest/APIReference/API_EbsBlockDevice.html",
     )
     def _parse_block_device_mapping(self) -> list[dict[str, Any]]:
-        asked: list[dict[str, Any]] = self._get_param("BlockDeviceMappings", [])
-        if not asked:
+        requested: list[dict[str, Any]] = self._get_param("BlockDeviceMappings", [])
+        if not requested:
             return []
         image = self.ec2_backend.amis[self._get_param("ImageId")]
-        of_image = {mapping["DeviceName"]: mapping["Ebs"] for mapping in image.block_device_mappings}
-        asked_names = {mapping.get("DeviceName") for mapping in asked}
-        missing = [{"DeviceName": name, "Ebs": {}} for name in of_image if name not in asked_names]
-        return [_complete(mapping, of_image) for mapping in missing + asked]
+        image_volumes = {mapping["DeviceName"]: mapping["Ebs"] for mapping in image.block_device_mappings}
+        requested_names = {mapping.get("DeviceName") for mapping in requested}
+        missing = [{"DeviceName": name, "Ebs": {}} for name in image_volumes if name not in requested_names]
+        return [_complete(mapping, image_volumes) for mapping in missing + requested]
 
 
-def _complete(mapping: dict[str, Any], of_image: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _complete(mapping: dict[str, Any], image_volumes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     name = mapping.get("DeviceName")
     if mapping.get("NoDevice") is not None:
         return {"DeviceName": name, "Ebs": {}, "NoDevice": ""}
-    asked = dict(mapping.get("Ebs") or {})
-    defaults = {"VolumeType": "gp2", "DeleteOnTermination": True, "Encrypted": False, **of_image.get(str(name), {})}
-    if not asked.get("VolumeSize") and not asked.get("SnapshotId") and name not in of_image:
+    requested = dict(mapping.get("Ebs") or {})
+    image_volume = image_volumes.get(str(name), {})
+    defaults = {"VolumeType": "gp2", "DeleteOnTermination": True, "Encrypted": False, **image_volume}
+    if not requested.get("VolumeSize") and not requested.get("SnapshotId") and name not in image_volumes:
         raise ec2_error("MissingParameter", "The request must contain the parameter size or snapshotId")
-    least = of_image.get(str(name), {}).get("VolumeSize", 0)
-    if int(asked.get("VolumeSize") or least) < least:
+    minimum_size = image_volume.get("VolumeSize", 0)
+    if int(requested.get("VolumeSize") or minimum_size) < minimum_size:
         raise ec2_error(
             "InvalidBlockDeviceMapping",
-            f"Volume of size {asked['VolumeSize']}GB is smaller than snapshot "
-            f"'{defaults['SnapshotId']}', expect size >= {least}GB",
+            f"Volume of size {requested['VolumeSize']}GB is smaller than snapshot "
+            f"'{defaults['SnapshotId']}', expect size >= {minimum_size}GB",
         )
     return {
         "DeviceName": name,
-        "Ebs": {**defaults, **{key: value for key, value in asked.items() if value is not None}},
+        "Ebs": {**defaults, **{key: value for key, value in requested.items() if value is not None}},
     }
 
 
@@ -147,8 +150,8 @@ def image_exists(call: Call) -> None:
 def instance_type_fits(call: Call) -> None:
     """InvalidParameterValue, Unsupported."""
     name = call.parameter("InstanceType") or "m1.small"
-    known = INSTANCE_TYPES.get(name)
-    if known is None:
+    instance_type = INSTANCE_TYPES.get(name)
+    if instance_type is None:
         raise ec2_error("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.")
     if not any(offer["InstanceType"] == name for offer in _offers(call, "region")):
         raise ec2_error(
@@ -165,7 +168,7 @@ def instance_type_fits(call: Call) -> None:
             f"Please retry your request by not specifying an Availability Zone or choosing {', '.join(sorted(zones))}.",
         )
     architecture = call.backend.amis[call.parameter("ImageId")].architecture
-    supported = known["ProcessorInfo"]["SupportedArchitectures"]
+    supported = instance_type["ProcessorInfo"]["SupportedArchitectures"]
     if architecture not in supported:
         raise ec2_error(
             "InvalidParameterValue",
@@ -182,7 +185,7 @@ def _offers(call: Call, kind: str) -> Sequence[dict[str, str]]:
 
 
 def _zone(call: Call) -> str | None:
-    """Return the zone that a launch asks for by its subnet, its interface or itself; None when AWS chooses."""
+    """Return the zone of the launch's interface, subnet or placement; None when AWS chooses it."""
     interfaces = call.parameter("NetworkInterfaces") or [{}]
     interface_id = interfaces[0].get("NetworkInterfaceId")
     subnet_id = call.parameter("SubnetId") or interfaces[0].get("SubnetId")
@@ -190,8 +193,8 @@ def _zone(call: Call) -> str | None:
         return str(call.backend.get_network_interface(interface_id).availability_zone)
     if subnet_id:
         return str(call.backend.get_subnet(subnet_id).availability_zone)
-    asked: str | None = call.parameter("Placement.AvailabilityZone")
-    return asked
+    zone: str | None = call.parameter("Placement.AvailabilityZone")
+    return zone
 
 
 @refuses("RunInstances", rule="The key pair must exist in the region.", source=_RUN_PAGE)
@@ -223,10 +226,10 @@ def instance_profile_is_usable(call: Call) -> None:
             return
     except (NotFoundException, ServiceException) as error:
         kind = "name" if name else "arn"
-        words = {"name": "Invalid IAM Instance Profile name", "arn": "Invalid IAM Instance Profile ARN"}[kind]
+        reason = {"name": "Invalid IAM Instance Profile name", "arn": "Invalid IAM Instance Profile ARN"}[kind]
         raise ec2_error(
             "InvalidParameterValue",
-            f"Value ({name or arn}) for parameter iamInstanceProfile.{kind} is invalid. {words}",
+            f"Value ({name or arn}) for parameter iamInstanceProfile.{kind} is invalid. {reason}",
         ) from error
     if not profile.roles:
         raise ec2_error("InvalidParameterValue", f"IAM Instance Profile '{profile.arn}' has no associated IAM Roles")
@@ -234,14 +237,15 @@ def instance_profile_is_usable(call: Call) -> None:
 
 @refuses(
     "RunInstances",
-    rule="An existing interface is handed in alone: free, at a device index, without subnet, groups or address.",
+    rule="An existing interface passed at launch must be free and have a device index; a subnet, groups or addresses "
+    "cannot be specified with it.",
     source="AWSEC2/latest/APIReference/API_InstanceNetworkInterfaceSpecification.html",
 )
-def handed_in_interfaces_are_free(call: Call) -> None:
+def existing_interfaces_are_free(call: Call) -> None:
     """InvalidParameterValue, InvalidParameterCombination, InvalidNetworkInterface.InUse."""
     specifications = call.parameter("NetworkInterfaces") or []
-    beside = ("SubnetId", "SecurityGroupIds", "SecurityGroups", "PrivateIpAddress")
-    if specifications and any(call.parameter(name) for name in beside):
+    instance_level = ("SubnetId", "SecurityGroupIds", "SecurityGroups", "PrivateIpAddress")
+    if specifications and any(call.parameter(name) for name in instance_level):
         raise ec2_error(
             "InvalidParameterCombination",
             "Network interfaces and an instance-level subnet ID, private IP address or security groups may not be "
@@ -255,8 +259,8 @@ def handed_in_interfaces_are_free(call: Call) -> None:
         interface = call.backend.get_network_interface(specification["NetworkInterfaceId"])
         if interface.instance is not None:
             raise ec2_error("InvalidNetworkInterface.InUse", f"Interface: [{interface.id}] in use.")
-        own = ("SubnetId", "Groups", "PrivateIpAddress", "AssociatePublicIpAddress")
-        if any(specification.get(name) for name in own):
+        fixed = ("SubnetId", "Groups", "PrivateIpAddress", "AssociatePublicIpAddress")
+        if any(specification.get(name) for name in fixed):
             raise ec2_error(
                 "InvalidParameterCombination",
                 "A network interface may not specify a network interface ID and a subnet, groups or an address",
@@ -267,7 +271,7 @@ def handed_in_interfaces_are_free(call: Call) -> None:
             )
 
 
-@refuses("RunInstances", rule="Security groups exist, in the subnet's VPC.", source=_RUN_PAGE)
+@refuses("RunInstances", rule="The security groups must exist in the subnet's VPC.", source=_RUN_PAGE)
 def launch_groups_are_of_the_vpc(call: Call) -> None:
     """InvalidGroup.NotFound, InvalidParameter."""
     subnet_id = call.parameter("SubnetId")

@@ -1,4 +1,4 @@
-"""Start, stop, reboot, terminate, monitor and change instances: who may, and what the answer says."""
+"""Start, stop, reboot, terminate, monitor and change instances: the allowed states and the answers."""
 
 import base64
 from typing import Any
@@ -21,7 +21,7 @@ def _state_changes(instances: list[tuple[Instance, InstanceState]]) -> list[dict
 
 
 class LifecycleResponse(EC2Response):
-    """Answers that tell the instance's state as it is."""
+    """Answers with the current state, monitoring, and changes of user data."""
 
     @corrects("CurrentState is the state after the call.", "AWSEC2/latest/APIReference/API_StartInstances.html")
     def start_instances(self) -> ActionResult:
@@ -61,7 +61,7 @@ class LifecycleResponse(EC2Response):
         return ActionResult({"InstanceMonitorings": answers})
 
     @corrects(
-        "UserData's value is the raw user data; the API carries it in base64 once.",
+        "The value of UserData is the raw user data; the API encodes it in base64 once.",
         "AWSEC2/latest/APIReference/API_ModifyInstanceAttribute.html",
     )
     def modify_instance_attribute(self) -> ActionResult:
@@ -74,16 +74,6 @@ class LifecycleResponse(EC2Response):
         instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
         instance.user_data = Base64EncodedString(base64.b64encode(raw).decode())
         return EmptyResult()
-
-    @corrects(
-        "An address is moved to another interface unless AllowReassociation is false.",
-        "AWSEC2/latest/APIReference/API_AssociateAddress.html",
-    )
-    def associate_address(self) -> ActionResult:
-        params: Any = self.params
-        if self._get_param("AllowReassociation") is None:
-            params["AllowReassociation"] = True
-        return super().associate_address()
 
 
 @refuses(

@@ -1,5 +1,6 @@
-"""Whether IAM policies allow an action on a resource: pure, and strict where a policy says what is not understood here.
+"""Decide whether IAM policies allow an action on a resource. Pure.
 
+A condition that this module does not know is decided against the caller.
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
@@ -23,8 +24,8 @@ _OPERATORS = frozenset(
 def is_allowed(documents: Iterable[str], action: str, resource: str, context: Context) -> bool:
     """Return whether a statement allows `action` on `resource` and none denies it.
 
-    `documents` are policies as JSON. A condition operator or key that is not known here never matches in an Allow and
-    always matches in a Deny, so that the lab is never more generous than AWS.
+    `documents` are policies as JSON. An unknown condition operator or key never matches in an Allow and always matches
+    in a Deny, so that the lab is never more generous than AWS.
     """
     allowed = False
     for document in documents:
@@ -73,8 +74,8 @@ def _conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Conte
     for operator, tests in conditions.items():
         for key, expected in tests.items():
             name = key.lower()
-            held = _condition_holds(operator, context[name], _values(expected)) if name in context else None
-            if not (unknown if held is None else held):
+            holds = _condition_holds(operator, context[name], _values(expected)) if name in context else None
+            if not (unknown if holds is None else holds):
                 return False
     return True
 
@@ -85,7 +86,7 @@ def _condition_holds(operator: str, actual: str | None, expected: list[str]) -> 
         return None
     negative = "Not" in plain
     if actual is None:
-        # A key that a request does not have equals nothing, so a negative operator holds, and with IfExists any does.
+        # A key that the request lacks equals no value: a negative operator holds, and any operator with IfExists.
         return negative or plain != operator
     return any(_matches(plain, each, actual) for each in expected) != negative
 

@@ -1,4 +1,4 @@
-"""Debian's public parameters: the newest image of a release by name.
+"""Debian's public parameters: names of the images of a release, among them the newest.
 
 Source: https://wiki.debian.org/Cloud/AmazonEC2Image (SSM parameters)
 """
@@ -39,7 +39,7 @@ class PublicParameterDict(ParameterDict):
                 self._publish(f"{PREFIX}/{name}/latest/amd64", release, builds[-1], version=len(builds))
 
     def _publish(self, name: str, release: int, build: str, *, version: int) -> None:
-        parameter = Parameter(  # type: ignore[abstract]  # moto makes them so, too
+        parameter = Parameter(  # type: ignore[abstract]  # moto does the same
             account_id=self.account_id,
             name=name,
             value=image_id(self.region_name, release, build),

@@ -1,4 +1,4 @@
-"""The ARNs that a call is about: SSM parameters, and IAM's roles and instance profiles.
+"""The ARNs of the resources that a call names: SSM parameters, IAM roles and instance profiles.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
@@ -14,11 +14,11 @@ _ACCOUNT = f"arn:aws:iam::{settings.ACCOUNT_ID}:"
 
 
 def resources_of(service: str, action: str, region: str, parameters: Mapping[str, object]) -> Iterator[str]:
-    """Yield the ARNs that a call is about; `*` for one that is about no resource, and for all of EC2."""
+    """Yield the ARNs of the resources that a call names; `*` if it names none, and for every call of EC2."""
     if service == "ssm":
-        given = (parameters.get("Name"), parameters.get("Path"), *_listed(parameters.get("Names")))
-        given += (parameters.get("ResourceId"),)
-        names = [str(name) for name in given if name and action != "DescribeParameters"]
+        values = (parameters.get("Name"), parameters.get("Path"), *_listed(parameters.get("Names")))
+        values += (parameters.get("ResourceId"),)
+        names = [str(value) for value in values if value and action != "DescribeParameters"]
         yield from (parameter_arn(region, name) for name in names)
         if names:
             return
@@ -29,20 +29,20 @@ def resources_of(service: str, action: str, region: str, parameters: Mapping[str
 
 
 def _of_iam(parameters: Mapping[str, object]) -> str:
-    # AddRoleToInstanceProfile has both names, and is about the profile.
-    profile, role = parameters.get("InstanceProfileName"), parameters.get("RoleName")
+    # AddRoleToInstanceProfile names both; its resource is the profile.
+    profile_name, role_name = parameters.get("InstanceProfileName"), parameters.get("RoleName")
     path = str(parameters.get("Path") or "/")
-    if profile:
-        found = instance_profile(str(profile))
-        return found.arn if found else f"{_ACCOUNT}instance-profile{path}{profile}"
-    if role:
-        existing = role_named(str(role))
-        return existing.arn if existing else f"{_ACCOUNT}role{path}{role}"
+    if profile_name:
+        profile = instance_profile(str(profile_name))
+        return profile.arn if profile else f"{_ACCOUNT}instance-profile{path}{profile_name}"
+    if role_name:
+        role = role_named(str(role_name))
+        return role.arn if role else f"{_ACCOUNT}role{path}{role_name}"
     return "*"
 
 
 def role_named(name: str) -> Role | None:
-    """Return the role of that name, or None."""
+    """Return the role with a name, or None."""
     try:
         return _iam().get_role(name)
     except NotFoundException:
@@ -50,9 +50,9 @@ def role_named(name: str) -> Role | None:
 
 
 def instance_profile(name_or_arn: str) -> InstanceProfile | None:
-    """Return the instance profile of that name or ARN, or None."""
-    found = (each for each in _iam().get_instance_profiles() if name_or_arn in (each.name, each.arn))
-    return next(found, None)
+    """Return the instance profile with a name or ARN, or None."""
+    profiles = _iam().get_instance_profiles()
+    return next((profile for profile in profiles if name_or_arn in (profile.name, profile.arn)), None)
 
 
 def _iam() -> IAMBackend:
@@ -65,7 +65,7 @@ def _listed(value: object) -> list[object]:
 
 
 def parameter_arn(region: str, name: str) -> str:
-    """Return the ARN of the SSM parameter that a call names, by its ARN or by name, with a version maybe."""
+    """Return the ARN of an SSM parameter that a call names by its ARN or by its name."""
     if name.startswith("arn:"):
         return name
     account = "" if name.startswith("/aws/service/") else settings.ACCOUNT_ID

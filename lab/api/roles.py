@@ -1,4 +1,4 @@
-"""AssumeRole: only of a role that exists and trusts the caller."""
+"""AssumeRole: only for a role that exists and trusts the caller."""
 
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
@@ -13,12 +13,12 @@ from lab.api.policies import trusts
 class TrustingBackend(STSBackend):
     """Temporary credentials for roles.
 
-    The lab's metadata service asks for an instance's credentials by AssumeRole with the instance's id as session name,
-    as EC2 does on AWS; so a role must trust either ec2.amazonaws.com or the account.
+    The lab's metadata service calls AssumeRole for an instance, with the instance's id as session name, as EC2 does on
+    AWS. A role must therefore trust either ec2.amazonaws.com or the account.
     """
 
     @corrects(
-        "A role can be assumed only by whom its trust policy names.",
+        "A role can be assumed only by the principals that its trust policy names.",
         "STS/latest/APIReference/API_AssumeRole.html",
     )
     def assume_role(

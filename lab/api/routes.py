@@ -1,4 +1,4 @@
-"""Route tables and Internet gateways: what a route may point to, and whether it leads anywhere."""
+"""Route tables and Internet gateways: the targets that a route may have, and when a route is a blackhole."""
 
 from ipaddress import IPv4Network
 from typing import Any
@@ -12,7 +12,7 @@ from lab.api.subnets import canonical
 
 
 class LiveRoute(Route):
-    """A route that knows whether its target is there."""
+    """A route whose state depends on its target."""
 
     @property
     @corrects(
@@ -21,7 +21,7 @@ class LiveRoute(Route):
         "AWSEC2/latest/APIReference/API_Route.html",
     )
     def state(self) -> str:
-        return "active" if self._leads_somewhere() else "blackhole"
+        return "active" if self._target_is_available() else "blackhole"
 
     @property
     @corrects(
@@ -29,16 +29,16 @@ class LiveRoute(Route):
         "AWSEC2/latest/APIReference/API_Route.html",
     )
     def instance_id(self) -> str | None:
-        holder = self.interface.instance if self.interface else self.instance
-        return holder.id if holder else None
+        instance = self.interface.instance if self.interface else self.instance
+        return instance.id if instance else None
 
-    def _leads_somewhere(self) -> bool:
+    def _target_is_available(self) -> bool:
         if self.interface is not None:
-            holder = self.interface.instance
+            instance = self.interface.instance
             exists = self.interface.id in self.route_table.ec2_backend.enis
-            return exists and holder is not None and holder.state not in {"stopped", "terminated"}
+            return exists and instance is not None and instance.state not in {"stopped", "terminated"}
         if self.gateway is not None and self.gateway.id.startswith("igw-"):
-            vpc: Any = self.gateway.vpc  # type: ignore[attr-defined]  # an InternetGateway, which moto does not say
+            vpc: Any = self.gateway.vpc  # type: ignore[attr-defined]  # moto's type does not name InternetGateway
             exists = self.gateway.id in self.route_table.ec2_backend.internet_gateways
             return exists and vpc is not None and vpc.id == self.route_table.vpc_id
         return True
@@ -88,7 +88,7 @@ class RouteBackend(EC2Backend):
 
 @refuses(
     "CreateRoute",
-    rule="A destination that the route table already has cannot be added again, whatever its target.",
+    rule="A destination that the route table already has cannot be added again, not even with another target.",
     source="AWSEC2/latest/APIReference/API_CreateRoute.html",
 )
 def destination_is_new(call: Call) -> None:
@@ -111,7 +111,7 @@ def destination_is_new(call: Call) -> None:
 @refuses(
     "CreateRoute",
     "ReplaceRoute",
-    rule="A route's target is in the route table's own VPC.",
+    rule="The target of a route must be in the VPC of its route table.",
     source="AWSEC2/latest/APIReference/API_CreateRoute.html",
 )
 def target_is_in_the_vpc(call: Call) -> None:
@@ -155,7 +155,7 @@ def local_route_is_not_deleted(call: Call) -> None:
     rule="The main route table cannot be deleted, nor one that is associated with a subnet.",
     source="AWSEC2/latest/APIReference/API_DeleteRouteTable.html",
 )
-def route_table_in_force_is_not_deleted(call: Call) -> None:
+def route_table_in_use_is_not_deleted(call: Call) -> None:
     """DependencyViolation."""
     table: RouteTable = call.backend.get_route_table(call.parameter("RouteTableId"))
     if table.all_associations_ids:
@@ -164,7 +164,7 @@ def route_table_in_force_is_not_deleted(call: Call) -> None:
 
 @refuses(
     "AssociateRouteTable",
-    rule="A subnet is associated with one route table of its own VPC; to change it, replace the association.",
+    rule="A subnet is associated with one route table of its VPC; to change it, replace the association.",
     source="AWSEC2/latest/APIReference/API_AssociateRouteTable.html",
 )
 def subnet_has_no_other_route_table(call: Call) -> None:
@@ -189,7 +189,7 @@ def subnet_has_no_other_route_table(call: Call) -> None:
 
 @refuses(
     "AttachInternetGateway",
-    rule="A VPC has one Internet gateway at most, and a gateway is attached to one VPC at most.",
+    rule="A VPC has at most one Internet gateway, and a gateway is attached to at most one VPC.",
     source="AWSEC2/latest/APIReference/API_AttachInternetGateway.html",
 )
 def gateway_and_vpc_are_unattached(call: Call) -> None:

@@ -1,4 +1,4 @@
-"""The list of everything the lab's API does as AWS and moto alone does not."""
+"""List the rules of AWS that the lab's API adds to moto."""
 
 from collections.abc import Iterator
 
@@ -16,12 +16,12 @@ def corrected_classes() -> Iterator[type]:
 
 
 def listing() -> str:
-    """Return one line per rule: where it applies, what it says, AWS's page."""
+    """Return one line per rule: its action or method, its sentence and AWS's page."""
     lines = [_line(f"{action} refuses", rule) for action, rule in corrections.all_refusals()]
     for corrected in corrected_classes():
         lines += [_line(f"{corrected.__qualname__}.{name}", rule) for name, rule in corrections.rules_of(corrected)]
     return "".join(lines)
 
 
-def _line(where: str, rule: corrections.Rule) -> str:
-    return f"{where}: {rule.statement} [https://docs.aws.amazon.com/{rule.source}]\n"
+def _line(subject: str, rule: corrections.Rule) -> str:
+    return f"{subject}: {rule.statement} [https://docs.aws.amazon.com/{rule.source}]\n"

@@ -1,4 +1,4 @@
-"""Security group rules: any IP protocol, canonical CIDR blocks, all of a request or nothing."""
+"""Security group rules: any IP protocol, canonical CIDR blocks, and requests that add all of their rules or none."""
 
 from ipaddress import ip_network
 from typing import Any, Final
@@ -17,7 +17,7 @@ _PORT_PROTOCOLS: Final = frozenset({"tcp", "udp", "6", "17"})
 
 
 class AnyProtocolRule(SecurityGroupRule):
-    """A rule for any IP protocol; ports are -1 where the protocol has none or all are meant."""
+    """A rule for any IP protocol; the ports are -1 for all ports and for protocols without ports."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class AnyProtocolRule(SecurityGroupRule):
         return self.ip_range.get("Description") or self.source_group.get("Description")
 
     @corrects(
-        "Two rules are the same when direction, protocol, ports and peer are; a description makes no difference.",
+        "Two rules with the same direction, protocol, ports and peer are duplicates, whatever their descriptions.",
         "AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html",
     )
     def __eq__(self, other: object) -> bool:
@@ -75,10 +75,10 @@ def _canonical_range(ip_range: dict[str, str] | None) -> dict[str, str]:
 
 
 class SecurityGroupBackend(EC2Backend):
-    """Changes of rules in place."""
+    """Changes rules in place."""
 
     @corrects(
-        "ModifySecurityGroupRules takes protocols without ports, and a peer of any kind.",
+        "ModifySecurityGroupRules accepts protocols without ports, and a peer of any kind.",
         "AWSEC2/latest/APIReference/API_ModifySecurityGroupRules.html",
     )
     def modify_security_group_rules(self, group_id: str, rules: dict[str, dict[str, Any]]) -> None:
@@ -98,17 +98,17 @@ class SecurityGroupBackend(EC2Backend):
 
 
 class SecurityGroupResponse(EC2Response):
-    """Authorization of several rules in one request."""
+    """Adds several rules in one request."""
 
     @corrects(
-        "All rules of a request are added, and returned, or none is.",
+        "All rules of a request are added and returned, or none is added.",
         "AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html",
     )
     def authorize_security_group_ingress(self) -> ActionResult:
         return self._authorize("ingress")
 
     @corrects(
-        "All rules of a request are added, and returned, or none is.",
+        "All rules of a request are added and returned, or none is added.",
         "AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupEgress.html",
     )
     def authorize_security_group_egress(self) -> ActionResult:
@@ -138,9 +138,9 @@ def _peers(request: dict[str, Any]) -> str:
     ranges = [entry.get("CidrIp") or entry.get("CidrIpv6") for entry in request["ip_ranges"]]
     groups = [entry.get("GroupId") for entry in request["source_groups"]]
     protocol, low, high = request["ip_protocol"], request["from_port"], request["to_port"]
-    named = "ALL" if protocol in {"-1", "all"} else str(protocol).upper()
+    protocol_name = "ALL" if protocol in {"-1", "all"} else str(protocol).upper()
     ports = "" if low in {None, -1, "-1"} else f", from port: {low}, to port: {high}"
-    return f"peer: {', '.join(filter(None, ranges + groups))}, {named}{ports}, ALLOW"
+    return f"peer: {', '.join(filter(None, ranges + groups))}, {protocol_name}{ports}, ALLOW"
 
 
 @refuses(
@@ -173,7 +173,7 @@ def protocol_and_ports_are_valid(call: Call) -> None:
 @refuses(
     "RevokeSecurityGroupIngress",
     "RevokeSecurityGroupEgress",
-    rule="A rule id that is not of the group is answered by its own error.",
+    rule="A rule id that the group does not have is refused with an error of its own.",
     source="AWSEC2/latest/APIReference/errors-overview.html",
 )
 def revoked_rule_exists(call: Call) -> None:

@@ -2,9 +2,9 @@
 
 - `/_lab/generation?after=N&timeout=S`: `{"generation": n, "regions": {region: n}, "reboots": {instance: count}}`
   as soon as n > N, or after S seconds (default 0, at most 60).
-- `/_lab/calls?after=N`: answers the recorded calls after sequence number N.
-- `/_lab/faults`: answers the faults to come; POST `?action=RunInstances&region=eu-west-2&code=VcpuLimitExceeded` adds
-  one (fields: `lab.api.api_faults.Fault`), DELETE forgets all.
+- `/_lab/calls?after=N`: the recorded calls after sequence number N.
+- `/_lab/faults`: the pending API faults. POST `?action=RunInstances&region=eu-west-2&code=VcpuLimitExceeded` adds one
+  (fields: `lab.api.api_faults.ApiFault`), DELETE removes all.
 """
 
 import contextlib
@@ -21,34 +21,34 @@ from moto.core.request import Request
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
-from lab.api.api_faults import FaultRequestError
+from lab.api.api_faults import ApiFaultRequestError
 from lab.api.authorization import ADMINISTRATOR, Scope, authorize, parse_scope
 from lab.api.errors import ApiError, render
 from lab.api.journal import RecordedCall
 from lab.api.needs import needs_of
 from lab.api.service import RESPONSES, action_of, answer, install, parameters_of
-from lab.api.state import FAULTS, JOURNAL, LOCK
+from lab.api.state import API_FAULTS, JOURNAL, LOCK
 
 LONGEST_POLL: Final = 60.0
 """Seconds."""
 
-_READING: Final = ("Describe", "Get", "List", "AssumeRole", "Decode", "Search", "Simulate")
+_READ_ONLY: Final = ("Describe", "Get", "List", "AssumeRole", "Decode", "Search", "Simulate")
 
 
 class _ServedRequest(Request):
-    """A request that came through a real server (moto then leaves the Date header to it)."""
+    """A request from a real server, to which moto then leaves the Date header."""
 
     from_wsgi_server = True
 
 
 class _Handler(WSGIRequestHandler):
-    """One line per call is written by the API itself; small answers go out at once."""
+    """Sends small answers at once. Logs nothing: the API itself logs one line for each call."""
 
     disable_nagle_algorithm = True
     wbufsize = 65536
 
     def handle(self) -> None:
-        """Serve a connection; what ends TLS for others says first for whom it speaks (HAProxy's PROXY protocol, 1)."""
+        """Serve a connection, which may begin with the client's address (HAProxy's PROXY protocol, version 1)."""
         with contextlib.suppress(ConnectionError):
             reader: Any = self.rfile
             if reader.peek(6)[:6] == b"PROXY ":
@@ -75,25 +75,25 @@ def _lab_answer(request: Request) -> Response:
         after = int(request.args.get("after", "0"))
         timeout = min(float(request.args.get("timeout", "0")), LONGEST_POLL)
     except ValueError as error:
-        return Response(f"after and timeout are numbers: {error}\n", status=400, mimetype="text/plain")
+        return Response(f"after and timeout must be numbers: {error}\n", status=400, mimetype="text/plain")
     if request.path == "/_lab/generation":
-        found: Any = JOURNAL.wait(after, timeout)
+        content: Any = JOURNAL.wait(after, timeout)
     elif request.path == "/_lab/calls":
-        found = JOURNAL.calls(after)
+        content = JOURNAL.calls(after)
     else:
         return Response("the lab has /_lab/generation, /_lab/calls, /_lab/faults\n", status=404, mimetype="text/plain")
-    return Response(json.dumps(found), mimetype="application/json")
+    return Response(json.dumps(content), mimetype="application/json")
 
 
 def _fault_answer(request: Request) -> Response:
     try:
         if request.method == "POST":
-            FAULTS.add(request.args)
+            API_FAULTS.add(request.args)
         elif request.method == "DELETE":
-            FAULTS.clear()
-    except FaultRequestError as error:
+            API_FAULTS.clear()
+    except ApiFaultRequestError as error:
         return Response(f"{error}\n", status=400, mimetype="text/plain")
-    return Response(json.dumps(FAULTS.listed()), mimetype="application/json")
+    return Response(json.dumps(API_FAULTS.pending()), mimetype="application/json")
 
 
 def _service_answer(request: Request) -> Response:
@@ -107,7 +107,7 @@ def _service_answer(request: Request) -> Response:
         scope = parse_scope(request.headers.get("Authorization", ""))
         action = action_of(scope.service, request)
         _require_known(scope.service, action)
-        FAULTS.meet(action, scope.region)
+        API_FAULTS.apply(action, scope.region)
         parameters = parameters_of(scope.service, request)
         with LOCK:
             principal = authorize(request, scope, needs_of(scope.service, action, scope.region, parameters))
@@ -122,7 +122,7 @@ def _service_answer(request: Request) -> Response:
         headers, body = render(scope.service, failure, request_id)
     headers.pop("status", None)
     call = JOURNAL.record(
-        mutating=not action.startswith(_READING),
+        mutating=not action.startswith(_READ_ONLY),
         region=scope.region,
         service=scope.service,
         action=action,
@@ -146,7 +146,7 @@ def _require_known(service: str, action: str) -> None:
 def _failure(action: str, error: Exception) -> tuple[int, ApiError]:
     traceback.print_exc(file=sys.stdout)
     if isinstance(error, NotImplementedError):
-        # 501: SDKs do not try it again
+        # SDKs do not retry a 501.
         return 501, ApiError(501, "UnsupportedOperation", f"the lab's AWS does not have {action}: {error}")
     return 500, ApiError(500, "InternalError", f"{action}: {type(error).__name__}: {error}")
 
@@ -157,9 +157,9 @@ def _error_code(status: int, headers: dict[str, Any], body: str | bytes) -> str 
     text = body if isinstance(body, str) else body.decode("utf-8", "replace")
     if "<Code>" in text:
         return text.partition("<Code>")[2].partition("</Code>")[0]
-    named = headers.get("x-amzn-errortype") or headers.get("X-Amzn-ErrorType")
-    if named:
-        return str(named)
+    error_type = headers.get("x-amzn-errortype") or headers.get("X-Amzn-ErrorType")
+    if error_type:
+        return str(error_type)
     try:
         return str(json.loads(text)["__type"]).rpartition("#")[2]
     except (ValueError, KeyError, TypeError):
@@ -177,9 +177,9 @@ def _log(call: RecordedCall) -> None:
 
 
 def serve(listener: socket.socket) -> BaseWSGIServer:
-    """Return a server of the corrected services on a listening socket, which it takes over.
+    """Return a server of the corrected services. It takes over the listening socket.
 
-    Raises IncompatibleMotoError when moto is not the version that the corrections are for.
+    Raises IncompatibleMotoError when the corrections do not fit the installed moto.
     """
     install()
     host, port = listener.getsockname()[:2]

@@ -1,4 +1,4 @@
-"""Subnets: which of their addresses may be used, and by whom they are."""
+"""VPCs and subnets: their ranges, and the usable and used addresses of subnets."""
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
@@ -24,7 +24,7 @@ def used_addresses(backend: EC2Backend, subnet: Subnet) -> frozenset[str]:
 
 
 def usable_addresses(subnet: Subnet) -> Iterator[IPv4Address]:
-    """Yield what AWS leaves to the user: all but the first four addresses and the last.
+    """Yield the addresses that AWS leaves to users: all but the first four and the last.
 
     Source: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
     """
@@ -60,17 +60,17 @@ def require_free_address(backend: EC2Backend, subnet: Subnet, address: str) -> N
 
 
 class AccountedSubnet(Subnet):
-    """A subnet whose addresses are accounted by its network interfaces alone."""
+    """A subnet whose used addresses are those of its network interfaces."""
 
     @corrects(
-        "An instance without a given address gets a free one of its subnet.",
+        "An instance launched without an address gets a free address of its subnet.",
         "AWSEC2/latest/APIReference/API_RunInstances.html",
     )
     def get_available_subnet_ip(self, instance: Instance) -> str:  # noqa: ARG002 - moto's signature
         return free_address(self.ec2_backend, self)
 
     @corrects(
-        "The address asked for at launch must be free and not reserved by AWS.",
+        "The address requested at launch must be free and not reserved by AWS.",
         "vpc/latest/userguide/subnet-sizing.html",
     )
     def request_ip(self, ip: str, instance: Instance) -> None:  # noqa: ARG002 - moto's signature
@@ -136,22 +136,22 @@ class SubnetBackend(EC2Backend):
     def delete_subnet(self, subnet_id: str) -> Subnet:
         subnet = super().delete_subnet(subnet_id)
         for table in self.route_tables.values():
-            _forget(table._associations, lambda target: target == subnet_id)
+            _delete_where(table._associations, lambda associated_id: associated_id == subnet_id)
         for acl in self.network_acls.values():
-            _forget(acl._associations, lambda association: association.subnet_id == subnet_id)
+            _delete_where(acl._associations, lambda association: association.subnet_id == subnet_id)
         return subnet
 
     @corrects(
-        "Deleting a VPC deletes its default network ACL with its main route table and default security group.",
+        "Deleting a VPC deletes its default network ACL, its main route table and its default security group.",
         "vpc/latest/userguide/delete-vpc.html",
     )
     def delete_vpc(self, vpc_id: str) -> VPC:
         vpc = super().delete_vpc(vpc_id)
-        _forget(self.network_acls, lambda acl: acl.vpc_id == vpc_id)
+        _delete_where(self.network_acls, lambda acl: acl.vpc_id == vpc_id)
         return vpc
 
     @corrects(
-        "A CIDR block that is no longer the VPC's takes no subnets.",
+        "A CIDR block that was taken from a VPC accepts no subnets.",
         "vpc/latest/userguide/add-ipv4-cidr.html",
     )
     def disassociate_vpc_cidr_block(self, association_id: str) -> dict[str, Any]:
@@ -161,14 +161,14 @@ class SubnetBackend(EC2Backend):
 
 
 def canonical(cidr_block: str) -> str:
-    """Return an IPv4 CIDR block with its host bits cleared; what is none is returned as it is, for moto to refuse."""
+    """Return an IPv4 CIDR block with its host bits cleared; any other text unchanged, for moto to refuse."""
     try:
         return str(IPv4Network(cidr_block, strict=False))
     except ValueError:
         return cidr_block
 
 
-def _forget(items: dict[str, Any], condition: Any) -> None:
+def _delete_where(items: dict[str, Any], condition: Any) -> None:
     for key in [key for key, value in items.items() if condition(value)]:
         del items[key]
 
@@ -184,20 +184,20 @@ def subnet_size_is_allowed(call: Call) -> None:
     try:
         prefix_length = IPv4Network(cidr_block, strict=False).prefixlen
     except ValueError:
-        return  # malformed: moto answers as AWS does
+        return  # moto refuses a malformed block as AWS does
     if cidr_block and not 16 <= prefix_length <= 28:
         raise ec2_error("InvalidSubnet.Range", f"The CIDR '{cidr_block}' is invalid.")
 
 
 @refuses(
     "CreateSubnet",
-    rule="The Availability Zone must be one of the region's.",
+    rule="The Availability Zone must be in the region.",
     source="AWSEC2/latest/APIReference/API_CreateSubnet.html",
 )
 def zone_is_of_the_region(call: Call) -> None:
     """InvalidParameterValue."""
     zone = call.parameter("AvailabilityZone")
-    names = [known.name for known in call.backend.describe_availability_zones()]
+    names = [each.name for each in call.backend.describe_availability_zones()]
     if zone and zone not in names:
         raise ec2_error(
             "InvalidParameterValue",

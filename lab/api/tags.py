@@ -1,4 +1,4 @@
-"""Tags: none of what is gone, and those that come with DHCP options."""
+"""Tags: deleted resources have none, and DHCP options are created with theirs."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
@@ -9,7 +9,7 @@ from moto.ec2.responses import EC2Response
 
 from lab.api.corrections import corrects
 
-_LIVING: Final[Mapping[str, Callable[[Any], Collection[str]]]] = {
+_EXISTING_IDS: Final[Mapping[str, Callable[[Any], Collection[str]]]] = {
     "eipalloc": lambda backend: {each.allocation_id for each in backend.describe_addresses()},
     "eni": lambda backend: backend.enis,
     "igw": lambda backend: backend.internet_gateways,
@@ -21,7 +21,7 @@ _LIVING: Final[Mapping[str, Callable[[Any], Collection[str]]]] = {
     "vol": lambda backend: backend.volumes,
     "vpc": lambda backend: backend.vpcs,
 }
-"""Prefix of an id -> the ids of that kind that there are. Terminated instances are listed, with tags, for a while."""
+"""Prefix of an id -> the existing ids with it. Instances are left out: terminated ones keep their tags for a while."""
 
 
 class TagResponse(EC2Response):
@@ -29,14 +29,14 @@ class TagResponse(EC2Response):
 
     @corrects("A deleted resource has no tags.", "AWSEC2/latest/APIReference/API_DescribeTags.html")
     def describe_tags(self) -> ActionResult:
-        found: Any = super().describe_tags().result
-        living = {kind: collect(self.ec2_backend) for kind, collect in _LIVING.items()}
+        answer: Any = super().describe_tags().result
+        existing_ids = {prefix: collect(self.ec2_backend) for prefix, collect in _EXISTING_IDS.items()}
 
-        def is_there(resource_id: str) -> bool:
-            kind = resource_id.partition("-")[0]
-            return kind not in living or resource_id in living[kind]
+        def exists(resource_id: str) -> bool:
+            prefix = resource_id.partition("-")[0]
+            return prefix not in existing_ids or resource_id in existing_ids[prefix]
 
-        return ActionResult({"Tags": [tag for tag in found["Tags"] if is_there(tag["resource_id"])]})
+        return ActionResult({"Tags": [tag for tag in answer["Tags"] if exists(tag["resource_id"])]})
 
     @corrects("DHCP options are created with tags.", "AWSEC2/latest/APIReference/API_CreateDhcpOptions.html")
     def create_dhcp_options(self) -> ActionResult:

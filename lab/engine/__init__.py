@@ -1,1 +1,1 @@
-"""Pulumi's engine: the user's own where it is complete, otherwise built from the Go modules in `pulumi/`."""
+"""Pulumi's engine: a complete real installation on this machine, otherwise built from the Go modules in `pulumi/`."""

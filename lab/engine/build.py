@@ -1,7 +1,7 @@
 """Provide the `pulumi` command in `settings.BIN`: `python -m lab.engine.build`.
 
-A complete real Pulumi on this machine is linked there; without one, the engine is built from the Go modules that
-`pulumi/go.mod` and `pulumi/go.sum` name. The version stands in go.mod and nowhere else.
+If this machine has a complete real Pulumi, the command is a link to it. Otherwise the engine is built from the Go
+modules in `pulumi/go.mod` and `pulumi/go.sum`. Its version is set in go.mod and nowhere else.
 """
 
 import os
@@ -22,7 +22,7 @@ MODULES = Path(__file__).with_name("pulumi")
 LAUNCHERS = {
     f"pulumi-language-{language}": f"lab.language_hosts.{language}" for language in ("go", "nodejs", "python", "yaml")
 }
-"""The language hosts that the engine finds beside itself, and the modules that they are."""
+"""Executable of each language host, in the engine's folder -> the module that it runs."""
 EXECUTOR = "pulumi-language-python-exec"
 
 _PACKAGE = "github.com/pulumi/pulumi/pkg/v3"
@@ -39,13 +39,13 @@ class Engine:
     version: str
     """Without a leading v, e.g. `3.250.0`."""
     is_built: bool
-    """False: the user's own, with its own plugins."""
+    """False: a real Pulumi of this machine, with its own plugins."""
 
 
 def ensure_engine(progress: Callable[[str], None]) -> Engine:
-    """Make `settings.BIN/pulumi` and its language hosts, unless they are there; quick then.
+    """Create `settings.BIN/pulumi` and its language hosts. Quick when they exist.
 
-    `progress` gets one line for each thing worth knowing. Raises EngineError, one line with the remedy.
+    `progress` receives status lines. Raises EngineError with one line that names the remedy.
     """
     settings.BIN.mkdir(parents=True, exist_ok=True)
     target = settings.BIN / "pulumi"
@@ -74,7 +74,7 @@ def ensure_engine(progress: Callable[[str], None]) -> Engine:
 
 
 def wanted_version() -> str:
-    """Return the engine's version as go.mod requires it, without the v."""
+    """Return the engine's version from go.mod, without the v."""
     match = re.search(rf"^\s*{re.escape(_PACKAGE)} v(\S+)", (MODULES / "go.mod").read_text(), re.MULTILINE)
     if match is None:
         raise EngineError(f"{MODULES / 'go.mod'} does not require {_PACKAGE}; restore the file from git")
@@ -83,20 +83,20 @@ def wanted_version() -> str:
 
 def _compilation(target: Path, version: str) -> Compilation:
     return Compilation(
-        what=f"pulumi {version}",
+        title=f"pulumi {version}",
         modules=MODULES,
         package=_COMMAND,
-        # Without the stamp the engine calls itself 0.0.0 and the Automation API refuses it.
+        # Without this variable the engine reports version 0.0.0, which the Automation API refuses.
         ldflags=f"-s -w -X {_VERSION_VARIABLE}=v{version}",
         target=target,
         stamp=settings.CACHE / "engine.json",
-        cost="cold: some 3 minutes and 3 GB of Go caches",
+        cost="about 3 minutes and 3 GB of Go caches when these are empty",
     )
 
 
 def _copy_executor(go: Path) -> None:
-    """Copy the script that runs a program, from the very SDK release the engine is built of."""
-    listed = subprocess.run(
+    """Copy the script that runs a Python program from the SDK release that the engine is built from."""
+    listing = subprocess.run(
         [str(go), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", _SDK],
         cwd=MODULES,
         env=golang.environment(),
@@ -104,36 +104,39 @@ def _copy_executor(go: Path) -> None:
         text=True,
         check=False,
     )
-    source = Path(listed.stdout.strip(), "python", "cmd", EXECUTOR)
-    if listed.returncode or not source.is_file():
+    source = Path(listing.stdout.strip(), "python", "cmd", EXECUTOR)
+    if listing.returncode or not source.is_file():
         raise EngineError(
-            f"the Go module {_SDK} has no python/cmd/{EXECUTOR} ({listed.stderr.strip()}); "
+            f"the Go module {_SDK} has no python/cmd/{EXECUTOR} ({listing.stderr.strip()}); "
             "remove the module from Go's module cache if it is damaged"
         )
     write(settings.BIN / EXECUTOR, source.read_text(), executable=True)
 
 
 def _check(binary: Path, version: str) -> None:
-    answer = subprocess.run([str(binary), "version"], capture_output=True, text=True, check=False).stdout.strip()
-    if answer != f"v{version}":
-        raise EngineError(f"the built engine says it is {answer!r}, not 'v{version}'; look at _VERSION_VARIABLE")
+    reported = subprocess.run([str(binary), "version"], capture_output=True, text=True, check=False).stdout.strip()
+    if reported != f"v{version}":
+        raise EngineError(
+            f"the built engine reports version {reported!r}, not 'v{version}'; "
+            "correct _VERSION_VARIABLE in lab/engine/build.py"
+        )
 
 
 def _write_launcher(path: Path, module: str) -> None:
     content = launcher(module)
-    # By bytes: a program of another origin may stand there.
+    # Compared as bytes, because the existing file may be a binary.
     if not path.exists() or path.read_bytes() != content.encode():
         write(path, content, executable=True)
 
 
 def launcher(module: str) -> str:
-    """Return a script that becomes this interpreter running `module`, from any folder, warm where it can be.
+    """Return a shell script that runs `module` with this interpreter, through the warm server if that serves it.
 
-    -P keeps the working directory off the import path: it belongs to the user's program, whose modules may have the
-    names of ours.
+    -P keeps the working directory off the import path: it is the user's program, whose modules may have the same names
+    as the lab's.
     """
-    how = f'-I -S "{warm_client.__file__}"' if module in warm.MODULES else "-P -m"
-    return f'#!/bin/sh\nexec "{sys.executable}" {how} {module} "$@"\n'
+    options = f'-I -S "{warm_client.__file__}"' if module in warm.MODULES else "-P -m"
+    return f'#!/bin/sh\nexec "{sys.executable}" {options} {module} "$@"\n'
 
 
 def _link(source: Path, target: Path) -> None:
@@ -143,7 +146,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def main() -> None:
-    """Build and say what came of it."""
+    """Provide the engine and print its version and path."""
     try:
         engine = ensure_engine(lambda line: print(line, file=sys.stderr, flush=True))
     except EngineError as error:

@@ -1,4 +1,4 @@
-"""Compile a Go program of locked modules once, and again only when something that decides the binary has changed."""
+"""Compile a Go program from locked modules, once, and again only when its inputs have changed."""
 
 import hashlib
 import json
@@ -13,17 +13,17 @@ from lab import settings
 from lab.engine import golang
 from lab.engine.errors import EngineError
 
-# These programs are not debugged. Without DWARF they compile in nine tenths of the time.
+# Without DWARF compilation takes 10 % less time, and these programs are not debugged.
 _RECIPE = ("build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-gcflags=all=-dwarf=false")
 _SECONDS_BETWEEN_LINES = 15.0
 
 
 @dataclass(frozen=True)
 class Compilation:
-    """What to compile, and where to."""
+    """What to compile, and where the result goes."""
 
-    what: str
-    """Its name, for the user."""
+    title: str
+    """Name in messages to the user."""
     modules: Path
     """The folder with go.mod and go.sum."""
     package: str
@@ -31,17 +31,16 @@ class Compilation:
     ldflags: str
     target: Path
     stamp: Path
-    """Where a finished compilation writes down what it was made of."""
+    """File in which a finished compilation records its inputs."""
     sources: tuple[Path, ...] = ()
-    """Sources of ours; those of modules are named by go.sum."""
+    """The lab's own source files; those of modules are fixed by go.sum."""
     cost: str = ""
-    """What it costs with empty caches, for the user."""
+    """Time and space with empty caches, for the user."""
 
     def digest(self) -> str:
-        """Name everything that decides the binary.
+        """Return a digest of the inputs.
 
-        The Go release is left out on purpose: which one comes first on PATH differs between shells, and a build takes
-        minutes.
+        The Go release is not one of them: the first on PATH differs between shells, and a build takes minutes.
         """
         digest = hashlib.sha256()
         for path in (self.modules / "go.mod", self.modules / "go.sum", *self.sources):
@@ -50,7 +49,7 @@ class Compilation:
         return digest.hexdigest()
 
     def is_done(self) -> bool:
-        """Compare with what the last finished one wrote down; a binary of other size or time is not its result."""
+        """Tell whether the last compilation had the same inputs and left this binary (same size and time)."""
         try:
             stamp = json.loads(self.stamp.read_text())
         except (FileNotFoundError, ValueError):
@@ -67,32 +66,33 @@ def compile_if_needed(
     finish: Callable[[Path, golang.Go], None] = lambda *_: None,
     is_complete: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Compile, unless it is done and `is_complete`.
+    """Compile, unless the result is up to date and `is_complete()` is true.
 
-    `finish` is given the new binary before it takes its place, and the Go that made it: what it raises ends it.
-    `progress` gets one line for each thing worth knowing. Raises EngineError, one line with the remedy.
+    `finish` is called with the new binary, before it replaces the old one, and with the Go that built it. If `finish`
+    raises, the old binary stays. `progress` receives status lines. Raises EngineError with one line that names the
+    remedy.
     """
     if compilation.is_done() and is_complete():
         return
-    what, target = compilation.what, compilation.target
+    title, target = compilation.title, compilation.target
     go = golang.find(golang.required(compilation.modules / "go.mod"))
     log = settings.LOGS / f"{compilation.stamp.stem}-build.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     command = [str(go.path), *_RECIPE, "-ldflags", compilation.ldflags, "-o", str(draft), compilation.package]
-    progress(f"building {what} with {go.version} ({compilation.cost}); log: {log}")
+    progress(f"building {title} with {go.version} ({compilation.cost}); log: {log}")
     began = time.monotonic()
     try:
-        _run(what, command, compilation.modules, log, progress)
+        _run(title, command, compilation.modules, log, progress)
         finish(draft, go)
-        # The stamp is written last: whatever ends the build before, it starts again.
+        # The stamp is written last, so that an interrupted build is repeated.
         compilation.stamp.unlink(missing_ok=True)
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
     compilation.stamp.parent.mkdir(parents=True, exist_ok=True)
     write(compilation.stamp, json.dumps({"inputs": compilation.digest(), "go": go.version, **_identity(target)}))
-    progress(f"built {what} in {time.monotonic() - began:.0f} s")
+    progress(f"built {title} in {time.monotonic() - began:.0f} s")
 
 
 def _identity(target: Path) -> dict[str, int]:
@@ -100,7 +100,7 @@ def _identity(target: Path) -> dict[str, int]:
     return {"bytes": status.st_size, "modified": status.st_mtime_ns}
 
 
-def _run(what: str, command: list[str], folder: Path, log: Path, progress: Callable[[str], None]) -> None:
+def _run(title: str, command: list[str], folder: Path, log: Path, progress: Callable[[str], None]) -> None:
     began = time.monotonic()
     with log.open("wb") as output:
         output.write(f"{' '.join(command)}\n".encode())
@@ -114,7 +114,7 @@ def _run(what: str, command: list[str], folder: Path, log: Path, progress: Calla
                     process.wait(_SECONDS_BETWEEN_LINES)
                     break
                 except subprocess.TimeoutExpired:
-                    progress(f"building {what}: {time.monotonic() - began:.0f} s")
+                    progress(f"building {title}: {time.monotonic() - began:.0f} s")
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -122,13 +122,13 @@ def _run(what: str, command: list[str], folder: Path, log: Path, progress: Calla
     if process.returncode:
         last = log.read_text(errors="replace").strip().splitlines()[-1]
         raise EngineError(
-            f"building {what} failed ({last}); see {log}. Most often Go modules cannot be downloaded "
-            "(set GOPROXY) or the disk is full (Go's caches need 3 GB under the home folder)"
+            f"building {title} failed ({last}); see {log}. The usual causes: Go modules cannot be downloaded "
+            "(set GOPROXY), or the disk is full (Go's caches need 3 GB under the home folder)"
         )
 
 
 def write(path: Path, content: str, *, executable: bool = False) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file atomically."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(content)
     if executable:

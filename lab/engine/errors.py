@@ -1,5 +1,5 @@
-"""What can go wrong with the engine."""
+"""Errors of the engine package."""
 
 
 class EngineError(Exception):
-    """There is no usable engine; the message is one line with the remedy."""
+    """The engine, or a tool that it needs, cannot be provided; the message is one line with the remedy."""

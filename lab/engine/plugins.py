@@ -1,6 +1,6 @@
-"""Put resource plugins where the engine looks for them: `settings.PULUMI_HOME/plugins/resource-NAME-vX.Y.Z/`.
+"""Install resource plugins where the engine looks for them: `settings.PULUMI_HOME/plugins/resource-NAME-vX.Y.Z/`.
 
-That place gives no warning, unlike PATH, and is found by name and exact version only.
+The engine takes them from there without a warning, unlike from PATH, and only in the exact version.
 """
 
 import os
@@ -14,48 +14,49 @@ from lab.engine.versions import PACKAGES, plugin_version
 
 
 def install_plugins(home: Path | None = None) -> list[Path]:
-    """Install a plugin for every package of the lab, in the version its installed SDK asks for.
+    """Install a plugin for every package of the lab, in the version that its installed SDK requires.
 
     `home` is a PULUMI_HOME, by default the lab's own. Each plugin is a launcher of the stand-in, or a link to the real
-    plugin where a complete real Pulumi is used. Other versions, which an earlier SDK asked for, are removed. Returns
-    the executables.
+    plugin if a complete real Pulumi is used. Other versions are removed. Returns the executables.
     """
-    own = real.find()
+    installation = real.find()
+    real_plugins = installation.plugins if installation else {}
     home = home or settings.PULUMI_HOME
-    return [_install(home / "plugins", package, own.plugins[package] if own else None) for package in PACKAGES]
+    return [_install(home / "plugins", package, real_plugins.get(package)) for package in PACKAGES]
 
 
-def _install(folder: Path, package: str, plugin: Path | None) -> Path:
-    place = _place(folder, package, plugin_version(package))
-    for other in folder.glob(f"resource-{package}-v*"):
-        if other != place and other.is_dir():
+def _install(plugins: Path, package: str, real_plugin: Path | None) -> Path:
+    folder = _folder(plugins, package, plugin_version(package))
+    for other in plugins.glob(f"resource-{package}-v*"):
+        if other != folder and other.is_dir():
             shutil.rmtree(other)
-    return _put(place, package, plugin)
+    return _write(folder, package, real_plugin)
 
 
 def install_stand_in(package: str, version: str, home: Path) -> None:
-    """Install the stand-in for `package` in the version that a program's SDK asks for, unless it is there.
+    """Install the stand-in for `package` in the version that a program's SDK requires, unless it is installed.
 
-    SDKs of other languages than Python have versions of their own; a package without a stand-in is left to the engine.
+    The SDKs of other languages than Python may require other versions. A package without a stand-in is left to the
+    engine.
     """
-    place = _place(home / "plugins", package, version.removeprefix("v"))
-    if package in PACKAGES and not place.exists():
-        _put(place, package, None)
+    folder = _folder(home / "plugins", package, version.removeprefix("v"))
+    if package in PACKAGES and not folder.exists():
+        _write(folder, package, None)
 
 
-def _place(folder: Path, package: str, version: str) -> Path:
-    return folder / f"resource-{package}-v{version}"
+def _folder(plugins: Path, package: str, version: str) -> Path:
+    return plugins / f"resource-{package}-v{version}"
 
 
-def _put(place: Path, package: str, plugin: Path | None) -> Path:
-    place.mkdir(parents=True, exist_ok=True)
-    executable = place / f"pulumi-resource-{package}"
-    draft = place / f".draft.{os.getpid()}"
-    if plugin is not None:
-        draft.symlink_to(plugin)
+def _write(folder: Path, package: str, real_plugin: Path | None) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    executable = folder / f"pulumi-resource-{package}"
+    draft = folder / f".draft.{os.getpid()}"
+    if real_plugin is not None:
+        draft.symlink_to(real_plugin)
     else:
         draft.write_text(launcher(f"lab.resource_plugins.{package}"))
         draft.chmod(0o755)
-    # Renamed, never rewritten: a running engine may be starting the very file.
+    # Renamed, never rewritten: a running engine may be starting this file.
     draft.replace(executable)
     return executable

@@ -1,4 +1,4 @@
-"""Find a real Pulumi on this machine that brings everything the lab would otherwise stand in for."""
+"""Find a real Pulumi on this machine that has everything the lab otherwise provides stand-ins for."""
 
 import os
 import re
@@ -11,18 +11,18 @@ from lab import settings
 from lab.engine.versions import PACKAGES, plugin_version
 
 OLDEST = (3, 238, 0)
-"""What the project's own Pulumi.yaml requires; the stand-ins' protocol is that of 3.220 and newer."""
+"""The version that the project's Pulumi.yaml requires; the protocol of the stand-ins needs 3.220."""
 
 
 @dataclass(frozen=True)
 class RealEngine:
-    """An installed Pulumi with its Python language host and every resource plugin at the version the wheels ask for."""
+    """An installed Pulumi with the Python language host and every resource plugin in the version of its Python SDK."""
 
     path: Path
-    """The command itself, symbolic links followed."""
+    """The command, with symbolic links resolved."""
     version: str
     plugins: dict[str, Path]
-    """Package -> executable of its plugin."""
+    """Executable of the plugin of each package."""
 
 
 def find() -> RealEngine | None:
@@ -46,34 +46,34 @@ def find() -> RealEngine | None:
 def _version(command: Path) -> str | None:
     environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
-        answer = subprocess.run(
+        done = subprocess.run(
             [str(command), "version"],
             capture_output=True,
             text=True,
-            errors="replace",  # any program may have that name
+            errors="replace",  # another program may have this name
             check=False,
             timeout=30,
             env=environment,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = re.fullmatch(r"v(\d+\.\d+\.\d+)(?:[-+].*)?", answer.stdout.strip())
+    match = re.fullmatch(r"v(\d+\.\d+\.\d+)(?:[-+].*)?", done.stdout.strip())
     return match[1] if match else None
 
 
 def _plugin(package: str, search: str) -> Path | None:
     name = f"pulumi-resource-{package}"
     installed = _home() / "plugins" / f"resource-{package}-v{plugin_version(package)}"
-    is_whole = not installed.with_name(f"{installed.name}.partial").exists()
-    if is_whole and os.access(installed / name, os.X_OK):
+    is_complete = not installed.with_name(f"{installed.name}.partial").exists()
+    if is_complete and os.access(installed / name, os.X_OK):
         return installed / name
-    found = shutil.which(name, path=search)
-    return Path(found).resolve() if found else None
+    on_path = shutil.which(name, path=search)
+    return Path(on_path).resolve() if on_path else None
 
 
 def _home() -> Path:
-    """Where the user's Pulumi keeps plugins; after `lab env` PULUMI_HOME is the lab's own, which does not count."""
-    named = os.environ.get("PULUMI_HOME")
-    if named and Path(named).resolve() != settings.PULUMI_HOME.resolve():
-        return Path(named)
+    """Return the home of the user's Pulumi. PULUMI_HOME is ignored when it is the lab's own, as after `lab env`."""
+    configured = os.environ.get("PULUMI_HOME")
+    if configured and Path(configured).resolve() != settings.PULUMI_HOME.resolve():
+        return Path(configured)
     return Path.home() / ".pulumi"

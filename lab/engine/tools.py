@@ -1,4 +1,4 @@
-"""Go programs beside the engine, built when they are first asked for: the SDK generator and YAML's language host."""
+"""Go programs that are built at their first use: the SDK generator and the language host of YAML."""
 
 import fcntl
 from collections.abc import Callable
@@ -13,13 +13,13 @@ _MODULES = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Tool:
-    """One program: the folder with its go.mod, its Go package, and what a cold build costs."""
+    """A program: the folder with its go.mod, its Go package, and the cost of a build with empty caches."""
 
     name: str
     modules: Path
     package: str
     sources: tuple[Path, ...] = ()
-    cost: str = "cold: a minute"
+    cost: str = "a minute when Go's caches are empty"
 
 
 SDK_GENERATOR = Tool(
@@ -28,30 +28,30 @@ SDK_GENERATOR = Tool(
     package="./sdkgen",
     sources=(_MODULES / "pulumi" / "sdkgen" / "main.go",),
 )
-"""Of the engine's own modules: what it needs is there when the engine is built."""
+"""Uses the engine's modules, which are downloaded once the engine is built."""
 
 YAML_HOST = Tool(
     name="pulumi-language-yaml",
     modules=_MODULES / "yaml",
     package="github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
 )
-"""The real language host of YAML, whose modules want an older engine beside them than ours."""
+"""The real language host of YAML. Its own go.mod, because it requires an older engine module than the lab's."""
 
 
 def ensure_tool(tool: Tool, progress: Callable[[str], None]) -> Path:
-    """Return the executable, built unless it is there; quick then.
+    """Return the executable, and build it first if necessary.
 
-    `progress` gets one line for each thing worth knowing. Raises EngineError, one line with the remedy.
+    `progress` receives status lines. Raises EngineError with one line that names the remedy.
     """
     folder = settings.CACHE / "tools"
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / tool.name
-    # The engine may start two hosts at once.
+    # The engine may start two hosts at the same time.
     with (folder / f"{tool.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         compile_if_needed(
             Compilation(
-                what=tool.name,
+                title=tool.name,
                 modules=tool.modules,
                 package=tool.package,
                 ldflags="-s -w",

@@ -1,8 +1,8 @@
-"""Starts stand-ins without the time of their imports: `python -m lab.engine.warm SOCKET` imports once, then forks.
+"""Start stand-ins quickly: `python -m lab.engine.warm SOCKET` imports their modules once, then forks for each start.
 
-A command of Pulumi's CLI starts six processes of Python, one after the other, and most of their time is imports. The
-launchers of the stand-ins (`lab/engine/warm_client.py`) ask this process first. It ends when a source file changes,
-and the launchers then start the stand-ins themselves, with the new code.
+A command of Pulumi's CLI starts six Python processes, one after the other, and imports take most of their time. The
+launchers of the stand-ins (`lab/engine/warm_client.py`) connect to this server first. The server ends when a source
+file of the lab changes; the launchers then start the stand-ins themselves, with the new code.
 """
 
 import gc
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 VARIABLE: Final = "LAB_WARM_PLUGINS"
-"""Environment variable with the path of the socket."""
+"""Environment variable with the path of the server's socket."""
 
 MODULES: Final = (
     "lab.resource_plugins.aws",
@@ -27,10 +27,10 @@ MODULES: Final = (
     "lab.resource_plugins.tls",
     "lab.language_hosts.python",
 )
-"""What is started often. A module is run as `python -m` runs it."""
+"""The modules that are started often. Each runs as with `python -m`."""
 
 STARTS: Final = b"+"
-"""Answer to a client: a process is forked for it."""
+"""Message to a client: the server forks a process for it."""
 
 _LAB: Final = Path(__file__).resolve().parents[1]
 _MESSAGE_BYTES: Final = 1 << 20
@@ -42,13 +42,13 @@ def serve(path: Path) -> None:
     for name in MODULES:
         entry = f"{name}.__main__"
         import_module(entry)
-        # runpy runs it again, as a program.
+        # Removed, because runpy executes it again as a program.
         del sys.modules[entry]
     sources = _sources()
-    # Forked processes share the imported objects for as long as the collector does not touch them.
+    # Forked processes share the memory of imported objects until the garbage collector writes to it.
     gc.collect()
     gc.freeze()
-    # The kernel removes children that have ended; this process does not wait for them.
+    # Lets the kernel reap ended children, because this process does not wait for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     path.unlink(missing_ok=True)
     with _bound(path) as listener:
@@ -65,28 +65,28 @@ def serve(path: Path) -> None:
 
 
 def _become(connection: socket.socket) -> NoReturn:
-    """Be the process that the client has asked for, until it ends or the client does."""
+    """Run the module that the client requests, until it ends or the client ends."""
     code = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         message, streams, _, _ = socket.recv_fds(connection, _MESSAGE_BYTES, 3)
-        asked = json.loads(message)
+        request = json.loads(message)
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
         os.setsid()
-        os.chdir(asked["folder"])
+        os.chdir(request["folder"])
         os.environ.clear()
-        os.environ.update(asked["environment"])
-        sys.argv = [asked["module"], *asked["arguments"]]
-        threading.Thread(target=_follow, args=(connection,), daemon=True).start()
-        runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
+        os.environ.update(request["environment"])
+        sys.argv = [request["module"], *request["arguments"]]
+        threading.Thread(target=_end_with_client, args=(connection,), daemon=True).start()
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else bool(error.code)
         if isinstance(error.code, str):
             print(error.code, file=sys.stderr)
-    except BaseException:  # the process ends in any case; the user sees why
+    except BaseException:  # the process ends in any case, and the user sees the reason
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stdout.flush()
@@ -95,8 +95,8 @@ def _become(connection: socket.socket) -> NoReturn:
         os._exit(code)
 
 
-def _follow(connection: socket.socket) -> None:
-    """End this process when the client has ended: the engine ends, and sends signals to, the client."""
+def _end_with_client(connection: socket.socket) -> None:
+    """End this process when the client has ended. The engine knows the client alone, and sends signals to it."""
     connection.recv(1)
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(_GRACE_SECONDS)
@@ -105,7 +105,7 @@ def _follow(connection: socket.socket) -> None:
 
 def _bound(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # By the directory's descriptor: a socket's path has at most 107 bytes, a checkout's may have more.
+    # Through the directory's descriptor, because the path of a socket is limited to 107 bytes.
     directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         listener.bind(f"/proc/self/fd/{directory}/{path.name}")

@@ -1,7 +1,7 @@
-"""What a launcher of a stand-in runs: `python -I -S warm_client.py MODULE ARGUMENTS...`.
+"""Run by the launcher of a stand-in: `python -I -S warm_client.py MODULE ARGUMENTS...`.
 
-Asks `lab.engine.warm` for a process that runs MODULE, and lives as long as that. Without one it becomes
-`python -P -m MODULE`. Imports nothing that takes time: it exists to save time.
+Requests a process that runs MODULE from `lab.engine.warm`, and lives as long as that process. Without the server it
+becomes `python -P -m MODULE`. Imports only what is fast to import, because its purpose is to save time.
 """
 
 import json
@@ -12,40 +12,40 @@ import socket
 import sys
 
 _VARIABLE = "LAB_WARM_PLUGINS"
-_SECONDS_BETWEEN_LOOKS = 1.0
+_POLL_SECONDS = 1.0
 
 
 def main(module: str, arguments: list[str]) -> None:
-    """Run MODULE, warm if that is possible."""
-    connection = _asked(module, arguments)
+    """Run MODULE through the server if there is one, otherwise in this process."""
+    connection = _request(module, arguments)
     if connection is None:
-        # -P keeps the working directory off the import path: it belongs to the user's program.
+        # -P keeps the working directory, which is the user's program, off the import path.
         os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])  # noqa: S606 - our own modules
-    # At SIGINT Python would show a traceback.
+    # Python's own handler of SIGINT would print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = os.getppid()
-    while not select.select([connection], [], [], _SECONDS_BETWEEN_LOOKS)[0]:
+    while not select.select([connection], [], [], _POLL_SECONDS)[0]:
         if os.getppid() != parent:
             return
     code = connection.recv(1)
     sys.exit(code[0] if code else 1)
 
 
-def _asked(module: str, arguments: list[str]) -> socket.socket | None:
+def _request(module: str, arguments: list[str]) -> socket.socket | None:
     """Return a connection to the process that runs MODULE; None when there is no server."""
     folder, name = os.path.split(os.environ.get(_VARIABLE, ""))
     if not name:
         return None
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    asked = {"module": module, "arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+    request = {"module": module, "arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
     try:
-        # By the directory's descriptor: a socket's path has at most 107 bytes.
+        # Through the directory's descriptor, because the path of a socket is limited to 107 bytes.
         directory = os.open(folder, os.O_PATH | os.O_DIRECTORY)
         connection.connect(f"/proc/self/fd/{directory}/{name}")
         os.close(directory)
         if connection.recv(1) != b"+":
             return None
-        socket.send_fds(connection, [json.dumps(asked).encode()], [0, 1, 2])
+        socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
     except OSError:
         return None
     return connection

@@ -1,1 +1,1 @@
-"""Language hosts: what the engine starts to run a program."""
+"""Language hosts: the processes through which the engine runs programs, one per language."""

@@ -1,4 +1,4 @@
-"""Guest images, virtual machines, their metadata service, and cheap private hosts."""
+"""Guest images, virtual machines with their metadata service, and hosts in namespaces."""
 
 from lab.machines import teardown
 from lab.machines.channel import ChannelError

@@ -1,4 +1,4 @@
-"""Whether KVM really works here: some hosts offer /dev/kvm and then hang in the guest's first instructions."""
+"""Decide whether KVM works on this host: some hosts offer /dev/kvm, but a guest hangs in its first instructions."""
 
 import json
 import os
@@ -20,9 +20,9 @@ _USERSPACE = b"LAB-USERSPACE"
 
 
 def choose(image: GuestImage) -> Accelerator:
-    """Return `kvm` if a guest kernel has reached userspace under it on this host, else `tcg` (emulation).
+    """Return `kvm` if a guest kernel reaches userspace with it on this host, else `tcg` (emulation).
 
-    The probe boots `image`'s kernel for at most 8 s; its result is kept until the host boots or changes its kernel.
+    The probe boots the kernel of `image` for at most 8 s. Its result is kept until the host reboots.
     """
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         return "tcg"
@@ -40,7 +40,7 @@ def choose(image: GuestImage) -> Accelerator:
 
 
 def reaches_userspace(image: GuestImage, accelerator: Accelerator, *, deadline: float) -> bool:
-    """Boot the image's kernel without a disk; say whether a program ran in it within `deadline` seconds."""
+    """Boot the image's kernel without a disk; return whether a program ran in it within `deadline` seconds."""
     with TemporaryDirectory(prefix="lab-probe-") as directory:
         console = Path(directory) / "console"
         console.touch()
@@ -49,7 +49,7 @@ def reaches_userspace(image: GuestImage, accelerator: Accelerator, *, deadline: 
                 *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
                 *("-M", "pc", "-accel", accelerator, "-cpu", "max", "-m", "256"),
                 *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
-                # The initramfs itself has a shell: no disk is needed to see a program run.
+                # The initramfs has a shell, so that a program can run without a disk.
                 *("-append", f"console=ttyS0 loglevel=3 panic=-1 rdinit=/bin/echo -- {_USERSPACE.decode()}"),
                 *("-serial", f"file:{console}"),
             ],
@@ -58,13 +58,13 @@ def reaches_userspace(image: GuestImage, accelerator: Accelerator, *, deadline: 
             stderr=subprocess.DEVNULL,
         )
         try:
-            return _says(console, process, deadline)
+            return _reached_userspace(console, process, deadline)
         finally:
             process.kill()
             process.wait()
 
 
-def _says(console: Path, process: "subprocess.Popen[bytes]", deadline: float) -> bool:
+def _reached_userspace(console: Path, process: "subprocess.Popen[bytes]", deadline: float) -> bool:
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         ended = process.poll() is not None

@@ -1,4 +1,4 @@
-"""The steps that make a guest image: mmdebstrap, the files of the recipe, ext4, the package mirror."""
+"""The steps that build a guest image: mmdebstrap, the files of the recipe, ext4, the package mirror."""
 
 import os
 import shlex
@@ -38,7 +38,7 @@ def run_logged(command: Sequence[str], log: Path) -> None:
             raise ImageError(f"lab: the tool {command[0]!r} is missing; run `make setup`") from error
     if code:
         last = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
-        raise ImageError(f"lab: {command[0]} failed with exit code {code}; its last words, more in {log}:\n{last}")
+        raise ImageError(f"lab: {command[0]} failed with exit code {code}; log in {log}, which ends with:\n{last}")
 
 
 def install_root(release: Release, root: Path, packages: Path, log: Path) -> None:
@@ -46,7 +46,7 @@ def install_root(release: Release, root: Path, packages: Path, log: Path) -> Non
     packages.mkdir(parents=True)
     store = shlex.quote(str(packages))
     modules = " ".join(recipe.INITRAMFS_MODULES)
-    # The download runs with the apt, and so the proxy and the certificates, of the host.
+    # The download runs with the host's apt, and so with its proxy and certificates.
     download = (
         'rm -f "$1"/var/cache/apt/archives/*.deb && '
         'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --download-only install '
@@ -58,7 +58,7 @@ def install_root(release: Release, root: Path, packages: Path, log: Path) -> Non
     )
     run_logged(
         [
-            # Whatever mmdebstrap mounts is gone when it ends, however it ends.
+            # In a mount namespace, so that all mounts of mmdebstrap end with it, even after a crash.
             *("unshare", "--mount", "--propagation", "private", "mmdebstrap"),
             *("--variant=apt", "--mode=root", "--format=directory"),
             *(
@@ -77,13 +77,13 @@ def install_root(release: Release, root: Path, packages: Path, log: Path) -> Non
 
 
 def customise_root(release: Release, root: Path, ca_certificate_pem: str, log: Path) -> None:
-    """Write the recipe's files, set its units, and remove what must differ between machines."""
+    """Write the recipe's files, enable and mask its units, and remove the files that must differ between machines."""
     for file in recipe.files(release, ca_certificate_pem):
         path = root / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(file.content)
         path.chmod(file.mode)
-    # mmdebstrap's own choices for apt were for the build.
+    # These are mmdebstrap's apt options for the build.
     (root / "etc/apt/apt.conf.d/99mmdebstrap").unlink(missing_ok=True)
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
@@ -91,7 +91,7 @@ def customise_root(release: Release, root: Path, ca_certificate_pem: str, log: P
     run_logged([*chroot, "update-ca-certificates"], log)
     run_logged([*chroot, "systemctl", "--quiet", "enable", *recipe.ENABLED_UNITS], log)
     run_logged([*chroot, "systemctl", "--quiet", "mask", *recipe.MASKED_UNITS], log)
-    # Newer than /usr: so the first boot rebuilds no cache that the packages have just made (ConditionNeedsUpdate=).
+    # Newer than /usr, so that the first boot does not rebuild the packages' caches (ConditionNeedsUpdate=).
     for stamp in ("etc/.updated", "var/.updated"):
         (root / stamp).touch()
 
@@ -100,7 +100,7 @@ def make_disk(root: Path, disk: Path, log: Path) -> None:
     """Write the directory tree `root` as a raw ext4 file system, without a partition table."""
     disk.touch()
     os.truncate(disk, recipe.DISK_BYTES)
-    # No journal: a machine's overlay is thrown away, never recovered.
+    # No journal: a machine's overlay is deleted and never recovered.
     options = ["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1,discard", "-m", "0"]
     run_logged(["mke2fs", *options, "-d", str(root), str(disk)], log)
 
@@ -108,25 +108,25 @@ def make_disk(root: Path, disk: Path, log: Path) -> None:
 def copy_kernel(root: Path, directory: Path) -> None:
     """Copy the newest kernel and its initramfs out of `root` as `vmlinuz` and `initrd`."""
     for name, pattern in (("vmlinuz", "vmlinuz-*"), ("initrd", "initrd.img-*")):
-        found = sorted((root / "boot").glob(pattern))
-        if not found:
-            raise ImageError(f"lab: {root / 'boot'} holds no {pattern}; the kernel package did not install")
-        shutil.copyfile(found[-1], directory / name)
+        files = sorted((root / "boot").glob(pattern))
+        if not files:
+            raise ImageError(f"lab: {root / 'boot'} has no {pattern}; the kernel package was not installed")
+        shutil.copyfile(files[-1], directory / name)
 
 
 def make_mirror(release: Release, packages: Path, published: Path) -> int:
-    """Make the package mirror of `release` from a folder of .deb files; return the number of packages."""
+    """Create the package mirror of `release` from a folder of .deb files; return the number of packages."""
     count = mirror.write_indices(packages, codename=release.codename)
     mirror.publish(packages, published)
     return count
 
 
 def install_tools(root: Path, packages: Path, log: Path) -> None:
-    """Install the recipe's tool packages and what they need from the mirror folder `packages` into `root`, offline."""
+    """Install the recipe's tool packages and their dependencies from the mirror `packages` into `root`, offline."""
     source = root / "etc/apt/sources.list"
-    kept = source.read_text()
-    inside = root / "srv/mirror"
-    shutil.copytree(packages, inside)
+    original = source.read_text()
+    copied_mirror = root / "srv/mirror"
+    shutil.copytree(packages, copied_mirror)
     try:
         source.write_text("deb [trusted=yes] file:/srv/mirror ./\n")
         apt = ["chroot", str(root), "apt-get", "--quiet", "--yes", "--no-install-recommends"]
@@ -135,8 +135,8 @@ def install_tools(root: Path, packages: Path, log: Path) -> None:
         run_logged([*isolated, *apt, "install", *recipe.TOOL_PACKAGES], log)
         run_logged([*apt, "clean"], log)
     finally:
-        source.write_text(kept)
-        shutil.rmtree(inside)
+        source.write_text(original)
+        shutil.rmtree(copied_mirror)
 
 
 def _environment() -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""JSON over a Unix socket, as QEMU's monitor (QMP) and its guest agent speak it: one command, one answer.
+"""The JSON protocol of QEMU's monitor (QMP) and guest agent over a Unix socket: one command, one answer.
 
 https://www.qemu.org/docs/master/interop/qmp-spec.html and qemu-ga-ref.html. Both serve one client at a time, so a
-connection is kept for one short exchange only and a file lock queues the lab's processes.
+connection is kept for one short exchange only, and a file lock makes the lab's processes take turns.
 """
 
 import fcntl
@@ -17,23 +17,23 @@ from typing import Any
 
 _CHUNK = 65536
 _BUSY_SECONDS = 30.0
-# guest-sync-delimited: the agent's answer is preceded by this byte, what came before belongs to somebody else.
+# guest-sync-delimited: the agent's answer follows this byte; what precedes it belongs to an earlier client.
 _DELIMITER = b"\xff"
 
 
 class ChannelError(Exception):
-    """The other side answered with an error; the message is its own."""
+    """QEMU or the guest agent answered with an error; the message is the one it sent."""
 
 
 class Channel:
-    """An open connection. Made by `monitor` and `agent`."""
+    """An open connection, created by `monitor` or `agent`."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._received = b""
 
     def command(self, name: str, **arguments: Any) -> Any:
-        """Execute a command and return its result; events are passed over. Raises ChannelError, TimeoutError."""
+        """Execute a command and return its result; skip events. Raises ChannelError, TimeoutError."""
         self.send({"execute": name, "arguments": {key.replace("_", "-"): value for key, value in arguments.items()}})
         while True:
             message = json.loads(self.line())
@@ -46,12 +46,12 @@ class Channel:
         """Send one message."""
         self._connection.sendall(prefix + json.dumps(message).encode() + b"\n")
 
-    def be_patient(self, seconds: float) -> None:
-        """Wait so long for each answer from now on."""
+    def set_timeout(self, seconds: float) -> None:
+        """Wait at most so long for each further answer."""
         self._connection.settimeout(seconds)
 
     def line(self) -> bytes:
-        """Return the next line. Raises ConnectionError when the other side closes."""
+        """Return the next line. Raises ConnectionError when the machine closes the connection."""
         while b"\n" not in self._received:
             data = self._connection.recv(_CHUNK)
             if not data:
@@ -74,11 +74,11 @@ def monitor(path: Path, *, timeout: float = 5.0) -> Iterator[Channel]:
 def agent(path: Path, *, timeout: float = 5.0) -> Iterator[Channel]:
     """Connect to the guest agent. Raises OSError (e.g. TimeoutError) when it does not answer in `timeout` seconds.
 
-    A guest that has not booted yet does not answer. One that has is given longer for its commands: whoever gives up
-    and asks again runs a command twice, or asks for a result that the agent has handed out and forgotten.
+    A guest that has not booted yet does not answer. Commands get a longer timeout, because a repeated command would run
+    twice, and the agent hands out a result only once.
     """
     with _locked(path, timeout), _connected(path, timeout) as channel:
-        number = random.randrange(1 << 31)  # noqa: S311 - tells answers apart, guards nothing
+        number = random.randrange(1 << 31)  # noqa: S311 - only distinguishes answers
         channel.send({"execute": "guest-sync-delimited", "arguments": {"id": number}}, prefix=_DELIMITER)
         while True:
             answer = channel.line().rpartition(_DELIMITER)[2]
@@ -87,7 +87,7 @@ def agent(path: Path, *, timeout: float = 5.0) -> Iterator[Channel]:
                     break
             except ValueError:
                 continue
-        channel.be_patient(_BUSY_SECONDS)
+        channel.set_timeout(_BUSY_SECONDS)
         yield channel
 
 
@@ -95,7 +95,7 @@ def agent(path: Path, *, timeout: float = 5.0) -> Iterator[Channel]:
 def _connected(path: Path, timeout: float) -> Iterator[Channel]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
-        # By the directory's descriptor: a socket's path has at most 107 bytes, a checkout's may have more.
+        # Through the directory's descriptor: a socket's path has at most 107 bytes, and the checkout's may be longer.
         directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
         try:
             connection.connect(f"/proc/self/fd/{directory}/{path.name}")
@@ -114,6 +114,6 @@ def _locked(path: Path, timeout: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"{path.name} is in use for more than {timeout:.0f} s") from None
+                    raise TimeoutError(f"{path.name} was in use for more than {timeout:.0f} s") from None
                 time.sleep(0.02)
         yield

@@ -1,7 +1,8 @@
 #!/bin/sh
 # chroot.sh LOWER STORE FILES COMMAND...
-# Runs COMMAND in a root directory whose writes go to STORE, over the read-only directory LOWER. FILES is a directory to copy
-# in first, or empty. To be run in a mount namespace (and for /proc a process namespace) of its own: what it mounts ends with it.
+# Run COMMAND in a root directory that consists of the read-only directory LOWER and, above it, STORE, which receives
+# all writes. FILES is a directory whose content is copied in first, or empty. The caller must give it a mount namespace
+# of its own, which takes all mounts with it when it ends, and for /proc a process namespace.
 set -eu
 lower=$1 store=$2 files=$3
 shift 3

@@ -1,4 +1,4 @@
-"""Running a command on a machine whatever state its network is in: by the guest agent, or among a host's processes."""
+"""Runs a command on a machine without its network: by the guest agent, or in the namespaces of a host."""
 
 import base64
 import os
@@ -25,16 +25,17 @@ _ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 )
 _FOLDER = "/run"
-"""Below it a guest keeps what a command prints, in a file system of its own."""
-_KEPT_MIB = 32
-"""A command that prints more gets the error that the device is full; the guest's own file systems stay as they are."""
+"""The guest's directory in which a file system for the output of a command is mounted."""
+_OUTPUT_MIB = 32
+"""A command that prints more gets the error that the device is full; the guest's other file systems are not affected.
+"""
 _FORWARDED_BYTES = 1 << 20
-"""At a time, of each of the two."""
+"""Limit for one read of one stream."""
 
 
 @dataclass(frozen=True)
 class Streams:
-    """Where a command's output goes as it comes: files that have a descriptor."""
+    """The files that receive a command's output while it runs. They must have file descriptors."""
 
     stdout: IO[bytes]
     stderr: IO[bytes]
@@ -48,12 +49,13 @@ def execute(
     timeout: float = 60.0,
     streams: Streams | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `argv` as root on the machine and return its output and exit code (minus the signal that ended it).
+    """Run `argv` as root on the machine; return its output and exit code (negative: the signal that ended it).
 
-    Works from any process while the lab runs. 127 means that there is no such command. Waits for a machine that is
-    still booting. With `streams` the output goes there as it comes, and what is returned has none. Raises LookupError
-    when there is no such machine or it is stopped; subprocess.TimeoutExpired after `timeout` seconds, when the command
-    is killed, with what it had printed; ChannelError when the guest has lost the command, because it was rebooted.
+    Works from any process while the lab runs, and waits for a machine that is still booting. Exit code 127 means that
+    the command does not exist. With `streams`, the output goes there while the command runs and the result has none.
+    Raises LookupError when the machine does not exist or is stopped, subprocess.TimeoutExpired with the output so far
+    after `timeout` seconds, when the command is killed, and ChannelError when the guest was rebooted and lost the
+    command.
     """
     machine = record.find(instance_name_or_id)
     if machine.process is None:
@@ -67,7 +69,7 @@ def _on_host(
     machine: Machine, argv: list[str], stdin: bytes, timeout: float, streams: Streams | None
 ) -> subprocess.CompletedProcess[bytes]:
     deadline = time.monotonic() + timeout
-    # Its first process appears a moment after the command that makes its namespaces.
+    # The host's first process appears a moment after the command that creates its namespaces.
     while (pid := host.first_process(machine)) is None:
         if time.monotonic() > deadline:
             raise subprocess.TimeoutExpired(argv, timeout)
@@ -82,7 +84,7 @@ def _on_host(
         try:
             output, errors = process.communicate(stdin, timeout=deadline - time.monotonic())
         except BaseException as error:
-            # The command is a child of nsenter, so both are killed, as one process group.
+            # The command is a child of nsenter, so both are killed as one process group.
             os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
                 raise subprocess.TimeoutExpired(argv, timeout, error.output, error.stderr) from error
@@ -94,10 +96,10 @@ def _on_virtual_machine(
     machine: Machine, argv: list[str], stdin: bytes, timeout: float, streams: Streams | None
 ) -> subprocess.CompletedProcess[bytes]:
     deadline = time.monotonic() + timeout
-    tail = _Tail(streams) if streams else None
-    command = tail.command(argv) if tail else argv
+    output = _ForwardedOutput(streams) if streams else None
+    command = output.wrap(argv) if output else argv
     try:
-        pid = _ask(
+        pid = _call_agent(
             machine, deadline, "guest-exec", path=command[0], arg=command[1:], env=list(_ENVIRONMENT),
             input_data=base64.b64encode(stdin).decode(), capture_output=True,
         )["pid"]  # fmt: skip
@@ -106,41 +108,42 @@ def _on_virtual_machine(
     except TimeoutError as error:
         raise subprocess.TimeoutExpired(argv, timeout) from error
 
-    def look(agent: Channel) -> tuple[dict[str, Any], dict[str, bytes]]:
-        return agent.command("guest-exec-status", pid=pid), tail.news(agent) if tail else {}
+    def poll(agent: Channel) -> tuple[dict[str, Any], dict[str, bytes]]:
+        return agent.command("guest-exec-status", pid=pid), output.read(agent) if output else {}
 
     status: dict[str, Any] = {"exited": False}
     try:
         while not status["exited"]:
-            status, news = _asked(machine, deadline, look)
-            if tail:
-                tail.write(news)
+            status, new_output = _with_agent(machine, deadline, poll)
+            if output:
+                output.write(new_output)
             if not status["exited"]:
                 time.sleep(_POLL_SECONDS)
-        while tail and (news := _asked(machine, deadline, tail.news)):
-            tail.write(news)
+        while output and (new_output := _with_agent(machine, deadline, output.read)):
+            output.write(new_output)
     except BaseException as error:
-        last = _kill(machine, pid, tail)
+        last_status = _kill(machine, pid, output)
         if isinstance(error, TimeoutError):
-            raise subprocess.TimeoutExpired(argv, timeout, *_printed(last)) from error
+            raise subprocess.TimeoutExpired(argv, timeout, *_printed(last_status)) from error
         raise
-    if tail:
-        _asked(machine, time.monotonic() + _AGENT_SECONDS, tail.remove)
+    if output:
+        _with_agent(machine, time.monotonic() + _AGENT_SECONDS, output.remove)
     code = -status["signal"] if "signal" in status else status["exitcode"]
     return subprocess.CompletedProcess(argv, code, *_printed(status))
 
 
-class _Tail:
-    """What a command in a guest prints: kept in two files there, forwarded as they grow.
+class _ForwardedOutput:
+    """The output of a command in a guest, which keeps it in two files; forwarded while they grow.
 
-    The agent itself hands out a command's output when the command has ended, and not before.
+    The agent itself returns a command's output only when the command has ended.
     """
 
     _SCRIPT = (
-        f'mkdir "$0" && mount -t tmpfs -o size={_KEPT_MIB}m,mode=700 lab-exec "$0" && '
+        f'mkdir "$0" && mount -t tmpfs -o size={_OUTPUT_MIB}m,mode=700 lab-exec "$0" && '
         'exec setsid "$@" >"$0/out" 2>"$0/err"'
     )
-    """A session of its own, so that all of it can be killed. The shell becomes the command: one process id."""
+    """The command gets a session of its own, so that it can be killed with all its children. `exec` keeps the process
+    id."""
 
     def __init__(self, streams: Streams) -> None:
         self._folder = f"{_FOLDER}/lab-exec-{secrets.token_hex(8)}"
@@ -148,30 +151,30 @@ class _Tail:
         self._handles: dict[str, int] = {}
         self._offsets = dict.fromkeys(self._sinks, 0)
 
-    def command(self, argv: Sequence[str]) -> list[str]:
-        """Return what is run in the place of `argv`."""
+    def wrap(self, argv: Sequence[str]) -> list[str]:
+        """Return the command that runs `argv` with its output in the files."""
         return ["sh", "-c", self._SCRIPT, self._folder, *argv]
 
-    def news(self, agent: Channel) -> dict[str, bytes]:
-        """Return what the files have behind what was written, a part of it if it is much; nothing is an empty one."""
-        found = {}
+    def read(self, agent: Channel) -> dict[str, bytes]:
+        """Return the next part of the output that has not been written yet; empty if there is none."""
+        parts = {}
         for name in self._sinks:
             if name not in self._handles:
                 try:
                     self._handles[name] = agent.command("guest-file-open", path=f"{self._folder}/{name}", mode="r")
                 except ChannelError:
-                    continue  # it is not there yet
+                    continue  # the file does not exist yet
             handle = self._handles[name]
-            # By the offset of what was written: an answer that was lost is asked for again.
+            # From the offset of what was written, so that a lost answer is read again.
             agent.command("guest-file-seek", handle=handle, offset=self._offsets[name], whence=0)
             part = agent.command("guest-file-read", handle=handle, count=_FORWARDED_BYTES)
             if data := base64.b64decode(part["buf-b64"]):
-                found[name] = data
-        return found
+                parts[name] = data
+        return parts
 
-    def write(self, news: Mapping[str, bytes]) -> None:
-        """Write what `news` returned."""
-        for name, data in news.items():
+    def write(self, parts: Mapping[str, bytes]) -> None:
+        """Write to the streams what `read` returned."""
+        for name, data in parts.items():
             self._sinks[name].write(data)
             self._sinks[name].flush()
             self._offsets[name] += len(data)
@@ -184,30 +187,33 @@ class _Tail:
         agent.command("guest-exec", path="sh", arg=["-c", 'umount -l "$0" && rm -rf "$0"', self._folder])
 
 
-def _ask(machine: Machine, deadline: float, name: str, **arguments: Any) -> Any:
-    """Ask the agent one thing; else as `_asked`."""
-    return _asked(machine, deadline, lambda agent: agent.command(name, **arguments))
+def _call_agent(machine: Machine, deadline: float, name: str, **arguments: Any) -> Any:
+    """Return the result of one command of the agent; raises as `_with_agent` does."""
+    return _with_agent(machine, deadline, lambda agent: agent.command(name, **arguments))
 
 
-def _asked(machine: Machine, deadline: float, ask: Callable[[Channel], AnswerT]) -> AnswerT:
-    """Ask the agent until it answers. Raises TimeoutError at the deadline, ChannelError when it refuses."""
+def _with_agent(machine: Machine, deadline: float, exchange: Callable[[Channel], AnswerT]) -> AnswerT:
+    """Repeat an exchange with the agent until it answers.
+
+    Raises TimeoutError at the deadline, ChannelError when the agent refuses, LookupError when the machine stops.
+    """
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError(f"the guest agent of {machine.name} ({machine.id}) does not answer")
         try:
             with channel.agent(machine.agent_socket, timeout=min(left, _AGENT_SECONDS)) as agent:
-                return ask(agent)
+                return exchange(agent)
         except OSError:
             if machine.process is None:
                 raise LookupError(f"the machine {machine.name!r} ({machine.id}) has just stopped") from None
             time.sleep(min(_POLL_SECONDS, max(left, 0)))
 
 
-def _kill(machine: Machine, pid: int, tail: _Tail | None) -> dict[str, Any]:
-    """Kill the command; return its last status, of a guest that answers."""
+def _kill(machine: Machine, pid: int, output: _ForwardedOutput | None) -> dict[str, Any]:
+    """Kill the command; return its last status, empty if the guest does not answer."""
     status: dict[str, Any] = {}
-    # A forwarded command leads its process group; else there is no such group.
+    # A command with forwarded output leads its process group; without, the group does not exist.
     kill = 'kill -s KILL -- "-$0" 2>/dev/null || kill -s KILL "$0"'
     until = time.monotonic() + _AGENT_SECONDS
     try:
@@ -216,14 +222,14 @@ def _kill(machine: Machine, pid: int, tail: _Tail | None) -> dict[str, Any]:
             while not status.get("exited") and time.monotonic() < until:
                 time.sleep(_POLL_SECONDS)
                 status = agent.command("guest-exec-status", pid=pid)
-            if tail:
+            if output:
                 try:
-                    while news := tail.news(agent):
-                        tail.write(news)
-                finally:  # also where nothing reads what is written
-                    tail.remove(agent)
+                    while new_output := output.read(agent):
+                        output.write(new_output)
+                finally:  # writing fails when the reader of a stream is gone
+                    output.remove(agent)
     except (OSError, ChannelError):
-        # Nothing is left to try: the guest does not answer.
+        # The guest does not answer, so nothing more can be done.
         pass
     return status
 

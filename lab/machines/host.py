@@ -1,4 +1,4 @@
-"""A cheap host: an instance without user data is a namespace with sshd, over the guest image's files."""
+"""A host: an instance without user data, which is a namespace with sshd over the guest image's files."""
 
 import logging
 import shutil
@@ -20,7 +20,7 @@ _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 _START_SCRIPT = """\
 set -eu
 hostname "$1"
-# systemd's default (50-default.conf), which no systemd sets here: anybody may ping.
+# The default of systemd (50-default.conf), which does not run here: every user may ping.
 sysctl -q -w net.ipv4.ping_group_range='0 2147483647'
 sed -i '/127.0.1.1/d' /etc/hosts
 echo "127.0.1.1 $2 $1" >>/etc/hosts
@@ -33,7 +33,7 @@ exec /usr/sbin/sshd -D -e -o HostKey=/etc/ssh/ssh_host_ed25519_key
 
 
 def start(machine: Machine, subject: Subject, image: GuestImage) -> Machine:
-    """Start its sshd in namespaces of its own; the files it wrote before are still there. Return the new record."""
+    """Start the host's sshd in new namespaces, with the files of its earlier run. Return the new record."""
     machine.directory.mkdir(parents=True, exist_ok=True)
     files = machine.directory / "files"
     _write_files(files, subject)
@@ -53,27 +53,27 @@ def start(machine: Machine, subject: Subject, image: GuestImage) -> Machine:
 
 
 def stop(machine: Machine) -> None:
-    """End all its processes; its files stay."""
+    """End all processes of the host; keep its files."""
     processes.stop(machine.process_name)
     _log.info("%s (%s): stopped", machine.name, machine.id)
 
 
 def remove(machine: Machine) -> None:
-    """End all its processes and delete its files."""
+    """End all processes of the host and delete its files."""
     processes.stop(machine.process_name)
     mounts.remove_tree(machine.directory)
     _log.info("%s (%s): removed", machine.name, machine.id)
 
 
 def first_process(machine: Machine) -> int | None:
-    """Return the pid, on this machine, of the host's process 1; None while it does not run."""
+    """Return the pid, in the root namespace, of the host's process 1; None while the host does not run."""
     process = machine.process
     children = process.children() if process else []
     return children[0].pid if children else None
 
 
 def enter(pid: int) -> list[str]:
-    """Return the command prefix that runs a command among the host's processes, files and network."""
+    """Return the command prefix that runs a command in the host's namespaces and files."""
     namespaces = ("--mount", "--uts", "--ipc", "--pid", "--net")
     environment = ("HOME=/root", *(f"{name}={value}" for name, value in _ENVIRONMENT.items()))
     return ["nsenter", f"--target={pid}", *namespaces, "--root", "--wd", "env", "--ignore-environment", *environment]
@@ -88,7 +88,7 @@ def _write_files(files: Path, subject: Subject) -> None:
     sudoers.parent.mkdir(parents=True)
     sudoers.write_text("admin ALL=(ALL) NOPASSWD:ALL\n")
     sudoers.chmod(0o440)
-    # What `ip netns exec` gives a process in this namespace.
+    # The file that `ip netns exec` gives a process in this namespace.
     resolv_conf = Path("/etc/netns") / names.host_namespace(subject.instance.id) / "resolv.conf"
     if resolv_conf.exists():
         shutil.copyfile(resolv_conf, files / "etc/resolv.conf")

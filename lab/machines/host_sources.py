@@ -1,4 +1,4 @@
-"""Where this host's own apt gets Debian from: the guest is built from the same place, so no mirror is named here."""
+"""The Debian archives that this host's apt uses. The guest is built from the same ones, so none is named here."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ _ONE_LINE = re.compile(r"^deb\s+(?:\[[^\]]*\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\
 
 
 class NoSourcesError(Exception):
-    """The host's apt knows no Debian archive."""
+    """The host's apt has no Debian archive."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Source:
 def debian_sources(codename: str, *, root: Path = Path("/")) -> list[str]:
     """Return sources.list(5) lines for the release `codename`, from the archives that the apt under `root` uses.
 
-    Raises NoSourcesError when there is none for the host's own release, e.g. because it is not Debian.
+    Raises NoSourcesError when apt has no archive for the host's own release, e.g. because the host is not Debian.
     """
     own = _own_codename(root)
-    names = {f"{base}{pocket}": pocket for base in (own, "stable", "oldstable") for pocket in _POCKETS}
-    # A dictionary keeps the order and drops what is named twice.
+    pockets = {f"{base}{pocket}": pocket for base in (own, "stable", "oldstable") for pocket in _POCKETS}
+    # A dictionary keeps the order and drops duplicates.
     lines = {
-        f"deb [signed-by={_KEYRING}] {source.uri} {codename}{names[source.suite]} main": None
+        f"deb [signed-by={_KEYRING}] {source.uri} {codename}{pockets[source.suite]} main": None
         for source in _sources(root)
-        if source.suite in names
+        if source.suite in pockets
     }
     if not any(line.endswith(f" {codename} main") for line in lines):
         raise NoSourcesError(
@@ -44,8 +44,8 @@ def debian_sources(codename: str, *, root: Path = Path("/")) -> list[str]:
 
 
 def _own_codename(root: Path) -> str:
-    found = re.search(r"^VERSION_CODENAME=\"?(\w+)", (root / "etc/os-release").read_text(), re.MULTILINE)
-    return found.group(1) if found else ""
+    match = re.search(r"^VERSION_CODENAME=\"?(\w+)", (root / "etc/os-release").read_text(), re.MULTILINE)
+    return match.group(1) if match else ""
 
 
 def _sources(root: Path) -> Iterator[Source]:
@@ -59,14 +59,14 @@ def _sources(root: Path) -> Iterator[Source]:
 
 def _one_line_format(lines: Iterable[str]) -> Iterator[Source]:
     for line in lines:
-        if found := _ONE_LINE.match(line):
-            yield Source(found["uri"], found["suite"])
+        if match := _ONE_LINE.match(line):
+            yield Source(match["uri"], match["suite"])
 
 
 def _deb822_format(text: str) -> Iterator[Source]:
-    """Yield the sources of a file in the format of deb822(5); comments and disabled stanzas are left out."""
-    bare = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
-    for stanza in re.split(r"\n\s*\n", bare):
+    """Yield the sources of a file in the format of deb822(5), without disabled stanzas."""
+    without_comments = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for stanza in re.split(r"\n\s*\n", without_comments):
         fields = {
             name.lower(): value.split()
             for name, value in re.findall(r"^([\w-]+):((?:.*)(?:\n[ \t].*)*)", stanza, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Guest images: built once from Debian packages, cached by a digest of everything that shapes them."""
+"""Guest images: built once from Debian packages, cached under a digest of their recipe."""
 
 import ast
 import fcntl
@@ -24,14 +24,14 @@ _SHAPED_BY = (build, mirror, recipe)
 
 @dataclass(frozen=True, kw_only=True)
 class GuestImage:
-    """A finished image; all paths are inside one cached directory."""
+    """An image in the cache. All its paths but `mirror` are inside one directory."""
 
     release: Release
     directory: Path
 
     @property
     def root(self) -> Path:
-        """The image's files as a directory tree: the read-only lower layer of cheap hosts."""
+        """The image's files as a directory tree: the read-only lower layer of hosts."""
         return self.directory / "root"
 
     @property
@@ -56,19 +56,19 @@ class GuestImage:
 
 
 def image_of(release: str) -> GuestImage:
-    """Return where the image of `release` (e.g. `debian-13`) is, or will be once `ensure_image` has built it."""
-    found = releases.find(release)
-    written = recipe.files(found, ca_certificate_pem().decode())
-    digest = hashlib.sha256(f"{written}{_recipe_syntax()}".encode()).hexdigest()
-    directory = settings.CACHE / "guest" / f"{found.codename}-{digest[:12]}"
-    return GuestImage(release=found, directory=directory)
+    """Return the image of `release` (e.g. `debian-13`), which exists once `ensure_image` has built it."""
+    guest = releases.find(release)
+    files = recipe.files(guest, ca_certificate_pem().decode())
+    digest = hashlib.sha256(f"{files}{_recipe_syntax()}".encode()).hexdigest()
+    directory = settings.CACHE / "guest" / f"{guest.codename}-{digest[:12]}"
+    return GuestImage(release=guest, directory=directory)
 
 
 def ensure_image(release: str, progress: Progress) -> GuestImage:
-    """Return the guest image of `release`, building it and its package mirror when there is none (about a minute).
+    """Return the guest image of `release`; build it and its package mirror if there is none (about a minute).
 
-    A half-built image is never used, and only one process builds at a time. Raises ImageError, whose message is for the
-    user, UnknownReleaseError, or host_sources.NoSourcesError.
+    An incomplete image is never used, and only one process builds at a time. Raises ImageError, whose message is for
+    the user, UnknownReleaseError, or host_sources.NoSourcesError.
     """
     image = image_of(release)
     if _is_complete(image):
@@ -81,9 +81,9 @@ def ensure_image(release: str, progress: Progress) -> GuestImage:
 
 
 def tool_root(release: str, progress: Progress = lambda _: None) -> Path:
-    """Return the image's directory tree with the recipe's tool packages installed on top; build it when there is none.
+    """Return a copy of the image's directory tree with the recipe's tool packages; build it if there is none.
 
-    Read-only by agreement: `lab.machines.toolroot.run` works on a throw-away layer over it.
+    Callers must not write to it: `lab.machines.toolroot.run` uses a temporary layer over it.
     """
     image = ensure_image(release, progress)
     tools = image.directory / "tools"
@@ -103,12 +103,24 @@ def tool_root(release: str, progress: Progress = lambda _: None) -> Path:
 
 @cache
 def _recipe_syntax() -> str:
-    # The syntax trees: a comment or a line break does not shape an image.
-    return "".join(ast.dump(ast.parse(Path(str(module.__file__)).read_text())) for module in _SHAPED_BY)
+    return "".join(_syntax(Path(str(module.__file__)).read_text()) for module in _SHAPED_BY)
+
+
+def _syntax(source: str) -> str:
+    # Comments, line breaks and docstrings do not shape an image.
+    return ast.dump(_WithoutDocstrings().visit(ast.parse(source)))
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Removes expressions that consist of a constant: docstrings of modules, classes, functions and attributes."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """Return None for a docstring."""
+        return None if isinstance(node.value, ast.Constant) else node
 
 
 def _is_complete(image: GuestImage) -> bool:
-    # The directory appears under this name in one step, as the last of the build.
+    # The last step of the build gives the directory this name.
     return image.directory.exists() and image.mirror.exists()
 
 
@@ -120,14 +132,14 @@ def _build(image: GuestImage, progress: Progress) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
     work = GuestImage(release=release, directory=building)
-    began = time.monotonic()
+    started = time.monotonic()
 
-    def tell(text: str) -> None:
-        progress(f"guest image {release.name}: {text} ({time.monotonic() - began:.0f} s)")
+    def report(text: str) -> None:
+        progress(f"guest image {release.name}: {text} ({time.monotonic() - started:.0f} s)")
 
-    tell(f"installing {len(recipe.PACKAGES) + 1} packages and what they need; log in {log}")
+    report(f"installing {len(recipe.PACKAGES) + 1} packages and their dependencies; log in {log}")
     build.install_root(release, work.root, building / "packages", log)
-    tell("packages are installed, writing configuration and disk")
+    report("packages are installed, writing configuration and disk")
     build.customise_root(release, work.root, ca_certificate_pem().decode(), log)
     build.make_disk(work.root, work.disk, log)
     build.copy_kernel(work.root, building)
@@ -135,11 +147,11 @@ def _build(image: GuestImage, progress: Progress) -> None:
     mounts.remove_tree(image.directory)
     building.rename(image.directory)
     _remove_older(image)
-    tell(f"ready, with a mirror of {count} packages")
+    report(f"ready, with a mirror of {count} packages")
 
 
 def _remove_older(image: GuestImage) -> None:
-    """Remove images of the same release that no recipe describes any more, unless machines may be running on them."""
+    """Remove older images of the same release, unless machines may be running on them."""
     if (settings.RUN / "machines").exists():
         return
     for directory in image.directory.parent.glob(f"{image.release.codename}-*"):
@@ -158,7 +170,7 @@ def _check_host() -> None:
     if free < _FREE_BYTES:
         raise ImageError(
             f"lab: building the guest image needs {_FREE_BYTES / 1024**3:.0f} GiB of free disk at {settings.CACHE}, "
-            f"there are {free / 1024**3:.1f}; free some"
+            f"there are {free / 1024**3:.1f}; delete files that are not needed"
         )
 
 

@@ -1,4 +1,4 @@
-"""A flat Debian repository (deb822 indices over a folder of packages), as the guests' apt sources name it."""
+"""The package mirror of the guests: a flat Debian repository, which is a folder of packages with deb822 indices."""
 
 import gzip
 import hashlib
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def write_indices(directory: Path, *, codename: str) -> int:
-    """Write Packages, Packages.gz and Release over the .deb files of `directory`; return how many there are.
+    """Write Packages, Packages.gz and Release for the .deb files of `directory`; return the number of packages.
 
     The format is the flat repository of https://wiki.debian.org/DebianRepository/Format.
     """
@@ -31,7 +31,7 @@ def write_indices(directory: Path, *, codename: str) -> int:
 
 
 def publish(built: Path, published: Path) -> None:
-    """Put the repository `built` in the place of `published`: a reader sees the old one or the new one."""
+    """Replace the repository `published` by `built`. For an instant between the two renames there is none."""
     published.parent.mkdir(parents=True, exist_ok=True)
     old = published.with_name(f".{published.name}.old")
     shutil.rmtree(old, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What is mounted below a directory; nothing that may have a mount below it is ever deleted before that is gone."""
+"""Mounts below a directory. A directory tree is deleted only after everything in it is unmounted."""
 
 import re
 import shutil
@@ -16,9 +16,9 @@ def below(directory: Path) -> list[Path]:
 
 
 def remove_tree(directory: Path) -> None:
-    """Unmount everything below `directory`, then delete it; nothing there is fine.
+    """Unmount everything below `directory`, then delete it. Does nothing if it does not exist.
 
-    Raises OSError and deletes nothing when something stays mounted.
+    Raises OSError and deletes nothing when a file system stays mounted.
     """
     if not directory.exists():
         return
@@ -30,5 +30,5 @@ def remove_tree(directory: Path) -> None:
 
 
 def _unescape(text: str) -> str:
-    # proc(5): space, tab, newline and backslash are octal.
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), text)
+    # proc(5): space, tab, newline and backslash are written as octal numbers.
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), text)

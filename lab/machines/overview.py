@@ -1,4 +1,4 @@
-"""What machines there are and how far they are, read from their records and console logs."""
+"""The status of all machines and the progress of their boots, read from their records and console logs."""
 
 import re
 import time
@@ -30,19 +30,21 @@ class MachineStatus:
     pid: int | None
     console: Path
     boot: str
-    """How far its boot is, e.g. `cloud-init: config` or `booted in 61 s`."""
+    """Progress of its boot, e.g. `cloud-init: config` or `booted in 61 s`."""
     up_seconds: float
-    """Since its last start; 0 when stopped."""
+    """Time since its last start; 0 when stopped."""
 
     def __str__(self) -> str:
-        """Return one line for people."""
-        where = f"pid {self.pid}, up {self.up_seconds:.0f} s" if self.pid else "no process"
-        return f"{self.name:<14} {self.id:<20} {self.kind:<16} {self.state:<8} {self.boot:<22} {where}, {self.console}"
+        """Return one line for users."""
+        process = f"pid {self.pid}, up {self.up_seconds:.0f} s" if self.pid else "no process"
+        columns = f"{self.name:<14} {self.id:<20} {self.kind:<16} {self.state:<8} {self.boot:<22}"
+        return f"{columns} {process}, {self.console}"
 
 
 def status() -> list[MachineStatus]:
-    """Return the status of every machine that is not removed, by name."""
-    return sorted((of_machine(machine) for machine in record.load_all()), key=lambda one: (one.name, one.id))
+    """Return the status of every machine that is not removed, sorted by name."""
+    statuses = (of_machine(machine) for machine in record.load_all())
+    return sorted(statuses, key=lambda status: (status.name, status.id))
 
 
 def of_machine(machine: Machine) -> MachineStatus:
@@ -72,7 +74,7 @@ def _boot(machine: Machine) -> str:
 
 
 def boot_phase(console: bytes) -> str:
-    """Return how far a boot is that has printed `console` so far."""
-    if found := _FINISHED.search(console):
-        return f"booted in {float(found.group(1)):.0f} s"
+    """Return the progress of a boot that has printed `console` so far."""
+    if match := _FINISHED.search(console):
+        return f"booted in {float(match.group(1)):.0f} s"
     return next((phase for pattern, phase in _PHASES if pattern.search(console)), "starting")

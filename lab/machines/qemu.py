@@ -1,4 +1,4 @@
-"""An instance's hardware -> the command line of qemu-system-x86_64(1). Pure."""
+"""Hardware of an instance -> command line of qemu-system-x86_64(1). Pure."""
 
 import uuid
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _KERNEL_ARGUMENTS = (
     "root=/dev/vda",
     "rw",
     "console=ttyS0",
-    # Every one of these costs seconds of emulation and protects nothing here.
+    # Each of these features costs seconds of emulation and protects nothing here.
     "mitigations=off",
     "audit=0",
     "apparmor=0",
@@ -25,13 +25,13 @@ _KERNEL_ARGUMENTS = (
     "TERM=dumb",
 )
 
-# tb-size: MiB of translated code that is kept; it all becomes resident.
+# tb-size: MiB of translated code that QEMU keeps; all of it becomes resident.
 _ACCELERATION = {"kvm": "kvm", "tcg": "tcg,thread=multi,tb-size=256"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """What a machine is made of."""
+    """The hardware of a virtual machine."""
 
     instance_id: str
     instance_type: str
@@ -50,12 +50,12 @@ class Hardware:
 
 
 def command(hardware: Hardware) -> list[str]:
-    """Return the command."""
+    """Return the command that runs QEMU."""
     return [
         *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"),
         *("-M", "pc", "-accel", _ACCELERATION[hardware.accelerator], "-cpu", "max"),
         *("-smp", "1", "-m", str(MEMORY_MIB), "-rtc", "base=utc"),
-        # A guest that powers itself off leaves QEMU there to say so; one that reboots just reboots.
+        # When a guest powers itself off, QEMU stays and reports it; a reboot resets the guest.
         *("-action", "shutdown=pause,reboot=reset"),
         *("-kernel", str(hardware.kernel), "-initrd", str(hardware.initrd), "-append", " ".join(_KERNEL_ARGUMENTS)),
         *_identity(hardware),
@@ -79,7 +79,7 @@ def command(hardware: Hardware) -> list[str]:
 
 
 def system_uuid(instance_id: str) -> str:
-    """Return the machine's SMBIOS UUID: always the same for an instance, and beginning with `ec2`.
+    """Return the machine's SMBIOS UUID: always the same for an instance, starting with `ec2`.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html
     """
@@ -100,5 +100,5 @@ def _identity(hardware: Hardware) -> list[str]:
 
 
 def _escaped(path: Path) -> str:
-    # QEMU's option syntax doubles a comma.
+    # In QEMU's option syntax a comma in a value is doubled.
     return str(path).replace(",", ",,")

@@ -1,4 +1,4 @@
-"""What is in a guest image: Debian's own EC2 image as user data sees it, without what only costs emulated CPU."""
+"""The content of a guest image: like Debian's EC2 image for user data, without parts that only cost emulated CPU."""
 
 import textwrap
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ PACKAGES = (
     "tcpdump",
     "qemu-guest-agent",
 )
-"""Installed in the image; the release's DHCP client is added."""
+"""Packages in the image; the release's DHCP client is added."""
 
 MIRRORED_PACKAGES = ("libreswan", "iptables", "nftables", "conntrack", "jq")
-"""What user data can install at boot: these and all they depend on are in the lab's package mirror."""
+"""Packages that user data can install at boot: these and all their dependencies are in the lab's package mirror."""
 
 TOOL_PACKAGES = ("libreswan", "iptables")
-"""What the tool root has installed on top, for tests that check configuration with the real tools."""
+"""Packages that the tool root has in addition, for tests that check configuration with the real tools."""
 
 INITRAMFS_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
 
@@ -46,7 +46,7 @@ DISK_BYTES = 3 * 1024**3
 
 ENABLED_UNITS = ("systemd-networkd.service", "ssh.service")
 MASKED_UNITS = (
-    # Timers of a long-lived server: in minutes of emulation they only slow the boot.
+    # Timers for a long-lived server; here they only slow the boot.
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer",
@@ -54,7 +54,7 @@ MASKED_UNITS = (
     "e2scrub_reap.service",
     "fstrim.timer",
     "man-db.timer",
-    # File systems and drivers of which nothing here makes use; each is a process or more at boot.
+    # File systems and drivers that nothing here uses; each starts at least one process at boot.
     "dev-hugepages.mount",
     "getty@tty1.service",
     "modprobe@drm.service",
@@ -86,16 +86,16 @@ class File:
 
 
 def files(release: Release, ca_certificate_pem: str) -> tuple[File, ...]:
-    """Return the files that make plain Debian an EC2 image of the lab."""
+    """Return the files that turn plain Debian into an EC2 image of the lab."""
     return (
         File("etc/hostname", "localhost\n"),
         File("etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"),
         File("etc/fstab", "/dev/vda / ext4 rw,noatime,errors=remount-ro 0 1\n"),
-        # Empty: systemd writes a new one at the first boot, without the first-boot wizard's units.
+        # Empty: systemd writes a new one at the first boot and does not start the units of a first boot.
         File("etc/machine-id", ""),
         File("etc/apt/sources.list", f"deb [trusted=yes] http://{settings.MIRROR_HOST}/{release.codename} ./\n"),
         File("etc/cloud/cloud.cfg.d/01_debian_cloud.cfg", _cloud_config()),
-        # In one line: ds-identify reads this file with a shell.
+        # On one line, because ds-identify reads this file with a shell.
         File("etc/cloud/cloud.cfg.d/99_datasource.cfg", "datasource_list: [ Ec2 ]\n" + _datasource()),
         File("usr/local/share/ca-certificates/lab.crt", ca_certificate_pem),
     )
@@ -111,7 +111,7 @@ def _cloud_config() -> str:
             "growpart": {"mode": "off"},
             "resize_rootfs": False,
             "locale": "C.UTF-8",
-            # Debian's images make an RSA key too, which takes an emulated processor several seconds.
+            # Debian's images also generate an RSA key, which takes an emulated processor several seconds.
             "ssh_genkeytypes": ["ed25519", "ecdsa"],
             "system_info": {
                 "default_user": {

@@ -1,4 +1,4 @@
-"""Makes the machines that run agree with the instances there are."""
+"""Makes the running machines agree with the instances of a world."""
 
 import logging
 import time
@@ -25,10 +25,10 @@ _WORKERS = 8
 
 
 class Machines:
-    """Starts, stops, reboots and removes machines, and serves them their metadata.
+    """Starts, stops, reboots and removes machines, and serves their metadata.
 
-    `apply` is to be called again and again; it starts work and never waits for it. Machines outlive this object: a new
-    one takes over those that run. Not safe for use by several threads at once.
+    The caller repeats `apply`, which starts work and does not wait for it. Machines outlive this object: a new one
+    takes over those that run. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -41,29 +41,29 @@ class Machines:
         self._answers = Answers()
 
     def apply(self, world: World) -> None:
-        """Begin whatever makes the machines agree with `world`. Network namespaces and taps must be there already."""
+        """Begin the work that makes the machines agree with `world`. Its namespaces and taps must exist."""
         self._world = world
         self._serve_metadata()
-        wanted = {instance.id: instance for instance in world.instances}
-        for instance_id in sorted(wanted.keys() | {machine.id for machine in record.load_all()}):
-            self._begin(instance_id, wanted.get(instance_id))
+        instances = {instance.id: instance for instance in world.instances}
+        for instance_id in sorted(instances.keys() | {machine.id for machine in record.load_all()}):
+            self._begin(instance_id, instances.get(instance_id))
 
     def status(self) -> list[MachineStatus]:
         """Return the status of every machine that is not removed."""
         return overview.status()
 
     def close(self) -> None:
-        """Stop serving metadata and finish what is under way. Machines go on."""
+        """Finish the work in progress and stop serving metadata. Machines keep running."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for one in self._servers.values():
-            one.close()
+        for metadata_server in self._servers.values():
+            metadata_server.close()
         self._servers.clear()
 
     def _begin(self, instance_id: str, instance: Instance | None) -> None:
-        under_way = self._running.get(instance_id)
-        if under_way is not None and not under_way.done():
+        work = self._running.get(instance_id)
+        if work is not None and not work.done():
             return
-        if under_way is not None and (error := under_way.exception()):
+        if work is not None and (error := work.exception()):
             _log.error("%s: %s: %s", instance_id, type(error).__name__, error)
             self._not_before[instance_id] = time.monotonic() + _RETRY_SECONDS
         self._running.pop(instance_id, None)
@@ -82,14 +82,14 @@ class Machines:
         elif machine is None or machine.process is None:
             self._start(instance, machine)
         elif not machine.is_attached():
-            # Its network was made anew, and a process cannot be moved into it.
-            _log.warning("%s (%s): its network is gone; it is started again", machine.name, machine.id)
+            # Its network was created again, and a running machine cannot be moved into it.
+            _log.warning("%s (%s): its network was replaced; the machine is started again", machine.name, machine.id)
             processes.stop(machine.process_name)
             self._start(instance, machine)
         elif instance.reboots > machine.reboots:
             self._reboot(instance, machine)
         elif machine.kind == "virtual-machine" and virtual_machine.is_powered_off(machine):
-            # EC2's default for an instance that shuts itself down; the API's answer then stops the machine.
+            # By default EC2 stops an instance that shuts itself down. The changed state then stops the machine.
             client("ec2", instance.region).stop_instances(InstanceIds=[instance.id])
 
     def _start(self, instance: Instance, machine: Machine | None) -> None:
@@ -103,12 +103,12 @@ class Machines:
         namespace = (
             names.vpc_namespace(instance.vpc_id) if kind == "virtual-machine" else names.host_namespace(instance.id)
         )
-        new = machine or Machine(id=instance.id, name=instance.name, kind=kind, namespace=namespace)
+        machine = machine or Machine(id=instance.id, name=instance.name, kind=kind, namespace=namespace)
         image = ensure_image(releases.of_image(instance.image_name).name, _log.info)
         if kind == "virtual-machine":
-            virtual_machine.start(new, virtual_machine.Boot(instance, subject.interface, image))
+            virtual_machine.start(machine, virtual_machine.Boot(instance, subject.interface, image))
         else:
-            host.start(new, subject, image)
+            host.start(machine, subject, image)
 
     def _reboot(self, instance: Instance, machine: Machine) -> None:
         if machine.kind == "virtual-machine":
@@ -125,10 +125,10 @@ class Machines:
         return None
 
     def _serve_metadata(self) -> None:
-        wanted = {vpc.id for vpc in self._world.vpcs}
-        for vpc_id in self._servers.keys() - wanted:
+        vpc_ids = {vpc.id for vpc in self._world.vpcs}
+        for vpc_id in self._servers.keys() - vpc_ids:
             self._servers.pop(vpc_id).close()
-        for vpc_id in wanted - self._servers.keys():
+        for vpc_id in vpc_ids - self._servers.keys():
             listener = sockets.listen(names.vpc_namespace(vpc_id), IPv4Address(server.ADDRESS), server.PORT)
 
             def find(address: str, vpc_id: str = vpc_id) -> Subject | None:

@@ -1,4 +1,4 @@
-"""What is remembered of a machine in `settings.RUN/machines/<id>`, so that any process can find, reach or remove it."""
+"""Records of machines in `settings.RUN/machines/<id>`, by which any process can find, reach or remove them."""
 
 import json
 import os
@@ -18,26 +18,26 @@ _NAMESPACES = Path("/run/netns")
 
 
 def directory() -> Path:
-    """Return where the machines' own directories are."""
+    """Return the parent of all machines' directories."""
     return settings.RUN / "machines"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A machine that was started, and maybe stopped, but not yet removed."""
+    """A machine that was started and is not removed; it runs or is stopped."""
 
     id: str
-    """Of the instance."""
+    """The instance's id."""
     name: str
     kind: Kind
     namespace: str
     """The network namespace in which its process runs."""
     reboots: int = 0
-    """Of how many RebootInstances calls it has taken notice."""
+    """How many RebootInstances calls have been carried out."""
     started_at: float = 0.0
-    """Seconds since the epoch of its last start."""
+    """Time of the last start, in seconds since the epoch."""
     console_offset: int = 0
-    """Where in the console log its last boot begins, bytes."""
+    """Offset in bytes at which the last boot begins in the console log."""
 
     @property
     def directory(self) -> Path:
@@ -51,17 +51,17 @@ class Machine:
 
     @property
     def console(self) -> Path:
-        """Its serial console's log, or a host's sshd log; kept after it is gone."""
+        """Log of the serial console, or of a host's sshd; kept after the machine is removed."""
         return settings.LOGS / "machines" / f"{self.name.replace('/', '_')}-{self.id}.console.log"
 
     @property
     def qmp_socket(self) -> Path:
-        """QEMU's monitor (a virtual machine's)."""
+        """Socket of QEMU's monitor, for a virtual machine."""
         return self.directory / "qmp.sock"
 
     @property
     def agent_socket(self) -> Path:
-        """The guest agent's channel (a virtual machine's)."""
+        """Socket of the guest agent, for a virtual machine."""
         return self.directory / "agent.sock"
 
     @property
@@ -70,19 +70,19 @@ class Machine:
         return processes.find(self.process_name)
 
     def is_attached(self) -> bool:
-        """Say whether its process is in the network namespace that now has the name; a new one may have taken it."""
+        """Return whether its process is in the namespace of its name, which may have been created again since."""
         process = self.process
         if process is None:
             return False
         try:
-            named = (_NAMESPACES / self.namespace).stat()
+            current = (_NAMESPACES / self.namespace).stat()
             own = Path(f"/proc/{process.pid}/ns/net").stat()
         except FileNotFoundError:
             return False
-        return (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
+        return (current.st_dev, current.st_ino) == (own.st_dev, own.st_ino)
 
     def save(self) -> None:
-        """Write the record, so that a reader sees the old one or the new one."""
+        """Write the record atomically: a reader sees the old one or the new one."""
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / "machine.json"
         new = path.with_suffix(".new")
@@ -90,19 +90,19 @@ class Machine:
         os.replace(new, path)
 
     def with_changes(self, **changes: object) -> "Machine":
-        """Return a copy with other values, saved."""
+        """Save a copy with other values and return it."""
         changed = replace(self, **changes)  # type: ignore[arg-type]
         changed.save()
         return changed
 
 
 def process_name(kind: Kind, instance_id: str) -> str:
-    """Return the name under which a machine's process is in `lab.processes`."""
+    """Return the name of a machine's process in `lab.processes`."""
     return f"{'machine' if kind == 'virtual-machine' else 'host'}-{instance_id}"
 
 
 def load(instance_id: str) -> Machine | None:
-    """Return the record of that instance's machine, or None."""
+    """Return the record of the instance's machine, or None."""
     try:
         return Machine(**json.loads((directory() / instance_id / "machine.json").read_text()))
     except FileNotFoundError:
@@ -117,16 +117,16 @@ def load_all() -> Iterator[Machine]:
 
 
 def find(name_or_id: str) -> Machine:
-    """Return the machine of that instance id or `Name` tag.
+    """Return the machine with an instance id or `Name` tag.
 
-    Raises LookupError, naming those there are, when there is none or more than one.
+    Raises LookupError when there is none or more than one; the message names the existing ones.
     """
     machines = list(load_all())
-    found = [machine for machine in machines if name_or_id in (machine.id, machine.name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        ids = ", ".join(machine.id for machine in found)
-        raise LookupError(f"{len(found)} machines are called {name_or_id!r}; name one by its id: {ids}")
-    known = ", ".join(sorted(machine.name for machine in machines)) or "none"
-    raise LookupError(f"there is no machine {name_or_id!r}; there are: {known}")
+    matching = [machine for machine in machines if name_or_id in (machine.id, machine.name)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        ids = ", ".join(machine.id for machine in matching)
+        raise LookupError(f"{len(matching)} machines are called {name_or_id!r}; name one by its id: {ids}")
+    existing = ", ".join(sorted(machine.name for machine in machines)) or "none"
+    raise LookupError(f"there is no machine {name_or_id!r}; there are: {existing}")

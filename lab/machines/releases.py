@@ -1,4 +1,4 @@
-"""The guest releases there are, by the names that AMIs and users use."""
+"""The Debian releases that guests can have, by the names that AMIs and users use."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ DEFAULT = "debian-13"
 
 
 class UnknownReleaseError(LookupError):
-    """There is no guest image of that name; the message says which there are."""
+    """There is no guest image with a name; the message names the existing ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class Release:
     """A Debian release as a guest."""
 
     name: str
-    """As it begins the AMI's name, e.g. `debian-13`."""
+    """Start of the AMI's name, e.g. `debian-13`."""
     codename: str
     dhcp_client: str
     """Package of the DHCP client that this release's cloud-init calls to reach the metadata service."""
@@ -30,7 +30,7 @@ _RELEASES = {
 
 
 def find(name: str) -> Release:
-    """Return the release of that name (`debian-12`, `debian-13`); raise UnknownReleaseError for any other."""
+    """Return the release with a name (`debian-12`, `debian-13`); raise UnknownReleaseError for any other name."""
     if name not in _RELEASES:
         raise UnknownReleaseError(f"lab: there is no guest image {name!r}; there are {', '.join(names())}")
     return _RELEASES[name]
@@ -42,5 +42,5 @@ def names() -> list[str]:
 
 
 def of_image(image_name: str) -> Release:
-    """Return the release of an AMI by its name, e.g. `debian-13-amd64-20260901-1234`; raise UnknownReleaseError."""
+    """Return the release of an AMI with a name like `debian-13-amd64-20260901-1234`; raise UnknownReleaseError."""
     return find("-".join(image_name.split("-")[:2]))

@@ -1,4 +1,4 @@
-"""Removes every machine there is, without asking anybody: after a crash too."""
+"""Removes every machine without the data plane or the API, so that it also works after a crash."""
 
 from lab import processes
 from lab.machines import mounts, record
@@ -7,13 +7,13 @@ _PREFIXES = ("machine-", "host-")
 
 
 def remove() -> list[str]:
-    """End all machines' processes, unmount what is below their directories, delete these; return what was removed.
+    """End the processes of all machines, unmount and delete their directories; return what was removed.
 
-    Nothing there is fine. Console logs stay.
+    Console logs stay.
     """
     removed = []
     for name in (name for prefix in _PREFIXES for name in processes.names(prefix)):
-        # Nobody will look at their disks again: no time is given for an orderly end.
+        # Their disks are deleted next, so no time is given for an orderly shutdown.
         processes.stop(name, timeout=2.0)
         removed.append(f"machine {name}")
     if record.directory().exists():

@@ -1,4 +1,4 @@
-"""Runs the guest's own tools on configuration under test, without booting anything."""
+"""Runs the guest's own tools on configuration under test, without booting a machine."""
 
 import subprocess
 import tempfile
@@ -18,13 +18,13 @@ def run(
     stdin: str = "",
     timeout: float = 60.0,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `argv` as root in a throw-away copy of `release` (`debian-12`, `debian-13`) with Libreswan and iptables.
+    """Run `argv` as root in a temporary copy of `release` (`debian-12`, `debian-13`) with Libreswan and iptables.
 
-    `files` maps absolute paths to contents, written first: executable when they begin with `#!`, else mode 0600.
-    The command has its own mounts, processes and network (only a loopback that is down), so that `iptables-restore`
-    may really load rules, which finds more than `--test`; nothing stays. The caller looks at the exit code; 127 means
-    that there is no such command. Raises subprocess.TimeoutExpired after `timeout` seconds, and what `ensure_image`
-    raises. Needs root.
+    `files` maps absolute paths to contents, which are written first: executable if they begin with `#!`, else with mode
+    0600. The command has its own mounts, processes and network (only a loopback that is down), so that
+    `iptables-restore` can really load rules, which finds more errors than `--test`. Nothing remains afterwards. The
+    caller checks the exit code; 127 means that the command does not exist. Raises subprocess.TimeoutExpired after
+    `timeout` seconds, and what `ensure_image` raises. Needs root.
     """
     lower = tool_root(release)
     with tempfile.TemporaryDirectory(prefix="lab-toolroot-") as directory:
@@ -33,7 +33,7 @@ def run(
         content.mkdir()
         for path, text in (files or {}).items():
             _write(content, path, text)
-        # A tmpfs as the store: an overlay cannot write to another overlay, which /tmp is in a container.
+        # The store is a tmpfs: an overlay cannot write to another overlay, and /tmp is one in a container.
         script = 'mount -t tmpfs tmpfs "$3"; exec "$@"'
         isolated = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
         return subprocess.run(
@@ -48,7 +48,7 @@ def run(
 
 def _write(directory: Path, path: str, content: str | bytes) -> None:
     if not path.startswith("/"):
-        raise ValueError(f"file {path!r} of the tool root is not an absolute path; write e.g. '/etc/ipsec.conf'")
+        raise ValueError(f"the file {path!r} of the tool root is not an absolute path; use e.g. '/etc/ipsec.conf'")
     data = content.encode() if isinstance(content, str) else content
     target = directory / path.lstrip("/")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""One virtual machine: QEMU on a tap, with a disk that lives as long as the instance."""
+"""One virtual machine: QEMU on a tap, with a disk that is kept until the instance is terminated."""
 
 import logging
 import subprocess
@@ -18,7 +18,7 @@ _log = logging.getLogger("lab.machines")
 
 # An emulated guest on a busy host takes half a minute for what takes two seconds otherwise.
 _POWER_DOWN_SECONDS = 60.0
-# sun_path of unix(7), less the final zero: QEMU binds its sockets by their path.
+# sun_path of unix(7), minus the final zero: QEMU binds its sockets by their path.
 _SOCKET_PATH_LENGTH = 107
 
 
@@ -28,7 +28,7 @@ class MachineError(Exception):
 
 @dataclass(frozen=True)
 class Boot:
-    """What a virtual machine is started from."""
+    """The instance, interface and image from which a virtual machine is started."""
 
     instance: Instance
     interface: NetworkInterface
@@ -36,11 +36,11 @@ class Boot:
 
 
 def start(machine: Machine, boot: Boot) -> Machine:
-    """Start QEMU; the disk is made at the first start and kept for the next ones. Return the new record."""
+    """Start QEMU; create the disk at the first start. Return the new record."""
     if len(str(machine.agent_socket).encode()) > _SOCKET_PATH_LENGTH:
         raise MachineError(
-            f"the path {machine.agent_socket} is longer than a socket's may be ({_SOCKET_PATH_LENGTH} bytes); "
-            "put the checkout into a directory with a shorter path"
+            f"the socket path {machine.agent_socket} is longer than {_SOCKET_PATH_LENGTH} bytes, the system's limit; "
+            "move the checkout to a directory with a shorter path"
         )
     machine.directory.mkdir(parents=True, exist_ok=True)
     disk = machine.directory / "disk.qcow2"
@@ -73,7 +73,7 @@ def start(machine: Machine, boot: Boot) -> Machine:
 
 
 def stop(machine: Machine) -> None:
-    """Ask the guest to power off, wait at most 60 s, then cut the power. The disk stays."""
+    """Ask the guest to power off, wait at most 60 s, then end QEMU. The disk stays."""
     process = machine.process
     if process is None:
         return
@@ -87,10 +87,9 @@ def stop(machine: Machine) -> None:
 
 
 def reboot(machine: Machine, reboots: int) -> Machine:
-    """Ask the guest to reboot; one that does not listen is reset, as on AWS. The console log goes on.
+    """Ask the guest to reboot; reset it if it does not answer. Return the new record. The console log continues.
 
-    An orderly reboot is what AWS tries first (EC2 API reference, "RebootInstances"), and a reset loses what the guest
-    has not written yet. Return the new record.
+    AWS does the same (EC2 API reference, "RebootInstances"). A reset loses data that the guest has not written yet.
     """
     offset = machine.console.stat().st_size
     try:
@@ -104,14 +103,14 @@ def reboot(machine: Machine, reboots: int) -> Machine:
 
 
 def remove(machine: Machine) -> None:
-    """Cut the power and delete the disk and everything else but the logs."""
+    """End QEMU and delete everything but the logs."""
     processes.stop(machine.process_name)
     mounts.remove_tree(machine.directory)
     _log.info("%s (%s): removed", machine.name, machine.id)
 
 
 def is_powered_off(machine: Machine) -> bool:
-    """Say whether the guest has powered itself off; QEMU then waits, paused."""
+    """Return whether the guest has powered itself off; QEMU is then paused."""
     try:
         with channel.monitor(machine.qmp_socket, timeout=2.0) as monitor:
             return bool(monitor.command("query-status")["status"] == "shutdown")
@@ -121,7 +120,7 @@ def is_powered_off(machine: Machine) -> bool:
 
 def _ask_to_shut_down(machine: Machine, *, mode: str) -> None:
     with channel.agent(machine.agent_socket, timeout=15) as agent:
-        # It answers failures only (QEMU Guest Agent Protocol Reference, "guest-shutdown").
+        # The agent answers only a failure (QEMU Guest Agent Protocol Reference, "guest-shutdown").
         agent.send({"execute": "guest-shutdown", "arguments": {"mode": mode}})
 
 
@@ -137,12 +136,12 @@ def _make_disk(machine: Machine, image: GuestImage) -> None:
     disk = machine.directory / "disk.qcow2"
     new = machine.directory / "disk.new"
     new.unlink(missing_ok=True)
-    made = subprocess.run(
+    result = subprocess.run(
         ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image.disk), str(new)],
         capture_output=True,
         text=True,
         check=False,
     )
-    if made.returncode:
-        raise MachineError(f"qemu-img cannot make {disk}: {made.stderr.strip()}")
+    if result.returncode:
+        raise MachineError(f"qemu-img cannot create {disk}: {result.stderr.strip()}")
     new.rename(disk)

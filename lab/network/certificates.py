@@ -1,6 +1,6 @@
-"""The lab's own certificate authority: guests trust it, so that AWS's names answer by TLS inside the lab.
+"""The lab's own certificate authority, which guests trust: with it, AWS's host names answer by TLS inside the lab.
 
-It lives in the cache, because guest images that trust it do too. Its key never leaves this machine.
+It is kept in the cache, like the guest images that trust it. Its key never leaves this machine.
 """
 
 import fcntl
@@ -20,12 +20,12 @@ _KEY = "ca.key"
 
 
 def ca_certificate_pem() -> bytes:
-    """Return the authority's certificate for a guest's trust store; the authority is made when there is none yet."""
+    """Return the authority's certificate for a guest's trust store; create the authority if there is none yet."""
     return _authority().cert_pem.bytes()
 
 
-class Leaves:
-    """TLS contexts by host name, each made once. Safe for use by several threads."""
+class ServerContexts:
+    """TLS contexts by host name, each created once. Thread-safe."""
 
     def __init__(self) -> None:
         self._authority = _authority()
@@ -33,7 +33,7 @@ class Leaves:
         self._lock = threading.Lock()
 
     def context(self, host_name: str) -> ssl.SSLContext:
-        """Return a server's context with a certificate for `host_name`."""
+        """Return a server's TLS context with a certificate for `host_name`."""
         with self._lock:
             if host_name not in self._contexts:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -43,7 +43,7 @@ class Leaves:
 
 
 def _authority() -> trustme.CA:
-    """Return the authority in the cache; several processes that need it at once get the same."""
+    """Return the authority in the cache; processes that need it at the same time get the same one."""
     directory = settings.CACHE / "ca"
     directory.mkdir(parents=True, exist_ok=True)
     with _locked(directory):
@@ -65,7 +65,7 @@ def _locked(directory: Path) -> Iterator[None]:
 
 
 def _write(path: Path, content: bytes, *, mode: int) -> None:
-    # Renamed when complete: a crash half-way leaves no half a key.
+    # The file gets its name when it is complete, so that a crash leaves no partial key.
     unfinished = path.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

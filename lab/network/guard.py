@@ -1,4 +1,4 @@
-"""Keeps the lab's addresses from taking the host's own away."""
+"""Keeps the lab's routes from taking over address ranges that the host uses."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network
@@ -13,18 +13,20 @@ _MAIN_TABLE = 254
 
 
 def check_host_routes() -> None:
-    """Raise NetworkError when the host routes one of the lab's address ranges somewhere else already."""
+    """Raise NetworkError when a route of the host overlaps one of the lab's address ranges."""
     conflicts = overlaps(host_routes())
     if conflicts:
-        found = ", ".join(f"{route} dev {interface} with the lab's {ours}" for route, interface, ours in conflicts)
+        overlapping = ", ".join(
+            f"{route} dev {interface} with the lab's {lab_range}" for route, interface, lab_range in conflicts
+        )
         raise NetworkError(
-            f"routes of this host overlap the lab's addresses: {found}; "
-            "change INTERNET or ELASTIC_IP_POOLS in lab/settings.py to ranges this host does not use"
+            f"routes of this host overlap the lab's addresses: {overlapping}; "
+            "change INTERNET or ELASTIC_IP_POOLS in lab/settings.py to ranges that this host does not use"
         )
 
 
 def host_routes() -> list[tuple[IPv4Network, str]]:
-    """Return the root namespace's routes as (destination, interface), without the default route and the lab's own."""
+    """Return the root namespace's routes as (destination, interface), without the default route and the lab's."""
     with IPRoute() as ip:
         interfaces = {link["index"]: link.get_attr("IFLA_IFNAME") for link in ip.get_links()}
         return [
@@ -37,5 +39,10 @@ def host_routes() -> list[tuple[IPv4Network, str]]:
 
 def overlaps(routes: Iterable[tuple[IPv4Network, str]]) -> list[tuple[IPv4Network, str, IPv4Network]]:
     """Return the routes that overlap a range of the lab, each with that range. Pure."""
-    ranges = (*settings.ELASTIC_IP_POOLS, settings.INTERNET)
-    return [(route, interface, ours) for route, interface in routes for ours in ranges if route.overlaps(ours)]
+    lab_ranges = (*settings.ELASTIC_IP_POOLS, settings.INTERNET)
+    return [
+        (route, interface, lab_range)
+        for route, interface in routes
+        for lab_range in lab_ranges
+        if route.overlaps(lab_range)
+    ]

@@ -1,4 +1,4 @@
-"""The servers of the lab's Internet, in the daemon's process: a public web server and AWS's API endpoints."""
+"""The servers of the lab's Internet: a public web server and AWS's API endpoints. They run in the data plane."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Request, Response
 
 from lab import settings
-from lab.network.certificates import Leaves
+from lab.network.certificates import ServerContexts
 from lab.network.sockets import listen
 
 if TYPE_CHECKING:
@@ -38,25 +38,25 @@ class InternetServices:
     def start(self) -> None:
         """Listen inside the lab's Internet; return when both accept connections.
 
-        Raises FileNotFoundError when that namespace is not there (`Network.apply` makes it), OSError when a port
+        Raises FileNotFoundError when that namespace does not exist (`Network.apply` creates it), OSError when a port
         is taken.
         """
         self._web.start()
         self._endpoints.start()
 
     def stop(self) -> None:
-        """Close both. Safe when not started."""
+        """Close both servers. Safe when they were not started."""
         self._endpoints.stop()
         self._web.stop()
 
 
-class _Quiet(WSGIRequestHandler):
+class _QuietHandler(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002, ARG002 - the base class's names
         _log.debug("web server: " + message, *args)
 
 
 class _WebServer:
-    """Static files of `settings.CACHE/mirror`, as apt and curl want them: HEAD, Range, If-Modified-Since."""
+    """Static files of `settings.CACHE/mirror`, with HEAD, Range and If-Modified-Since, which apt and curl use."""
 
     def __init__(self) -> None:
         self._server: BaseWSGIServer | None = None
@@ -69,7 +69,7 @@ class _WebServer:
                 _HTTP_PORT,
                 _static_files,
                 threaded=True,
-                request_handler=_Quiet,
+                request_handler=_QuietHandler,
                 fd=listener.fileno(),
             )
         threading.Thread(target=self._server.serve_forever, name="web-server", daemon=True).start()
@@ -100,9 +100,9 @@ def _static_files(environment: "WSGIEnvironment", start_response: "StartResponse
 
 
 class _AwsEndpoints:
-    """Ends TLS for any `*.amazonaws.com` and passes what is inside, byte for byte, to the API in the root namespace.
+    """A TLS proxy for any `*.amazonaws.com`, which forwards the decrypted bytes to the API in the root namespace.
 
-    Before it stands a line that says from which address it comes (HAProxy's PROXY protocol, version 1).
+    The API first gets a line with the client's address (HAProxy's PROXY protocol, version 1).
     """
 
     def __init__(self, api_port: int) -> None:
@@ -112,13 +112,13 @@ class _AwsEndpoints:
         self._server: asyncio.Server | None = None
 
     def start(self) -> None:
-        leaves = Leaves()
+        contexts = ServerContexts()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
         def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> int | None:
             if name is None or not name.lower().endswith(".amazonaws.com"):
                 return int(ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
-            connection.context = leaves.context(name.lower())
+            connection.context = contexts.context(name.lower())
             return None
 
         context.sni_callback = choose
@@ -126,7 +126,7 @@ class _AwsEndpoints:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="aws-endpoints", daemon=True)
         self._thread.start()
-        serving = asyncio.start_server(self._pass_on, sock=listener, ssl=context)
+        serving = asyncio.start_server(self._forward, sock=listener, ssl=context)
         self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result()
 
     def stop(self) -> None:
@@ -140,16 +140,17 @@ class _AwsEndpoints:
         self._loop.close()
         self._loop = self._thread = self._server = None
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             api_reader, api_writer = await asyncio.open_connection("127.0.0.1", self._api_port)
         except OSError as error:
             _log.warning("the API on port %d does not answer: %s", self._api_port, error)
             writer.close()
             return
-        (source, source_port), (here, port) = (writer.get_extra_info(name) for name in ("peername", "sockname"))
-        api_writer.write(f"PROXY TCP4 {source} {here} {source_port} {port}\r\n".encode())
-        # One direction's end is the other's too: HTTP needs no half-open connections, and TLS has none.
+        client, client_port = writer.get_extra_info("peername")
+        address, port = writer.get_extra_info("sockname")
+        api_writer.write(f"PROXY TCP4 {client} {address} {client_port} {port}\r\n".encode())
+        # When one direction ends, both are closed: HTTP needs no half-open connections, and TLS has none.
         directions = {
             asyncio.create_task(_copy(reader, api_writer)),
             asyncio.create_task(_copy(api_reader, writer)),
@@ -169,7 +170,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write(data)
             await writer.drain()
     except (ConnectionError, ssl.SSLError):
-        # The other end has gone; closing both, which follows, is all there is to do.
+        # The other end closed the connection. The caller closes both sides.
         return
 
 

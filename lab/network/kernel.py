@@ -1,6 +1,6 @@
-"""Makes one network namespace's links, addresses, routes and rules agree with its plan, by rtnetlink(7).
+"""Makes the links, addresses, routes and rules of one network namespace agree with its plan, by rtnetlink(7).
 
-Everything is read first and only differences are written, so it may follow any earlier attempt, complete or not.
+Everything is read first and only differences are written, so it can follow any earlier attempt, complete or not.
 """
 
 import errno
@@ -38,7 +38,7 @@ _NAMESPACE_SYSCTLS = {
 }
 _ROUTER_SYSCTLS = {
     "net/ipv4/ip_forward": "1",
-    # A gateway's packets legitimately come from where no route leads back (source/destination check off).
+    # A gateway forwards packets whose source addresses have no route back through it (source/destination check off).
     "net/ipv4/conf/all/rp_filter": "0",
     "net/ipv4/conf/default/rp_filter": "0",
     "net/ipv4/conf/all/send_redirects": "0",
@@ -47,28 +47,27 @@ _ROUTER_SYSCTLS = {
 
 
 def reconcile(plan: model.Namespace) -> None:
-    """Make the namespace, which exists, agree with `plan`. Raises OSError or NetlinkError when the kernel refuses."""
+    """Make an existing namespace agree with `plan`. Raises OSError or NetlinkError when the kernel refuses."""
     within(plan.name, lambda: _Reconciliation(plan).run())
 
 
 def within(namespace: str | None, function: Callable[[], None]) -> None:
     """Run `function` in the namespace; None is the root namespace."""
-    # The process itself stays in the root namespace; a thread of it may be elsewhere.
+    # The process stays in the root namespace; only its calling thread may be in another.
     call_in(namespace or f"/proc/{os.getpid()}/ns/net", function)
 
 
 def delete_links(namespace: str | None, names: Iterable[str] | None = None) -> list[str]:
-    """Delete the named interfaces, or all but `lo` when none are named; return the names of those that were there.
+    """Delete the named interfaces, or all but `lo` when `names` is None; return the names of those that existed.
 
-    Removing a namespace alone would leave the other ends of its veths for the kernel to collect some time later.
+    When only the namespace is removed, the kernel removes the other ends of its veths some time later.
     """
     deleted = []
 
     def run() -> None:
         with IPRoute() as ip:
             present = {link.get_attr("IFLA_IFNAME"): link["index"] for link in ip.get_links()}
-            wanted = [name for name in present if name != "lo"] if names is None else names
-            for name in wanted:
+            for name in [name for name in present if name != "lo"] if names is None else names:
                 if name in present:
                     with _ignoring(errno.ENODEV):
                         ip.link("del", index=present[name])
@@ -79,7 +78,7 @@ def delete_links(namespace: str | None, names: Iterable[str] | None = None) -> l
 
 
 class _Reconciliation:
-    """One pass over one namespace; runs in a thread that is inside it."""
+    """One pass over one namespace, in a thread inside it."""
 
     def __init__(self, plan: model.Namespace) -> None:
         self.plan = plan
@@ -99,7 +98,7 @@ class _Reconciliation:
             self._rules()
             self._routes()
 
-    def _say(self, change: str) -> None:
+    def _log_change(self, change: str) -> None:
         _log.info("%s: %s", self.plan.name or "root namespace", change)
 
     def _links(self) -> None:
@@ -107,7 +106,7 @@ class _Reconciliation:
         wanted = {link.name: link for link in self.plan.links}
         for name in present:
             if self.owns_all and name != "lo" and name not in wanted:
-                self._say(f"delete link {name}")
+                self._log_change(f"delete link {name}")
                 with _ignoring(errno.ENODEV):
                     self.ip.link("del", index=present[name]["index"])
         if not self.is_root and not present["lo"]["flags"] & _IFF_UP:
@@ -127,11 +126,12 @@ class _Reconciliation:
         return bool(kind == ("tun" if link.peer is None else "veth"))
 
     def _add_link(self, link: model.Link) -> None:
-        self._say(f"add link {link.name}" + (f" to {link.peer.namespace or 'root namespace'}" if link.peer else ""))
+        other_end = f" to {link.peer.namespace or 'root namespace'}" if link.peer else ""
+        self._log_change(f"add link {link.name}{other_end}")
         if link.peer is None:
             self.ip.link("add", ifname=link.name, kind="tuntap", mode="tap")
             return
-        # A half that an older pair left behind would be in the way.
+        # The end of an older pair may still have the peer's name.
         delete_links(link.peer.namespace, [link.peer.name])
         target = {"net_ns_fd": link.peer.namespace} if link.peer.namespace else {"net_ns_pid": os.getpid()}
         self.ip.link("add", ifname=link.name, kind="veth", peer={"ifname": link.peer.name, **target})
@@ -139,11 +139,11 @@ class _Reconciliation:
     def _set_link(self, current: Any, link: model.Link) -> None:
         index = current["index"]
         if self.plan.is_router:
-            # Again for each link: one that was made from its other end may be older than the namespace's defaults.
+            # Each link needs its own values: one created from its other end may be older than the namespace's defaults.
             _set_sysctl(f"net/ipv4/conf/{link.name}/rp_filter", "0")
             _set_sysctl(f"net/ipv4/conf/{link.name}/send_redirects", "0")
             _set_sysctl(f"net/ipv4/conf/{link.name}/proxy_arp", "1")
-            # The kernel answers for others after a random time of up to 0.8 s, meant for real networks (arp(7)).
+            # By default a proxy ARP reply is delayed by a random time of up to 0.8 s (arp(7)).
             _set_sysctl(f"net/ipv4/neigh/{link.name}/proxy_delay", "0")
         if self.is_root:
             _set_sysctl(f"net/ipv6/conf/{link.name}/disable_ipv6", "1")
@@ -163,11 +163,11 @@ class _Reconciliation:
             present.add(model.Address(interface=name, address=value, is_connected=is_connected))
         wanted = set(self.plan.addresses)
         for address in present - wanted:
-            if self._is_ours(address.interface) and not address.address.ip.is_loopback:
-                self._say(f"delete address {address.address} of {address.interface}")
+            if self._is_planned(address.interface) and not address.address.ip.is_loopback:
+                self._log_change(f"delete address {address.address} of {address.interface}")
                 self._address("del", address)
         for address in _in_order(self.plan.addresses, wanted - present):
-            self._say(f"add address {address.address} to {address.interface}")
+            self._log_change(f"add address {address.address} to {address.interface}")
             self._address("add", address)
 
     def _address(self, command: str, address: model.Address) -> None:
@@ -180,18 +180,18 @@ class _Reconciliation:
             **flags,
         )
 
-    def _is_ours(self, interface: str) -> bool:
+    def _is_planned(self, interface: str) -> bool:
         return self.owns_all or any(link.name == interface for link in self.plan.links)
 
     def _routes(self) -> None:
         present = set(self._present_routes())
         wanted = set(self.plan.routes)
         for route in present - wanted:
-            self._say(f"delete route {_text(route)}")
+            self._log_change(f"delete route {_text(route)}")
             with _ignoring(errno.ESRCH):
                 self._route("del", route)
         for route in _in_order(self.plan.routes, wanted - present):
-            self._say(f"add route {_text(route)}")
+            self._log_change(f"add route {_text(route)}")
             self._route("add", route)
 
     def _present_routes(self) -> Iterable[model.Route]:
@@ -200,7 +200,7 @@ class _Reconciliation:
             if table == _LOCAL_TABLE or message["proto"] == _PROTOCOL_KERNEL or message["type"] not in _KINDS:
                 continue
             interface = self.interfaces.get(message.get_attr("RTA_OIF"))
-            if not self.owns_all and not self._is_ours(interface or ""):
+            if not self.owns_all and not self._is_planned(interface or ""):
                 continue
             gateway, source = message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_PREFSRC")
             yield model.Route(
@@ -234,15 +234,15 @@ class _Reconciliation:
         }
         wanted = set(self.plan.rules)
         for rule in present - wanted:
-            self._say(f"delete rule for {rule.interface}")
+            self._log_change(f"delete rule for {rule.interface}")
             self.ip.rule("del", priority=_RULE_PRIORITY, iifname=rule.interface, table=rule.table)
         for rule in wanted - present:
-            self._say(f"add rule for {rule.interface}")
+            self._log_change(f"add rule for {rule.interface}")
             self.ip.rule("add", priority=_RULE_PRIORITY, iifname=rule.interface, table=rule.table)
 
 
 def _in_order(sequence: Iterable[_T], chosen: set[_T]) -> list[_T]:
-    """Return the chosen items in the plan's order: a route's source address and next hop come before it."""
+    """Return the chosen items in the plan's order, in which a route's source address and next hop come before it."""
     return [item for item in sequence if item in chosen]
 
 
@@ -255,7 +255,7 @@ def _text(route: model.Route) -> str:
 
 @contextmanager
 def _ignoring(code: int) -> Iterator[None]:
-    """Go on when the kernel answers with `code`: what was to be deleted went together with something else."""
+    """Ignore the kernel's error `code`: the item to delete was removed together with another."""
     try:
         yield
     except NetlinkError as error:

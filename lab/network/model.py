@@ -1,4 +1,4 @@
-"""What the kernel shall hold, namespace by namespace: plain frozen records, compared and never asked to do anything."""
+"""The state that each network namespace shall have: frozen records without behaviour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Link:
     name: str
     mtu: int
     mac_address: str | None = None
-    """None leaves what the kernel chose."""
+    """None keeps the kernel's choice."""
     peer: Peer | None = None
 
 
@@ -37,12 +37,12 @@ class Address:
     interface: str
     address: IPv4Interface
     is_connected: bool = True
-    """False: no route for the prefix comes with it."""
+    """Whether the kernel adds a route for the prefix."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A route; `throw` goes on with the next rule."""
+    """A route; `throw` continues the look-up with the next rule."""
 
     destination: IPv4Network
     kind: Literal["unicast", "blackhole", "throw"] = "unicast"
@@ -50,12 +50,12 @@ class Route:
     interface: str | None = None
     gateway: IPv4Address | None = None
     source: IPv4Address | None = None
-    """Address the namespace's own packets get."""
+    """Source address of the namespace's own packets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """Packets that come in by `interface` are routed by `table` first."""
+    """Packets that arrive through `interface` are routed by `table` first."""
 
     interface: str
     table: int
@@ -68,13 +68,13 @@ class Namespace:
     name: str | None
     is_router: bool = False
     is_shared: bool = False
-    """Somebody else lives here too (the host, an instance): only what hangs on the links listed here is touched."""
+    """Whether others use the namespace too (the host, an instance): only the links listed here are changed."""
     links: tuple[Link, ...] = ()
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
     rules: tuple[Rule, ...] = ()
     ruleset: str = ""
-    """For `nft -f`."""
+    """Input of `nft -f`."""
     translations: frozenset[tuple[IPv4Address, IPv4Address]] = frozenset()
     """Pairs of (Elastic IP, private address) that the Internet gateway translates."""
     dnsmasq: str = ""
@@ -83,7 +83,7 @@ class Namespace:
 
 
 Plan = Mapping[str | None, Namespace]
-"""The whole network by namespace, in the order in which it is made."""
+"""The whole network by namespace, in the order of creation."""
 
 
 def veth(name: str, *, mtu: int, to: str | None, peer_name: str, mac_address: str | None = None) -> Link:

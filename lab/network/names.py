@@ -1,24 +1,24 @@
-"""What the network's things are called. Pure: the same id always has the same name."""
+"""The names of namespaces, interfaces, processes and routing tables. Pure: the same id always has the same name."""
 
 import hashlib
 
 from lab import settings
 
 UPLINK = "uplink"
-"""A VPC namespace's interface towards the Internet."""
+"""The interface of a VPC's namespace towards the Internet."""
 
 HOST_INTERFACE = "ens5"
 """The first interface of an instance, as on Nitro."""
 
 PROCESS_PREFIX = "network-"
-"""Every process of the network is recorded under a name that starts so."""
+"""The start of the recorded name of every process of the network."""
 
 # IFNAMSIZ - 1: longest name of a Linux interface.
 _INTERFACE_NAME_LENGTH = 15
 
 
 def vpc_namespace(vpc_id: str) -> str:
-    """Return the namespace that is the VPC's router; virtual machines of the VPC run in it."""
+    """Return the namespace that is the VPC's router; the VPC's virtual machines run in it."""
     return f"{settings.NAMESPACE_PREFIX}{vpc_id}"
 
 
@@ -33,12 +33,12 @@ def tap(eni_id: str) -> str:
 
 
 def uplink(vpc_id: str) -> str:
-    """Return the Internet-side interface of a VPC's Internet gateway."""
+    """Return the Internet namespace's interface towards a VPC."""
     return _interface("vpc", vpc_id)
 
 
 def administrator_link() -> str:
-    """Return the interface in the root namespace by which the host joins the lab's Internet."""
+    """Return the root namespace's interface towards the lab's Internet."""
     return f"{settings.NAMESPACE_PREFIX}admin"[:_INTERFACE_NAME_LENGTH]
 
 
@@ -48,9 +48,10 @@ def dnsmasq_process(namespace: str) -> str:
 
 
 def routing_table(route_table_id: str) -> int:
-    """Return the kernel's number for a route table: 31 bits of its id's hash, with the top bit set.
+    """Return the kernel's number for a route table, taken from the hash of its id.
 
-    So it never meets the kernel's own tables (0, 253..255), and needs no record of what was given to whom.
+    It is between 0x40000000 and 0x7fffffff, so it never is one of the kernel's own tables (0, 253..255), and no record
+    of assigned numbers is needed.
     """
     return 0x40000000 | int.from_bytes(hashlib.sha256(route_table_id.encode()).digest()[:4]) >> 2
 
@@ -61,5 +62,5 @@ def private_domain(region: str) -> str:
 
 
 def _interface(kind: str, resource_id: str) -> str:
-    # AWS ids end in 17 hex digits; the last 12 are as unique within one machine.
+    # AWS ids end in 17 hex digits; the last 12 are unique enough on one machine.
     return kind + resource_id.rpartition("-")[2][-(_INTERFACE_NAME_LENGTH - len(kind)) :]

@@ -15,16 +15,16 @@ _CONFIGURATION = Path("/etc/netns")
 
 
 def present() -> set[str]:
-    """Return the names of the lab's namespaces, also of those that a crash left half made."""
-    found = set()
+    """Return the names of the lab's namespaces, including those that a crash left incomplete."""
+    names = set()
     for directory in (_DIRECTORY, _CONFIGURATION):
         if directory.is_dir():
-            found |= {path.name for path in directory.iterdir() if path.name.startswith(settings.NAMESPACE_PREFIX)}
-    return found
+            names |= {path.name for path in directory.iterdir() if path.name.startswith(settings.NAMESPACE_PREFIX)}
+    return names
 
 
 def is_usable(name: str) -> bool:
-    """Say whether the name is really bound to a network namespace."""
+    """Return whether the name is bound to a network namespace."""
     try:
         return (_DIRECTORY / name).stat().st_dev == os.stat("/proc/self/ns/net").st_dev
     except FileNotFoundError:
@@ -32,14 +32,14 @@ def is_usable(name: str) -> bool:
 
 
 def create(name: str) -> None:
-    """Make a namespace; the rest of an unfinished one of that name is cleared away."""
+    """Create a namespace; remove an incomplete one of that name first."""
     if (_DIRECTORY / name).exists():
         netns.remove(name)
     netns.create(name)
 
 
 def remove(name: str) -> None:
-    """Remove a namespace, its interfaces and its files under /etc/netns. Nothing there is fine."""
+    """Remove a namespace, its interfaces and its files under /etc/netns. Does nothing for what does not exist."""
     if is_usable(name):
         kernel.delete_links(name)
     if (_DIRECTORY / name).exists():
@@ -48,7 +48,7 @@ def remove(name: str) -> None:
 
 
 def write_resolv_conf(name: str, text: str) -> None:
-    """Give processes that `ip netns exec` starts in the namespace their /etc/resolv.conf."""
+    """Write the /etc/resolv.conf of processes that `ip netns exec` starts in the namespace."""
     path = _CONFIGURATION / name / "resolv.conf"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

@@ -1,4 +1,4 @@
-"""World -> Plan: which namespaces, links, addresses, routes and rules make this machine that network. Pure."""
+"""World -> Plan: the namespaces, links, addresses, routes and rules that emulate the world's network. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lab.network import model, names, resolver, ruleset
 from lab.world import Instance, NetworkInterface, Subnet, Vpc, World
 
 ADMINISTRATOR = "administrator"
-"""The lab's Internet's interface towards the host."""
+"""The interface of the lab's Internet towards the host."""
 
 _HAS_A_MACHINE = ("pending", "running")
 _DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
@@ -19,7 +19,7 @@ _FIRST_INTERFACE_NUMBER = 5
 
 
 class NetworkError(Exception):
-    """The network cannot be made as asked; the message says what to change."""
+    """The network cannot be created; the message says what to change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,38 +33,38 @@ class _Attachment:
 
 
 def make(world: World, uplinks: Mapping[str, int]) -> model.Plan:
-    """Return the plan; `uplinks` gives each VPC the number of its point-to-point network (see `number_uplinks`)."""
+    """Return the plan; `uplinks` has the number of each VPC's point-to-point network (see `number_uplinks`)."""
     namespaces: dict[str | None, model.Namespace] = {
         None: _root(),
         settings.INTERNET_NAMESPACE: _internet(world, uplinks),
     }
     attachments = _attachments(world)
     for vpc in world.vpcs:
-        own = {id_: attachment for id_, attachment in attachments.items() if attachment.instance.vpc_id == vpc.id}
+        own = {eni_id: attachment for eni_id, attachment in attachments.items() if attachment.instance.vpc_id == vpc.id}
         namespaces[names.vpc_namespace(vpc.id)] = _vpc(vpc, own, _uplink_ends(uplinks[vpc.id]))
         for instance_id in sorted({a.instance.id for a in own.values() if not a.instance.user_data}):
-            mine = sorted((a for a in own.values() if a.instance.id == instance_id), key=lambda a: a.number)
-            namespaces[names.host_namespace(instance_id)] = _host(vpc, mine)
+            of_instance = sorted((a for a in own.values() if a.instance.id == instance_id), key=lambda a: a.number)
+            namespaces[names.host_namespace(instance_id)] = _host(vpc, of_instance)
     return namespaces
 
 
 def number_uplinks(previous: Mapping[str, int], vpc_ids: Iterable[str]) -> dict[str, int]:
-    """Return a number for each VPC: the one it had, else the lowest free one.
+    """Return a number for each VPC: its previous number, or else the lowest free one.
 
     Raises NetworkError when `settings.VPC_UPLINKS` has no more /31 networks.
     """
-    wanted = sorted(vpc_ids)
-    numbers = {vpc_id: previous[vpc_id] for vpc_id in wanted if vpc_id in previous}
+    all_ids = sorted(vpc_ids)
+    kept = {vpc_id: previous[vpc_id] for vpc_id in all_ids if vpc_id in previous}
     capacity = settings.VPC_UPLINKS.num_addresses // 2
-    free = (number for number in range(capacity) if number not in set(numbers.values()))
-    missing = [vpc_id for vpc_id in wanted if vpc_id not in numbers]
-    given = dict(zip(missing, islice(free, len(missing)), strict=False))
-    if len(given) < len(missing):
+    free = (number for number in range(capacity) if number not in set(kept.values()))
+    new_ids = [vpc_id for vpc_id in all_ids if vpc_id not in kept]
+    new = dict(zip(new_ids, islice(free, len(new_ids)), strict=False))
+    if len(new) < len(new_ids):
         raise NetworkError(
-            f"the lab has {len(wanted)} VPCs, but VPC_UPLINKS {settings.VPC_UPLINKS} has room for {capacity}; "
+            f"the lab has {len(all_ids)} VPCs, but VPC_UPLINKS {settings.VPC_UPLINKS} has room for {capacity}; "
             "delete VPCs that are not needed or widen VPC_UPLINKS in lab/settings.py"
         )
-    return numbers | given
+    return kept | new
 
 
 def _uplink_ends(number: int) -> tuple[IPv4Address, IPv4Address]:
@@ -76,14 +76,14 @@ def _uplink_ends(number: int) -> tuple[IPv4Address, IPv4Address]:
 def _attachments(world: World) -> dict[str, _Attachment]:
     """Return every ENI that has a machine, by its id."""
     instances = {instance.id: instance for instance in world.instances if instance.state in _HAS_A_MACHINE}
-    found = {}
+    attachments = {}
     for vpc in world.vpcs:
         for instance_id, instance in instances.items():
             interfaces = [eni for eni in vpc.network_interfaces if eni.instance_id == instance_id]
             interfaces.sort(key=lambda eni, primary=instance.network_interface_id: (eni.id != primary, eni.id))  # type: ignore[misc]
             for number, interface in enumerate(interfaces):
-                found[interface.id] = _Attachment(interface=interface, instance=instance, number=number)
-    return found
+                attachments[interface.id] = _Attachment(interface=interface, instance=instance, number=number)
+    return attachments
 
 
 def _root() -> model.Namespace:
@@ -114,7 +114,7 @@ def _internet(world: World, uplinks: Mapping[str, int]) -> model.Namespace:
         model.Address(interface=ADMINISTRATOR, address=_single(settings.ADMINISTRATOR_GATEWAY)),
     ]
     routes = [model.Route(destination=IPv4Network(settings.ADMINISTRATOR), interface=ADMINISTRATOR)]
-    # An Elastic IP that nobody has is silent, as on AWS.
+    # Packets to an Elastic IP that is not associated are dropped without an answer, as on AWS.
     routes += [model.Route(destination=pool, kind="blackhole") for pool in settings.ELASTIC_IP_POOLS]
     for vpc in world.vpcs:
         link = names.uplink(vpc.id)
@@ -147,7 +147,7 @@ def _vpc(vpc: Vpc, attachments: Mapping[str, _Attachment], uplink: tuple[IPv4Add
     addresses = [model.Address(interface=names.UPLINK, address=IPv4Interface((vpc_end, 31)))]
     services = (resolver.address(vpc), resolver.LINK_LOCAL_ADDRESS, ruleset.METADATA_ADDRESS)
     addresses += [model.Address(interface="lo", address=_single(service)) for service in services]
-    # What no machine has is dropped, not sent on: local addresses never leave the VPC.
+    # Packets to an address that no machine has are dropped: local addresses never leave the VPC.
     routes = [model.Route(destination=cidr_block, kind="blackhole") for cidr_block in vpc.cidr_blocks]
     rules = []
     for attachment in attachments.values():
@@ -188,8 +188,9 @@ def _port(attachment: _Attachment) -> model.Link:
 def _route_tables(vpc: Vpc, attachments: Mapping[str, _Attachment], internet_end: IPv4Address) -> Iterable[model.Route]:
     """Yield the routes of all tables in use.
 
-    The VPC's own ranges are thrown to table `main`, with one /32 per machine: so the longest prefix wins between
-    `local` and the table's routes, as the VPC guide says, also for a route that is more specific than `local`.
+    For the VPC's own ranges the look-up continues (`throw`) in table `main`, which has a /32 for each machine. The
+    longest prefix therefore wins between `local` and the table's routes, as the VPC guide says, also for a route that
+    is more specific than `local`.
     """
     in_use = {subnet.route_table_id for subnet in vpc.subnets}
     for table in vpc.route_tables:

@@ -1,4 +1,4 @@
-"""The network's one entry: given a world, make the machine's network that."""
+"""Makes this machine's network agree with a world."""
 
 import logging
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ _log = logging.getLogger("lab.network")
 
 
 class Network:
-    """Keeps this machine's network the same as a world's. Not safe for use by several threads at once."""
+    """Keeps this machine's network in agreement with a world. Not thread-safe."""
 
     def __init__(self) -> None:
         self._uplinks: dict[str, int] = {}
         self._world: World | None = None
         self._plan: model.Plan = {}
-        # What is known to be in force; empty after a start or a failure, and then everything is compared again.
+        # The namespaces known to agree with their plans. Empty after a start or a failure: then all are compared.
         self._applied: dict[str | None, model.Namespace] = {}
 
     def apply(self, world: World) -> None:
-        """Make the network agree with `world`. Without a change it costs a few milliseconds.
+        """Make the network agree with `world`. Without a change this takes a few milliseconds.
 
-        A namespace that fails keeps no other from being made; all failures are raised together as an ExceptionGroup,
-        and the next call goes on from whatever is there. Raises `plan.NetworkError` when the host or the world makes
-        the lab impossible.
+        A namespace that fails does not prevent the others. All failures are raised together as an ExceptionGroup, and
+        the next call continues from the state that was reached. Raises `plan.NetworkError` when the host's routes or
+        the number of VPCs do not allow the network.
         """
         if world != self._world:
             self._uplinks = plan.number_uplinks(self._uplinks, (vpc.id for vpc in world.vpcs))
@@ -44,32 +44,30 @@ class Network:
         """Do nothing: the network stays for the machines in it until `teardown.remove`."""
 
     def _is_healthy(self) -> bool:
-        made = [name for name in self._applied if name is not None]
-        servers = [str(name) for name, namespace in self._applied.items() if namespace.dnsmasq]
-        return all(map(namespaces.is_usable, made)) and all(
-            processes.find(names.dnsmasq_process(server)) for server in servers
+        applied = [name for name in self._applied if name is not None]
+        with_dnsmasq = [str(name) for name, namespace in self._applied.items() if namespace.dnsmasq]
+        return all(map(namespaces.is_usable, applied)) and all(
+            processes.find(names.dnsmasq_process(name)) for name in with_dnsmasq
         )
 
     def _reconcile(self) -> None:
         failures: list[Exception] = []
-
-        wanted = self._plan
-        for stale in sorted(namespaces.present() - wanted.keys()):
+        for stale in sorted(namespaces.present() - self._plan.keys()):
             with _collecting(failures):
                 self._remove(stale)
-        # All exist before any is filled: a veth is made with both its ends in place.
-        for name in wanted:
+        # All namespaces exist before any is filled, because a veth needs the namespaces of both its ends.
+        for name in self._plan:
             with _collecting(failures):
                 if name is not None and not namespaces.is_usable(name):
                     self._create(name)
-        for name, namespace in wanted.items():
+        for name, namespace in self._plan.items():
             if self._applied.get(name) != namespace:
                 with _collecting(failures):
                     self._fill(namespace, self._applied.pop(name, None))
                     self._applied[name] = namespace
         if failures:
             self._applied.clear()
-            raise ExceptionGroup("the network could not be made in full", failures)
+            raise ExceptionGroup("the network could not be created completely", failures)
 
     def _create(self, name: str) -> None:
         namespaces.create(name)
@@ -83,7 +81,7 @@ class Network:
         _log.info("%s: remove namespace", name)
 
     def _fill(self, namespace: model.Namespace, before: model.Namespace | None) -> None:
-        # The filter comes first: no packet ever passes a router without it.
+        # The filter comes first, so that no packet passes a router without it.
         if namespace.ruleset and (before is None or before.ruleset != namespace.ruleset):
             services.load_ruleset(namespace)
         kernel.reconcile(namespace)
@@ -100,6 +98,6 @@ def _collecting(failures: list[Exception]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # One line here; the traceback comes with the group.
-        _log.error("a step failed, the others go on: %s: %s", type(error).__name__, error)
+        # The traceback is logged with the group.
+        _log.error("a step failed, the others continue: %s: %s", type(error).__name__, error)
         failures.append(error)

@@ -1,7 +1,7 @@
 """A VPC -> the configuration of its DHCP and DNS server (dnsmasq(8)). Pure.
 
-The whole configuration is in one text and the server keeps no leases on disk: a change is a restart, and no lease of an
-address's former owner ever stands in the way of the next.
+The server keeps no leases on disk and a change restarts it, so that the lease of an address's former owner never blocks
+the next owner.
 """
 
 from ipaddress import IPv4Address
@@ -11,7 +11,7 @@ from lab.network import names
 from lab.world import Vpc
 
 LINK_LOCAL_ADDRESS = IPv4Address("169.254.169.253")
-"""Answers DNS in every VPC (VPC guide, AmazonProvidedDNS)."""
+"""The DNS server's address in every VPC (VPC guide, AmazonProvidedDNS)."""
 
 _LEASE_TIME = "7d"
 
@@ -30,13 +30,13 @@ def render(vpc: Vpc) -> str:
         "pid-file",
         "user=nobody",
         "no-hosts",
-        # Nothing is ever forwarded: what is not known here does not exist.
+        # No query is forwarded: a name that is unknown here does not exist.
         "no-resolv",
         "no-poll",
         "local=/#/",
         f"except-interface={names.UPLINK}",
         *(
-            # The second line makes other record types empty answers: the name does exist.
+            # With the second line, queries for other record types get an empty answer, because the name exists.
             f"address=/{name}/{server}\nlocal=/{name}/"
             for name, server in (("amazonaws.com", settings.AWS_ENDPOINTS), (settings.MIRROR_HOST, settings.WEB_SERVER))
         ),

@@ -1,8 +1,8 @@
 """A VPC -> its nftables ruleset, one text. Pure.
 
-What AWS enforces around an instance, as rules of the VPC's router (nft(8)): the source/destination check, security
-groups (stateful, by connection tracking), the Internet gateway's one-to-one translation. Every chain has a fixed name,
-so that `flush table` and a new text replace all rules in one transaction while the counters of drops go on counting.
+These rules of the VPC's router (nft(8)) emulate what AWS enforces around an instance: the source/destination check,
+security groups (stateful, by connection tracking) and the Internet gateway's one-to-one translation. `flush table` and
+the new text replace all rules in one transaction; the counters of dropped packets keep their values.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ COUNTERS = (
     "metadata_spoofed",
     "router_service",
 )
-"""Why packets are dropped, as `nft list counters` names it."""
+"""The counters of dropped packets, one for each reason; `nft list counters` shows them."""
 
 TABLE = "lab"
 METADATA_ADDRESS = IPv4Address("169.254.169.254")
@@ -33,7 +33,7 @@ _ANYWHERE = IPv4Network("0.0.0.0/0")
 
 
 def render(vpc: Vpc, ports: Mapping[str, str]) -> str:
-    """Return the text for `nft -f`; `ports` maps each ENI that has a machine to its router-side interface."""
+    """Return the text for `nft -f`; `ports` maps each ENI that has a machine to its interface on the router."""
     attached = [interface for interface in vpc.network_interfaces if interface.id in ports]
     chains = {
         "raw": ["type filter hook prerouting priority raw; policy accept;", *_raw(vpc, attached, ports)],
@@ -60,10 +60,10 @@ def translations(vpc: Vpc) -> frozenset[tuple[IPv4Address, IPv4Address]]:
 
 
 def hop_compensation() -> str:
-    """Return a table that gives every forwarded packet its hop back: AWS's routers do not lower the TTL.
+    """Return a table that cancels the router's decrement of the TTL: AWS's routers do not lower it.
 
-    nft has no arithmetic; a verdict map costs one look-up. Raised before the router lowers it, so that a packet with
-    TTL 1 passes too and no trace sees the router. 255 cannot be raised and is restored after.
+    nft has no arithmetic, so a verdict map with one look-up raises the TTL. It does so before the router lowers it:
+    a packet with TTL 1 passes too, and no traceroute shows the router. 255 cannot be raised; it is restored afterwards.
     """
     steps = range(1, 255)
     lines = ["table ip hops", "flush table ip hops", "table ip hops {"]
@@ -91,10 +91,10 @@ def _raw(vpc: Vpc, attached: Sequence[NetworkInterface], ports: Mapping[str, str
 
 
 def _input(attached: Sequence[NetworkInterface], ports: Mapping[str, str]) -> list[str]:
-    # DHCP, DNS and metadata are AWS's own services: no security group filters them, nothing else on the router answers.
+    # Security groups do not filter AWS's own services: DHCP, DNS and metadata. Nothing else on the router answers.
     rules = ['iifname "lo" accept']
     for interface in attached:
-        # The metadata service knows its callers by their source address alone.
+        # The metadata service identifies its callers only by their source address.
         port = _quoted(ports[interface.id])
         rules.append(
             f"iifname {port} ip daddr {METADATA_ADDRESS} ip saddr != {interface.private_ip} {_drop('metadata_spoofed')}"
@@ -102,7 +102,7 @@ def _input(attached: Sequence[NetworkInterface], ports: Mapping[str, str]) -> li
     return [
         *rules,
         f"iifname {_quoted(UPLINK)} {_drop('router_service')}",
-        # 68: the DHCP server's own broadcasts come back to it.
+        # 68: the DHCP server receives its own broadcasts.
         "udp dport { 53, 67, 68 } accept",
         "tcp dport 53 accept",
         f"ip daddr {METADATA_ADDRESS} tcp dport 80 accept",
@@ -116,7 +116,7 @@ def _forward(vpc: Vpc, attached: Sequence[NetworkInterface], ports: Mapping[str,
     private = [str(private_ip) for _, private_ip in sorted(translations(vpc))]
     match = f"ip saddr != {_set(private)} " if private else ""
     return [
-        # Before connection tracking: these two are no firewall and hold for replies as well.
+        # These two come before connection tracking, because they apply to replies as well.
         *(
             f"oifname {_quoted(ports[interface.id])} ip daddr != {interface.private_ip} {_drop('destination_check')}"
             for interface in attached
@@ -160,7 +160,7 @@ def _security_group_rules(
 
 
 def _peers(rule: SecurityGroupRule, vpc: Vpc) -> list[str]:
-    """Return whom a rule names: its range, or the addresses of the referenced group's members."""
+    """Return the rule's range, or the addresses of the members of the group that it references."""
     if rule.cidr_block is not None:
         return [str(rule.cidr_block)]
     return sorted(

@@ -1,4 +1,4 @@
-"""What runs in a VPC's namespace beside the links: its packet filter, its translations and its DHCP and DNS server."""
+"""The packet filter, the tracked translations and the DHCP and DNS server of a VPC's namespace."""
 
 import logging
 import subprocess
@@ -24,7 +24,7 @@ _DESTINATION_TRANSLATED = 1 << 5
 
 
 def directory() -> Path:
-    """Return where configuration files of running services are."""
+    """Return the directory of the configuration files of running services."""
     return settings.RUN / "network"
 
 
@@ -38,12 +38,12 @@ def load_ruleset(plan: model.Namespace) -> None:
         check=False,
     )
     if result.returncode != 0:
-        raise NetworkError(f"nft refuses the ruleset of {plan.name}: {result.stderr.strip()}")
+        raise NetworkError(f"nft refused the ruleset of {plan.name}: {result.stderr.strip()}")
     _log.info("%s: load ruleset", plan.name)
 
 
 def forget_old_translations(plan: model.Namespace) -> None:
-    """Delete tracked connections that an Elastic IP's former association translated; the current ones go on."""
+    """Delete tracked connections that a former association of an Elastic IP translated; keep the current ones."""
 
     def run() -> int:
         count = 0
@@ -59,7 +59,7 @@ def forget_old_translations(plan: model.Namespace) -> None:
 
 
 def run_dnsmasq(plan: model.Namespace) -> None:
-    """Start the server unless it runs with this very configuration."""
+    """Start the server unless it already runs with this configuration."""
     process = names.dnsmasq_process(str(plan.name))
     path = directory() / f"{plan.name}.conf"
     if processes.find(process) is not None and path.exists() and path.read_text() == plan.dnsmasq:
@@ -98,6 +98,6 @@ def _delete(conntrack: Any, entry: Any) -> bool:
     try:
         conntrack.entry("del", tuple_orig=original)
     except NetlinkError:
-        # It has just timed out by itself.
+        # The connection has just timed out.
         return False
     return True

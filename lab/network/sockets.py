@@ -1,4 +1,4 @@
-"""Doing one thing inside a network namespace while the process as a whole stays where it is."""
+"""Runs one function inside a network namespace while the rest of the process stays in its own."""
 
 import socket
 import threading
@@ -16,9 +16,8 @@ _BACKLOG = 128
 def call_in(namespace: str, function: Callable[[], _T]) -> _T:
     """Run `function` inside the named network namespace and return its result; its exception is raised here.
 
-    A namespace belongs to a thread (setns(2)), so the call gets a thread of its own, which ends with it: no other
-    thread ever sees the namespace. Sockets made there stay in it for their whole life.
-    Raises FileNotFoundError when there is no namespace of that name.
+    A namespace belongs to a thread (setns(2)), so the call runs in a thread of its own, which ends with it. Sockets
+    that it creates stay in the namespace. Raises FileNotFoundError when there is no namespace of that name.
     """
     results: list[_T] = []
     errors: list[BaseException] = []
@@ -41,11 +40,11 @@ def call_in(namespace: str, function: Callable[[], _T]) -> _T:
 def listen(namespace: str, address: IPv4Address | str, port: int) -> socket.socket:
     """Return a TCP socket that listens on `address`:`port` inside the network namespace. The caller closes it.
 
-    Raises FileNotFoundError when there is no such namespace, OSError
-    when the address is not its own or the port is taken.
+    Raises FileNotFoundError when the namespace does not exist, OSError when it does not have the address or the port
+    is taken.
     """
 
-    def make() -> socket.socket:
+    def create() -> socket.socket:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -56,4 +55,4 @@ def listen(namespace: str, address: IPv4Address | str, port: int) -> socket.sock
             raise OSError(error.errno, f"{error.strerror}: {address}:{port} in namespace {namespace}") from error
         return listener
 
-    return call_in(namespace, make)
+    return call_in(namespace, create)

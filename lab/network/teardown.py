@@ -1,4 +1,4 @@
-"""Removes everything of the network that the lab ever makes; needs no state of a running daemon."""
+"""Removes everything that the lab creates for the network. Needs no running data plane."""
 
 import shutil
 
@@ -7,7 +7,10 @@ from lab.network import kernel, names, namespaces, services
 
 
 def remove() -> list[str]:
-    """Remove DHCP servers, namespaces and the host's link (with its routes); return one line for each. Safe twice."""
+    """Remove DHCP servers, namespaces and the host's link with its routes; return one line for each.
+
+    Safe to call again.
+    """
     removed = []
     for process in processes.names(names.PROCESS_PREFIX):
         processes.stop(process)

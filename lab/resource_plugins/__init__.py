@@ -1,1 +1,1 @@
-"""Stand-ins for Pulumi plugins that cannot be downloaded where there is no Internet."""
+"""Stand-ins for the Pulumi resource plugins that no package registry has."""

@@ -1,4 +1,4 @@
-"""The article's two VPCs as a `World`, with namespaces for machines; for the tests of the lab's network."""
+"""The article's two VPCs as a `World`, for the tests of the lab's network."""
 
 import hashlib
 from collections.abc import Iterable
@@ -173,7 +173,7 @@ def instances(side: Side, *, user_data: bytes = b"") -> tuple[Instance, ...]:
 
 
 def article(*, user_data: bytes = b"", uk: Side = UK, au: Side = AU) -> World:
-    """Return both sides, all four machines running; the gateways have the user data."""
+    """Return both sides with all four machines running; the gateways have the user data."""
     return World(
         vpcs=(vpc(uk), vpc(au)), instances=(*instances(uk, user_data=user_data), *instances(au, user_data=user_data))
     )

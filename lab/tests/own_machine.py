@@ -1,4 +1,4 @@
-"""Tests with machines take the machine's one lab for themselves."""
+"""The fixture for tests that need this machine's one lab for themselves."""
 
 import os
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ def take_down() -> None:
 
 @pytest.fixture(scope="package", autouse=True)
 def machine() -> Iterator[None]:
-    """Give the tests a machine on which no lab runs, and leave it so.
+    """Give the tests a machine without a running lab, and leave it in that state.
 
-    A lab that runs already is taken down only where `make test-lab` says so: somebody may be using it.
+    A running lab is taken down only if LAB_TAKE_DOWN is set, as `make test-lab` does: somebody may be using it.
     """
     if os.geteuid() != 0:
         pytest.fail("network namespaces need root; run `sudo make test-lab`")

@@ -1,4 +1,4 @@
-"""Two networks in two AWS regions, joined by a pair of gateways that are NAT and IPsec at once."""
+"""Two networks in two AWS regions, joined by a pair of NAT and IPsec gateways."""
 
 import pulumi
 import pulumi_vpn_gateway_pair as vpn

@@ -1,4 +1,4 @@
-"""The lab's API in a process of its own, and what is in it."""
+"""The lab's API in its own process, and queries of it."""
 
 import json
 import os
@@ -32,24 +32,24 @@ class ApiProcess:
         )
 
     def calls(self, after: int = 0) -> list[dict[str, Any]]:
-        """Return the recorded calls, oldest first, from behind sequence number `after`."""
+        """Return the recorded calls with a sequence number above `after`, oldest first."""
         with urllib.request.urlopen(f"{self.url}/_lab/calls?after={after}") as answer:  # noqa: S310 - our own server
             calls: list[dict[str, Any]] = json.load(answer)
         return calls
 
     def add_fault(self, **fields: str) -> None:
-        """Ask for a fault; see lab.api.api_faults.Fault."""
+        """Add an API fault; see lab.api.api_faults.ApiFault."""
         url = f"{self.url}/_lab/faults?{urllib.parse.urlencode(fields)}"
         urllib.request.urlopen(urllib.request.Request(url, method="POST")).close()  # noqa: S310 - our own server
 
     def faults(self) -> list[dict[str, Any]]:
-        """Return the faults that nothing has met yet."""
+        """Return the pending API faults."""
         with urllib.request.urlopen(f"{self.url}/_lab/faults") as answer:  # noqa: S310 - our own server
             faults: list[dict[str, Any]] = json.load(answer)
         return faults
 
     def left_over(self, region: str) -> list[str]:
-        """Return what a destroyed stack may not leave, in one region and in IAM."""
+        """Return the ids of resources in one region and in IAM that a destroyed stack must not leave."""
         ec2, iam, ssm = (self.client(service, region) for service in ("ec2", "iam", "ssm"))
         instances = [each for one in ec2.describe_instances()["Reservations"] for each in one["Instances"]]
         return [
@@ -75,7 +75,7 @@ def _not_of_default_vpcs(ec2: Any) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def running_api() -> Iterator[ApiProcess]:
-    """Run the API on a free port, with instances that change their state in a tenth of a second."""
+    """Run the API on a free port. Its instances change their state in a tenth of a second."""
     server = subprocess.Popen(
         [sys.executable, "-m", "lab.api", "--port", "0"],
         env={**os.environ, "LAB_API_TRANSITION_SECONDS": "0.1"},
@@ -84,7 +84,7 @@ def running_api() -> Iterator[ApiProcess]:
     )
     assert server.stdout is not None
     url = server.stdout.readline().split()[-1]
-    # It prints a line for every call, and would stop at a full pipe.
+    # The API prints a line for every call, and would block when the pipe is full.
     reader = threading.Thread(target=server.stdout.read, daemon=True)
     reader.start()
     try:

@@ -1,4 +1,4 @@
-"""The two-sided stack of the aws plugin's tests: everything that a gateway pair is made of, in two regions."""
+"""The stack of the aws plugin's tests: all kinds of resources of a gateway pair, in two regions."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -16,8 +16,8 @@ TRUST = {
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a run of the program may vary."""
+class Settings:
+    """The variable parts of the program."""
 
     user_data: str = "#cloud-config\nhostname: gateway\n"
     replace_on_change: bool = True
@@ -32,27 +32,27 @@ class Wanted:
     interface_groups: int = 1
     sides: tuple[tuple[str, str], ...] = ((LEFT, "10.1"), (RIGHT, "172.31"))
 
-    def but(self, **changes: Any) -> "Wanted":
-        """Return it with changes."""
+    def but(self, **changes: Any) -> "Settings":
+        """Return the settings with changes."""
         return replace(self, **changes)
 
 
-def program(wanted: Wanted) -> None:
+def program(settings: Settings) -> None:
     """Declare the stack."""
-    for region, prefix in wanted.sides:
-        _side(region, prefix, wanted)
+    for region, prefix in settings.sides:
+        _side(region, prefix, settings)
 
 
-def _side(region: str, prefix: str, wanted: Wanted) -> None:
+def _side(region: str, prefix: str, settings: Settings) -> None:
     provider = aws.Provider(region, region=region, default_tags={"tags": {"stack": "test"}})
     options = pulumi.ResourceOptions(provider=provider)
     lookup = pulumi.InvokeOptions(provider=provider)
 
-    def named(thing: str) -> str:
-        return f"{region}-{thing}"
+    def named(kind: str) -> str:
+        return f"{region}-{kind}"
 
-    def tags(thing: str) -> dict[str, str]:
-        return {"Name": named(thing), **wanted.tags}
+    def tags(kind: str) -> dict[str, str]:
+        return {"Name": named(kind), **settings.tags}
 
     zones = aws.get_availability_zones_output(state="available", opts=lookup)
     image = aws.ec2.get_ami_output(
@@ -64,7 +64,7 @@ def _side(region: str, prefix: str, wanted: Wanted) -> None:
     vpc = aws.ec2.Vpc(
         named("vpc"),
         cidr_block=f"{prefix}.0.0/16",
-        enable_dns_hostnames=wanted.enable_dns_hostnames,
+        enable_dns_hostnames=settings.enable_dns_hostnames,
         tags=tags("vpc"),
         opts=options,
     )
@@ -80,12 +80,12 @@ def _side(region: str, prefix: str, wanted: Wanted) -> None:
         for kind, number in (("public", 1), ("private", 10))
     }
     internet = aws.ec2.InternetGateway(named("internet"), vpc_id=vpc.id, tags=tags("internet"), opts=options)
-    groups = [_group(named(f"group-{number}"), vpc.id, wanted, options) for number in (1, 2)]
+    groups = [_group(named(f"group-{number}"), vpc.id, settings, options) for number in (1, 2)]
     interface = aws.ec2.NetworkInterface(
         named("interface"),
         subnet_id=subnets["public"].id,
         private_ips=[f"{prefix}.1.254"],
-        security_groups=[group.id for group in groups[: wanted.interface_groups]],
+        security_groups=[group.id for group in groups[: settings.interface_groups]],
         source_dest_check=False,
         tags=tags("interface"),
         opts=options,
@@ -116,31 +116,31 @@ def _side(region: str, prefix: str, wanted: Wanted) -> None:
         named("secret"),
         name=f"/test/{region}/secret",
         type="SecureString",
-        value=pulumi.Output.secret(wanted.secret),
+        value=pulumi.Output.secret(settings.secret),
         tags=tags("secret"),
         opts=options,
     )
-    profile = _profile(named, parameter.arn, wanted, options)
+    profile = _profile(named, parameter.arn, settings, options)
     key = aws.ec2.KeyPair(named("key"), public_key=PUBLIC_KEY, tags=tags("key"), opts=options)
     instance = aws.ec2.Instance(
         named("instance"),
         ami=image.id,
-        instance_type=wanted.instance_type,
+        instance_type=settings.instance_type,
         key_name=key.key_name,
         iam_instance_profile=profile.name,
         primary_network_interface={"network_interface_id": interface.id},
-        user_data=wanted.user_data,
-        user_data_replace_on_change=wanted.replace_on_change,
-        monitoring=wanted.monitoring,
-        metadata_options={"http_tokens": wanted.http_tokens, "http_endpoint": "enabled"},
+        user_data=settings.user_data,
+        user_data_replace_on_change=settings.replace_on_change,
+        monitoring=settings.monitoring,
+        metadata_options={"http_tokens": settings.http_tokens, "http_endpoint": "enabled"},
         credit_specification={"cpu_credits": "standard"},
-        root_block_device={"encrypted": True, "volume_type": "gp3", "volume_size": wanted.root_size},
+        root_block_device={"encrypted": True, "volume_type": "gp3", "volume_size": settings.root_size},
         tags=tags("instance"),
         opts=pulumi.ResourceOptions(
             provider=provider,
             depends_on=[association],
             delete_before_replace=True,
-            # As a program for the real provider has to: terraform-provider-aws #44768.
+            # Needed with the real provider: terraform-provider-aws #44768.
             ignore_changes=["sourceDestCheck"],
         ),
     )
@@ -148,7 +148,7 @@ def _side(region: str, prefix: str, wanted: Wanted) -> None:
     pulumi.export(f"{region}-instance", instance.id)
 
 
-def _group(name: str, vpc_id: pulumi.Output[str], wanted: Wanted, options: pulumi.ResourceOptions) -> Any:
+def _group(name: str, vpc_id: pulumi.Output[str], settings: Settings, options: pulumi.ResourceOptions) -> Any:
     group = aws.ec2.SecurityGroup(name, vpc_id=vpc_id, tags={"Name": name}, opts=options)
     aws.vpc.SecurityGroupEgressRule(
         f"{name}-out", security_group_id=group.id, ip_protocol="-1", cidr_ipv4="0.0.0.0/0", opts=options
@@ -159,7 +159,7 @@ def _group(name: str, vpc_id: pulumi.Output[str], wanted: Wanted, options: pulum
         ip_protocol="tcp",
         from_port=22,
         to_port=22,
-        cidr_ipv4=wanted.ssh_range,
+        cidr_ipv4=settings.ssh_range,
         opts=options,
     )
     aws.vpc.SecurityGroupIngressRule(
@@ -168,9 +168,9 @@ def _group(name: str, vpc_id: pulumi.Output[str], wanted: Wanted, options: pulum
     return group
 
 
-def _profile(named: Any, parameter_arn: Any, wanted: Wanted, options: pulumi.ResourceOptions) -> Any:
+def _profile(named: Any, parameter_arn: Any, settings: Settings, options: pulumi.ResourceOptions) -> Any:
     role = aws.iam.Role(
-        named("role"), assume_role_policy=json.dumps(TRUST), tags={"Name": named("role"), **wanted.tags}, opts=options
+        named("role"), assume_role_policy=json.dumps(TRUST), tags={"Name": named("role"), **settings.tags}, opts=options
     )
     document = aws.iam.get_policy_document_output(
         statements=[{"actions": ["ssm:GetParameter"], "resources": [parameter_arn]}],

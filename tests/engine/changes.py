@@ -1,48 +1,39 @@
-"""What may be changed, one argument at a time, and how what the engine does then is put into words."""
+"""The changes of docs/changes.md, one argument at a time, and their rows in it."""
 
 import copy
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from components.inputs.arguments import SiteArgs, VpnGatewayPairArgs
 from lab.api.images import BUILDS, image_id
+from tests.engine.plans import Plan, does, loses
 from tests.unit.argument_sets import MISSING
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 from tests.unit.recording import article_arguments
 
-INSTANCE: Final = "aws:ec2/instance:Instance"
-IDENTITY: Final = {
-    "aws:ec2/vpc:Vpc": "VPC",
-    "aws:ec2/subnet:Subnet": "subnet",
-    "aws:ec2/eip:Eip": "Elastic IP",
-    "aws:ec2/networkInterface:NetworkInterface": "network interface",
-}
-"""What other things name: the network, and the gateway's addresses."""
-
 THEIRS: Final = object()
-"""In place of a value: the network that is there already, whose ids are not known beforehand."""
+"""Stands for the existing network, whose ids are not known beforehand."""
 
 OWN_IMAGE: Final = image_id("eu-west-2", 12, BUILDS[12][0])
-"""Of the lab's API, which has no images of customers: an older one of Debian, named by its id."""
+"""An older Debian image, named by its id. The lab's API has no images of customers."""
 
 KMS_KEY: Final = "arn:aws:kms:eu-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 PSK: Final = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"
 
 BASE: Final[Mapping[str, Any]] = {
-    # Where no zone is named, EC2 takes any: another one would now and then be the same.
+    # The zone is named because EC2 would choose any, and then "another zone" would sometimes be the same one.
     "left": {**article_arguments()["left"], "availability_zones": ["eu-west-2a"]},
     "right": {"name": "au", "region": "ap-southeast-2", "cidr_block": "172.31.0.0/16"},
     "administrator_cidr_blocks": ["198.18.0.10/32"],
-    # No machine boots here: there is nothing that could be verified.
+    # No machine boots here, so there is nothing to verify.
     "verify": False,
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One argument with another value than in `BASE`."""
+    """A change of one argument."""
 
     argument: str
     value: Any
@@ -51,18 +42,18 @@ class Change:
     also: Mapping[str, Any] = field(default_factory=dict)
     """Arguments that change with it."""
     before: Mapping[str, Any] = field(default_factory=dict)
-    """Where the pair comes from, if that is not `BASE`: arguments that differ from it."""
+    """Arguments before the change, if they differ from `BASE`."""
     refused: str = ""
-    """How its refusal begins; empty when it is not refused."""
+    """Beginning of its refusal; empty if it is not refused."""
     in_make_test: bool = False
-    """Applied by `make test`: what once was red, and what is refused."""
+    """Whether `make test` applies it: changes that once failed, and refused ones."""
 
     def __hash__(self) -> int:
         return id(self)
 
     @property
     def key(self) -> str:
-        """Return how the change's row in docs/changes.md begins."""
+        """Return the beginning of the change's row in docs/changes.md."""
         return f"| `{self.argument}` | {self.what} |"
 
     def start(self) -> Any:
@@ -70,7 +61,7 @@ class Change:
         return _with(BASE, self.before, {})
 
     def arguments(self, theirs: Mapping[str, Any]) -> Any:
-        """Return the changed arguments; `theirs` is the network that is there already, of `BASE`'s left range."""
+        """Return the changed arguments; `theirs` is an existing network with `BASE`'s left range."""
         return _with(self.start(), {self.argument: self.value, **self.also}, theirs)
 
 
@@ -89,7 +80,7 @@ _NETWORK: Final = {
     f"left.{key}": MISSING
     for key in ("public_subnet_cidr_block", "private_subnet_cidr_blocks", "gateway_private_ip", "probe_host_private_ip")
 }
-"""What a range of another VPC is not for."""
+"""Arguments to leave out when the VPC gets another range."""
 
 CHANGES: Final = (
     Change(argument="left.name", value="gb", what="another name", in_make_test=True),
@@ -110,7 +101,7 @@ CHANGES: Final = (
     Change(
         argument="left.cidr_block",
         value="172.31.0.0/16",
-        what="that of the other side, which takes this one",
+        what="the other side's range, in exchange",
         also={**_NETWORK, "right.cidr_block": "10.1.0.0/16"},
     ),
     Change(
@@ -119,11 +110,11 @@ CHANGES: Final = (
         what="another range",
         also={"left.gateway_private_ip": "10.1.2.254"},
     ),
-    Change(argument="left.public_subnet_cidr_block", value="10.1.0.0/23", what="a wider one, around it"),
+    Change(argument="left.public_subnet_cidr_block", value="10.1.0.0/23", what="a wider range around it"),
     Change(
         argument="left.public_subnet_cidr_block",
         value="10.1.10.0/24",
-        what="that of the private subnet, which takes this one",
+        what="the private subnet's range, in exchange",
         also={
             "left.private_subnet_cidr_blocks": ["10.1.1.0/24"],
             "left.gateway_private_ip": "10.1.10.254",
@@ -139,18 +130,20 @@ CHANGES: Final = (
         also={"left.gateway_private_ip": MISSING},
     ),
     Change(
-        argument="left.private_subnet_cidr_blocks", value=["10.1.10.0/24", "10.1.11.0/24"], what="one more at the end"
+        argument="left.private_subnet_cidr_blocks",
+        value=["10.1.10.0/24", "10.1.11.0/24"],
+        what="a range added at the end",
     ),
     Change(
         argument="left.private_subnet_cidr_blocks",
         value=["10.1.11.0/24", "10.1.10.0/24"],
-        what="one more at the front",
+        what="a range added at the front",
         in_make_test=True,
     ),
     Change(
         argument="left.private_subnet_cidr_blocks",
         value=["10.1.11.0/24", "10.1.10.0/24"],
-        what="the same in another order",
+        what="the same ranges in another order",
         before={"left.private_subnet_cidr_blocks": ["10.1.10.0/24", "10.1.11.0/24"]},
     ),
     Change(
@@ -162,7 +155,7 @@ CHANGES: Final = (
     Change(
         argument="left.private_subnet_cidr_blocks",
         value=["10.1.10.0/23"],
-        what="a wider one, around it",
+        what="a wider range around it",
         refused="uk: subnet 10.1.10.0/23 cannot be created: vpc-",
         in_make_test=True,
     ),
@@ -170,13 +163,13 @@ CHANGES: Final = (
     Change(
         argument="left.availability_zones",
         value=["eu-west-2b", "eu-west-2a"],
-        what="the same in another order",
+        what="the same zones in another order",
         before={"left.availability_zones": ["eu-west-2a", "eu-west-2b"]},
     ),
     Change(
         argument="left.existing_network",
         value=THEIRS,
-        what="a network that is there",
+        what="an existing network",
         also={
             "left.public_subnet_cidr_block": MISSING,
             "left.private_subnet_cidr_blocks": MISSING,
@@ -184,28 +177,28 @@ CHANGES: Final = (
             "left.probe_host_private_ip": MISSING,
         },
     ),
-    Change(argument="left.additional_cidr_blocks", value=["10.5.0.0/16"], what="one more"),
+    Change(argument="left.additional_cidr_blocks", value=["10.5.0.0/16"], what="a range added"),
     Change(
         argument="left.additional_cidr_blocks",
         value=["10.6.0.0/16", "10.5.0.0/16"],
-        what="the same in another order",
+        what="the same ranges in another order",
         before={"left.additional_cidr_blocks": ["10.5.0.0/16", "10.6.0.0/16"]},
     ),
-    Change(argument="left.excluded_cidr_blocks", value=["10.1.128.0/17"], what="one more"),
+    Change(argument="left.excluded_cidr_blocks", value=["10.1.128.0/17"], what="a range added"),
     Change(
         argument="left.permissions_boundary_arn",
         value="arn:aws:iam::123456789012:policy/boundary",
-        what="yours",
+        what="your own",
     ),
-    # In `make test`, test_changes.py takes it away again and looks at the parameters.
-    Change(argument="left.kms_key_arn", value=KMS_KEY, what="yours"),
+    # In `make test`, another test of test_changes.py adds and removes it, and looks at the parameters.
+    Change(argument="left.kms_key_arn", value=KMS_KEY, what="your own"),
     Change(argument="left.gateway_private_ip", value="10.1.1.253", what="another address"),
     Change(argument="left.gateway_private_ip", value=MISSING, what="left out"),
     Change(argument="left.probe_host_private_ip", value="10.1.10.42", what="another address"),
     Change(argument="left.probe_host_private_ip", value=MISSING, what="left out"),
-    Change(argument="left.instance_type", value="t3.micro", what="another of the same processor"),
+    Change(argument="left.instance_type", value="t3.micro", what="another type, same architecture"),
     Change(argument="left.image", value="debian-12", what="another release"),
-    Change(argument="left.image", value=OWN_IMAGE, what="the id of one"),
+    Change(argument="left.image", value=OWN_IMAGE, what="an image's id"),
     Change(argument="left.root_volume_size", value=20, what="larger"),
     Change(argument="left.aws_profile", value="deployer", what="another profile, the same account"),
     Change(
@@ -213,32 +206,36 @@ CHANGES: Final = (
         value="arn:aws:iam::123456789012:role/deployer",
         what="another role, the same account",
     ),
-    Change(argument="left.host_private_key", value=HOST_KEY, what="yours", also={"left.host_public_key": PUBLIC_KEY}),
+    Change(
+        argument="left.host_private_key", value=HOST_KEY, what="your own", also={"left.host_public_key": PUBLIC_KEY}
+    ),
     Change(argument="profile", value="article-2014", what="another profile"),
     Change(argument="profile", value="article-2014", what="another profile, and another key", also={"psk": PSK}),
     Change(argument="psk", value=PSK, what="another key"),
-    Change(argument="secret_delivery", value="user-data", what="the other way"),
+    Change(argument="secret_delivery", value="user-data", what="in the user data"),
     Change(
-        argument="administrator_cidr_blocks", value=["198.18.0.10/32", "198.18.0.11/32"], what="one more at the end"
+        argument="administrator_cidr_blocks",
+        value=["198.18.0.10/32", "198.18.0.11/32"],
+        what="a range added at the end",
     ),
     Change(
         argument="administrator_cidr_blocks",
         value=["198.18.0.11/32", "198.18.0.10/32"],
-        what="the same in another order",
+        what="the same ranges in another order",
         before={"administrator_cidr_blocks": ["198.18.0.10/32", "198.18.0.11/32"]},
     ),
     Change(argument="administrator_cidr_blocks", value=["198.18.0.11/32"], what="another range"),
     Change(
         argument="administrator_cidr_blocks",
         value=["198.18.0.10/32", "10.1.10.41/32"],
-        what="one more, inside a side's networks",
+        what="a range added, inside a side's networks",
     ),
     Change(argument="administrator_cidr_blocks", value=MISSING, what="left out"),
-    Change(argument="ssh_private_key", value=HOST_KEY, what="yours", also={"ssh_public_key": PUBLIC_KEY}),
-    Change(argument="ssh_public_key", value=PUBLIC_KEY, what="yours, alone"),
-    Change(argument="verify", value=True, what="on"),
+    Change(argument="ssh_private_key", value=HOST_KEY, what="your own", also={"ssh_public_key": PUBLIC_KEY}),
+    Change(argument="ssh_public_key", value=PUBLIC_KEY, what="your own, without the private key"),
+    Change(argument="verify", value=True, what="turned on"),
     Change(argument="verify_timeout_seconds", value=900, what="longer"),
-    Change(argument="tags", value={"team": "network"}, what="one more"),
+    Change(argument="tags", value={"team": "network"}, what="a tag added"),
     Change(
         argument="right.cidr_block",
         value="10.1.128.0/17",
@@ -246,83 +243,23 @@ CHANGES: Final = (
         refused="right.cidr_block '10.1.128.0/17': overlaps",
     ),
 )
-"""Of the two sides, which are equals, the left one."""
+"""Only the left side's arguments: the right side's work alike."""
 
 
 def rows_missing() -> list[str]:
-    """Return the arguments that no change is known of, one sentence each."""
+    """Return a sentence for each argument that has no change."""
     known = {argument for change in CHANGES for argument in (change.argument, *change.also)}
     arguments = {f"left.{name}" for name in SiteArgs.__annotations__}
     arguments |= VpnGatewayPairArgs.__annotations__.keys() - {"left", "right"}
     return [
-        f"CHANGES in tests/engine/changes.py has no row for the argument {name!r}: say what is to be changed, then "
+        f"CHANGES in tests/engine/changes.py has no row for the argument {name!r}: add a change of it, then run "
         "`make generated`"
         for name in sorted(arguments - known)
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a preview says, or an update does, of one change."""
-
-    operations: Mapping[tuple[str, str], str]
-    """Type and name of a resource -> create, update, replace or delete."""
-    warnings: tuple[str, ...] = ()
-    refused: str = ""
-    """First problem, when it is refused."""
-
-    def names(self, operation: str, *types: str) -> list[str]:
-        """Return the names of the resources of some types (none: all) that an operation is planned for."""
-        return sorted(
-            name
-            for (kind, name), planned in self.operations.items()
-            if planned == operation and (not types or kind in types)
-        )
-
-    def lost(self, *types: str) -> list[str]:
-        """Return the names of the resources of some types that are replaced or deleted."""
-        return sorted([*self.names("replace", *types), *self.names("delete", *types)])
-
-
-def does(plan: Plan) -> str:
-    """Return a plan in words."""
-    if plan.refused:
-        return "**refused**"
-    if plan.lost(*IDENTITY):
-        counts = Counter(
-            IDENTITY[kind] for (kind, name) in plan.operations if name in plan.lost(kind) and kind in IDENTITY
-        )
-        return "**network replaced**: " + ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
-    if plan.names("replace", INSTANCE):
-        instances = (f"`{name.removeprefix('vpn-')}`" for name in plan.names("replace", INSTANCE))
-        return "**instance replaced**, identity kept: " + ", ".join(instances)
-    counts = Counter(plan.operations.values())
-    words = [f"{counts[each]} {each}" for each in ("create", "update", "replace", "delete") if counts[each]]
-    return "in place: " + ", ".join(words) if words else "nothing"
-
-
-def loses(plan: Plan) -> str:
-    """Return in words which traffic a change cuts: the first of these that is so."""
-    gateways = [name for name in plan.lost(INSTANCE) if name.endswith("-gateway")]
-    stopped = [name for name in plan.names("update", INSTANCE) if name.endswith("-gateway")]
-    # Tags alone are changed while the instance runs, on the VPC as well.
-    only_tags = bool(plan.names("update", "aws:ec2/vpc:Vpc"))
-    known: list[tuple[object, str]] = [
-        (plan.lost("aws:ec2/eip:Eip"), "everything of that side, whose hosts have to go first; another Elastic IP"),
-        (
-            plan.lost("aws:ec2/networkInterface:NetworkInterface"),
-            "tunnel, and that side's NAT, until the new gateway is up; the Elastic IP stays",
-        ),
-        (len(gateways) > 1, "tunnel, and both sides' NAT, for a boot"),
-        (gateways, "tunnel, and that side's NAT, for a boot"),
-        (plan.lost("aws:ec2/subnet:Subnet"), "that of the replaced subnet's hosts, which have to go first"),
-        (stopped and not only_tags, "tunnel, and that side's NAT, for a stop and a start"),
-    ]
-    return next((words for is_so, words in known if is_so), "none")
-
-
 def row(change: Change, plan: Plan, back: Plan | None) -> str:
-    """Return a change's row of docs/changes.md; `back` is what taking it back did, None where that was not tried."""
+    """Return a change's row of docs/changes.md; `back` is the plan of taking it back, None if that was not tried."""
     taken_back = "not tried" if back is None else does(back)
     return f"{change.key} {does(plan)} | {loses(plan)} | {'' if plan.refused else taken_back} |"
 
@@ -330,8 +267,8 @@ def row(change: Change, plan: Plan, back: Plan | None) -> str:
 HEAD: Final = "| argument | change | what it does | traffic lost | taking it back |\n|---|---|---|---|---|\n"
 
 
-def table(known: str, change: Change, written: str) -> str:
-    """Return the table `known` with this change's row in its place, and without rows of changes that are no more."""
-    rows = {each.key: line for line in known.splitlines() for each in CHANGES if line.startswith(each.key)}
+def table(present: str, change: Change, written: str) -> str:
+    """Return the table `present` with this change's row replaced, and without rows of removed changes."""
+    rows = {each.key: line for line in present.splitlines() for each in CHANGES if line.startswith(each.key)}
     rows[change.key] = written
     return HEAD + "".join(f"{rows[each.key]}\n" for each in CHANGES if each.key in rows)

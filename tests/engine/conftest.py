@@ -1,8 +1,8 @@
-"""The real engine with a PULUMI_HOME and a file backend of its own, so that no test sees the lab's state.
+"""Fixtures of the engine tier: the real engine with its own PULUMI_HOME and file backend, apart from the lab's state.
 
-Proves: what the `pulumi` command does with programs and plugins on this machine. Does not prove: machines and networks
-(tests/lab), nor AWS. Command: `make test-engine`. Nothing is left to clean up by
-hand: all is under pytest's temporary folder.
+Proves what the `pulumi` command does with programs and plugins on this machine. Does not prove machines and networks
+(tests/lab), nor AWS. Command: `make test-engine`. There is nothing to clean up: all files are in pytest's temporary
+folder.
 """
 
 import subprocess
@@ -29,7 +29,7 @@ _LONGEST_FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is of the engine tier. The longest files come first: they run in parallel."""
+    """Mark all tests of this folder as the engine tier, and start the longest files first: they run in parallel."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
@@ -46,7 +46,7 @@ class Cli:
     environment: dict[str, str]
 
     def __call__(self, *arguments: str, code: int = 0, **variables: str) -> str:
-        """Run it without a terminal; return stdout and stderr together. Fails unless it exits with `code`."""
+        """Run `pulumi` without a terminal; return stdout and stderr together. Fails unless it exits with `code`."""
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive", "--color=never"],
             cwd=self.folder,
@@ -62,7 +62,7 @@ class Cli:
         return done.stdout
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start it without waiting; stdout and stderr together are a pipe."""
+        """Start `pulumi` without waiting for its end; stdout and stderr together go to a pipe."""
         return subprocess.Popen(
             ["pulumi", *arguments, "--non-interactive", "--color=never"],
             cwd=self.folder,
@@ -77,7 +77,7 @@ class Cli:
 
 @pytest.fixture(scope="session", autouse=True)
 def warm_plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Start stand-ins quickly, as a running lab does."""
+    """Run the process that starts stand-ins quickly, as a running lab does."""
     path = tmp_path_factory.mktemp("warm") / "plugins.sock"
     command = [sys.executable, "-m", "lab.engine.warm", str(path)]
     with subprocess.Popen(command) as server, pytest.MonkeyPatch.context() as patch:
@@ -88,7 +88,7 @@ def warm_plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def engine_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the lab's environment with a PULUMI_HOME that only this run uses; all plugins are installed there."""
+    """Return the lab's environment with a PULUMI_HOME of this run, in which all plugins are installed."""
     ensure_engine(lambda line: print(line, file=sys.stderr))
     home = tmp_path_factory.mktemp("pulumi-home")
     install_plugins(home)
@@ -97,7 +97,7 @@ def engine_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, st
 
 @pytest.fixture
 def pulumi(engine_environment: dict[str, str], tmp_path: Path) -> Cli:
-    """Return `pulumi` in an empty project folder, with a backend of its own."""
+    """Return `pulumi` in an empty project folder with its own backend."""
     backend, folder = tmp_path / "state", tmp_path / "project"
     backend.mkdir()
     folder.mkdir()
@@ -106,7 +106,7 @@ def pulumi(engine_environment: dict[str, str], tmp_path: Path) -> Cli:
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[ApiProcess]:
-    """Run the lab's API in a process of its own."""
+    """Run the lab's API in its own process."""
     with running_api() as running:
         yield running
 
@@ -114,7 +114,7 @@ def api() -> Iterator[ApiProcess]:
 @pytest.fixture(scope="module")
 def aws_environment(api: ApiProcess) -> Iterator[dict[str, str]]:
     """Point the environment of programs and plugins at the lab's API."""
-    own = {
+    variables = {
         "AWS_ENDPOINT_URL": api.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -123,6 +123,6 @@ def aws_environment(api: ApiProcess) -> Iterator[dict[str, str]]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
             patch.delenv(name, raising=False)
-        for name, value in own.items():
+        for name, value in variables.items():
             patch.setenv(name, value)
-        yield own
+        yield variables

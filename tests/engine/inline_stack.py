@@ -1,4 +1,4 @@
-"""A stack of the real engine for a program inside the test: own PULUMI_HOME, file backend and plugin launchers."""
+"""A stack of the real engine for a program inside the test, with its own PULUMI_HOME, backend and plugins."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from pulumi import automation
 
@@ -15,7 +16,7 @@ from lab.engine.versions import plugin_version
 
 
 class InlineStack:
-    """One stack; every operation prints into `output`, the last one's text."""
+    """One stack. `output` has the text of the last operation."""
 
     def __init__(self, folder: Path, plugins: Iterable[str]) -> None:
         self.home = folder / "home"
@@ -33,6 +34,7 @@ class InlineStack:
         }
         self._folder = folder
         self._name = "test"
+        self._handle: automation.Stack | None = None
         self.output = ""
 
     def up(
@@ -42,8 +44,14 @@ class InlineStack:
         refresh: bool = False,
         on_event: Callable[[automation.EngineEvent], Any] | None = None,
     ) -> automation.UpResult:
-        """Run `pulumi up`. Raises CommandError, whose text has the engine's output, when it is red."""
+        """Run `pulumi up`. Raises CommandError with the engine's output when it fails."""
         return self.stack(program).up(on_output=self._collect(), on_event=on_event, refresh=refresh, color="never")
+
+    def apply(self, program: Callable[[], None], *, on_event: Callable[[automation.EngineEvent], Any]) -> None:
+        """Run `pulumi up` as `up` does, without the three commands that then ask for its outputs and its summary."""
+        stack = self.stack(program)
+        with patch.object(stack, "outputs"), patch.object(stack, "info"):
+            stack.up(on_output=self._collect(), on_event=on_event, color="never")
 
     def refresh(self, program: Callable[[], None]) -> automation.RefreshResult:
         """Run `pulumi refresh`."""
@@ -60,22 +68,22 @@ class InlineStack:
         return self.stack(lambda: None).destroy(on_output=self._collect(), color="never")
 
     def state_text(self) -> str:
-        """Return the state as it lies in the backend, secrets encrypted."""
+        """Return the text of the state's file; its secrets are encrypted."""
         return next((self._folder / "state").rglob(f"stacks/**/{self._name}.json")).read_text()
 
     def resources(self) -> dict[str, dict[str, Any]]:
-        """Return the state's resources by logical name; secrets in plain."""
+        """Return the state's resources by logical name, with secrets as plain text."""
         deployment = self.stack(lambda: None).export_stack().deployment
         assert deployment is not None
         return {each["urn"].rpartition("::")[2]: each for each in json.loads(json.dumps(deployment))["resources"]}
 
     def export(self) -> dict[str, Any]:
-        """Return the state as `pulumi stack export` does, secrets encrypted."""
+        """Return the state as `pulumi stack export` does, with encrypted secrets."""
         exported: dict[str, Any] = json.loads(self._cli("stack", "export", "--stack", self._name))
         return exported
 
     def import_(self, exported: dict[str, Any]) -> None:
-        """Put an exported state in the place of this stack's own; both are encrypted by the same passphrase."""
+        """Replace this stack's state by an exported one; both are encrypted with the same passphrase."""
         self.stack(lambda: None)
         self._cli("stack", "import", "--stack", self._name, stdin=json.dumps(exported))
 
@@ -86,17 +94,21 @@ class InlineStack:
 
     def stack(self, program: Callable[[], None]) -> automation.Stack:
         """Return the Automation API's handle, with `program` as the stack's program."""
-        return automation.create_or_select_stack(
-            self._name,
-            project_name="inline",
-            program=program,
-            opts=automation.LocalWorkspaceOptions(
-                work_dir=str(self._folder),
-                env_vars=self.environment,
-                pulumi_command=automation.PulumiCommand(str(settings.BIN.parent)),
-                project_settings=automation.ProjectSettings("inline", "python"),
-            ),
-        )
+        if self._handle is None or self._handle.name != self._name:
+            # Kept, because each new handle runs two commands.
+            self._handle = automation.create_or_select_stack(
+                self._name,
+                project_name="inline",
+                program=program,
+                opts=automation.LocalWorkspaceOptions(
+                    work_dir=str(self._folder),
+                    env_vars=self.environment,
+                    pulumi_command=automation.PulumiCommand(str(settings.BIN.parent)),
+                    project_settings=automation.ProjectSettings("inline", "python"),
+                ),
+            )
+        self._handle.workspace.program = program
+        return self._handle
 
     def _cli(self, *arguments: str, stdin: str = "") -> str:
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""A plugin as the engine sees it: a process that prints its port and answers gRPC."""
+"""A plugin as the engine uses it: a process that prints its port and serves gRPC."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 
 class PluginProcess:
-    """A context manager; `settings` configure it, as an explicit provider's arguments do."""
+    """A running plugin, as a context manager; `settings` are those of an explicit provider."""
 
     def __init__(self, plugin: str, environment: Mapping[str, str], settings: Mapping[str, Any]) -> None:
         self._process = subprocess.Popen(
@@ -38,7 +38,7 @@ class PluginProcess:
 
 
 def struct(values: Mapping[str, Any]) -> Struct:
-    """Return properties as they go over the wire."""
+    """Return properties as a message of the protocol."""
     message = Struct()
     message.update(dict(values))
     return message

@@ -1,4 +1,4 @@
-"""What a preview of the pair says, and what an update of it does, as `Plan`."""
+"""Returns what a preview of the pair plans, and what an update of it does, as a `Plan`."""
 
 import copy
 import re
@@ -6,30 +6,30 @@ from typing import Any
 
 from pulumi import automation
 
-from tests.engine.changes import Plan
 from tests.engine.inline_stack import InlineStack
+from tests.engine.plans import Plan
 from tests.engine.released import program
 
 _REFUSALS = (r"settings? (?:is|are) wrong:\s*- (.*)", r"hook .* failed: (.*)")
 
 
 def preview(stack: InlineStack, arguments: Any) -> Plan:
-    """Preview the pair with these arguments over the stack's state; what is refused is a plan too."""
+    """Preview the pair with these arguments over the stack's state. A refusal is a plan, too."""
     events = _Events()
     try:
         stack.preview(program(copy.deepcopy(arguments)), on_event=events.note)
     except automation.CommandError as error:
-        refused = next((found[1] for each in _REFUSALS if (found := re.search(each, str(error)))), None)
-        if refused is None:
+        refusal = next((match[1] for each in _REFUSALS if (match := re.search(each, str(error)))), None)
+        if refusal is None:
             raise
-        return Plan(operations={}, refused=refused)
+        return Plan(operations={}, refused=refusal)
     return events.plan()
 
 
 def update(stack: InlineStack, arguments: Any) -> Plan:
-    """Run `pulumi up` of the pair with these arguments. Raises CommandError when it is red."""
+    """Run `pulumi up` of the pair with these arguments. Raises CommandError when it fails."""
     events = _Events()
-    stack.up(program(copy.deepcopy(arguments)), on_event=events.note)
+    stack.apply(program(copy.deepcopy(arguments)), on_event=events.note)
     return events.plan()
 
 
@@ -39,10 +39,10 @@ class _Events:
         self._warnings: list[str] = []
 
     def note(self, event: automation.EngineEvent) -> None:
-        """Take an event of the engine."""
+        """Record an event of the engine."""
         metadata = event.resource_pre_event.metadata if event.resource_pre_event else None
         if metadata is not None and metadata.op not in {automation.OpType.SAME, automation.OpType.READ}:
-            # A replacement is several steps; one of them has its plain name.
+            # A replacement has several steps, and only one of them is called "replace".
             key = (metadata.type, metadata.urn.rpartition("::")[2])
             operation = _OPERATIONS.get(metadata.op, metadata.op.value)
             operations = self._operations

@@ -1,4 +1,4 @@
-"""A stack of the checkout's own program, as `pulumi` runs it in the lab, but with its own backend and its own API."""
+"""A stack of the checkout's own program, as `pulumi` runs it in the lab, with its own backend and API."""
 
 import json
 import os
@@ -22,25 +22,25 @@ STACK = "lab"
 
 @dataclass
 class Update:
-    """What one run of the engine did."""
+    """The output and the events of one run of the engine."""
 
     output: str
     events: list[dict[str, Any]]
 
     @property
     def operations(self) -> dict[str, str]:
-        """Logical name -> operation, of every resource but providers that is not as it was."""
-        found: dict[str, str] = {}
+        """Logical name -> operation, of every changed resource except providers."""
+        operations: dict[str, str] = {}
         for event in self.events:
             metadata = event.get("resourcePreEvent", {}).get("metadata")
             if metadata and metadata["op"] not in {"same", "read"} and not metadata["type"].startswith("pulumi:"):
-                found.setdefault(metadata["urn"].rpartition("::")[2], metadata["op"])
-        return found
+                operations.setdefault(metadata["urn"].rpartition("::")[2], metadata["op"])
+        return operations
 
 
 @dataclass
 class ProgramStack:
-    """The project's folder is a scratch copy: its Pulumi.yaml points at the checkout's program, its stack at `api`."""
+    """A stack in a scratch project folder, whose Pulumi.yaml names the checkout's program. Its provider calls `api`."""
 
     folder: Path
     api: ApiProcess
@@ -48,25 +48,25 @@ class ProgramStack:
     _number: int = 0
 
     def make(self, environment: dict[str, str]) -> "ProgramStack":
-        """Write the project and its stack; nothing is created yet."""
+        """Write the project and its stack. Nothing is deployed yet."""
         backend = self.folder / "state"
         project = self.folder / "project"
         backend.mkdir(parents=True)
         project.mkdir()
-        described = yaml.safe_load((settings.ROOT / "Pulumi.yaml").read_text())
-        described["main"] = str(settings.ROOT)
-        described["runtime"]["options"]["virtualenv"] = sys.prefix
-        (project / "Pulumi.yaml").write_text(yaml.safe_dump(described))
+        project_file = yaml.safe_load((settings.ROOT / "Pulumi.yaml").read_text())
+        project_file["main"] = str(settings.ROOT)
+        project_file["runtime"]["options"]["virtualenv"] = sys.prefix
+        (project / "Pulumi.yaml").write_text(yaml.safe_dump(project_file))
         name = f"Pulumi.{STACK}.yaml"
         (project / name).write_bytes((settings.ROOT / name).read_bytes())
-        own = {
+        variables = {
             "PULUMI_BACKEND_URL": f"file://{backend}",
             "AWS_ENDPOINT_URL": self.api.url,
             "PULUMI_DEBUG_COMMANDS": "true",  # for --event-log
         }
-        self.cli = Cli(project, {**environment, **own})
+        self.cli = Cli(project, {**environment, **variables})
         self.cli("stack", "init", STACK)
-        # No machine boots here: there is nothing that could be verified.
+        # No machine boots here, so there is nothing to verify.
         self.cli("config", "set", "verify", "false")
         return self
 
@@ -77,11 +77,11 @@ class ProgramStack:
         return Update(output, _events(log))
 
     def up(self, *arguments: str, code: int = 0) -> Update:
-        """Run `pulumi up` without a preview of its own."""
+        """Run `pulumi up` without its own preview."""
         return self.run("up", "--yes", "--skip-preview", *arguments, code=code)
 
     def interrupted(self, command: str, when: Callable[[], bool]) -> Update:
-        """Run `pulumi COMMAND` and send it one SIGINT, as Ctrl-C does to a process group, as soon as `when` holds."""
+        """Run `pulumi COMMAND` and interrupt its process group, as one Ctrl-C does, as soon as `when` returns True."""
         log = self._log()
         process = self.cli.start(command, "--yes", "--skip-preview", "--event-log", str(log))
         try:
@@ -104,13 +104,13 @@ class ProgramStack:
         return deployment
 
     def ids(self) -> dict[str, str]:
-        """Return the ids of all resources that are something by themselves (no providers), by logical name."""
+        """Return the ids of all resources except providers and components, by logical name."""
         resources = self.deployment().get("resources", [])
         real = (each for each in resources if each.get("id") and not each["type"].startswith("pulumi:"))
         return {each["urn"].rpartition("::")[2]: each["id"] for each in real}
 
     def destroy(self) -> None:
-        """Destroy whatever there is; the state is empty then."""
+        """Destroy all resources. Fails unless the state is empty afterwards."""
         self.cli("destroy", "--yes", "--skip-preview")
         assert not self.deployment().get("resources")
 

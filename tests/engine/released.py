@@ -1,7 +1,7 @@
-"""States that released versions left behind. `make state` adds the one of the version in pyproject.toml.
+"""The states of released versions. `make state` adds the state of the version in pyproject.toml.
 
-A state is the pair of `changes.BASE` after `pulumi up` over the lab's API, as the engine exports it. Its secrets were
-made for this alone, and are encrypted by a passphrase of the tests.
+A state is the engine's export of the pair of `changes.BASE` after `pulumi up` over the lab's API. Its secrets were made
+only for this, and are encrypted with a passphrase of the tests.
 """
 
 import json
@@ -24,7 +24,7 @@ PLUGINS: Final = ("aws", "command", "random", "tls")
 
 
 def program(arguments: Any) -> Callable[[], None]:
-    """Return the program that the states are of."""
+    """Return the program of the states."""
 
     def declare() -> None:
         VpnGatewayPair("vpn", arguments)
@@ -33,7 +33,7 @@ def program(arguments: Any) -> Callable[[], None]:
 
 
 def aws_environment(api: ApiProcess) -> dict[str, str]:
-    """Return what makes programs and plugins meet `api` instead of AWS."""
+    """Return the environment in which programs and plugins call `api` instead of AWS."""
     return {
         "AWS_ENDPOINT_URL": api.url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -43,10 +43,12 @@ def aws_environment(api: ApiProcess) -> dict[str, str]:
 
 
 def write_state(folder: Path, version: str) -> Path:
-    """Bring the pair up and write its state. Raises FileExistsError: what was released is not written anew."""
+    """Deploy the pair and write its state. Raises FileExistsError if that version's state was already written."""
     file = STATES / f"{version}.json"
     if file.exists():
-        raise FileExistsError(f"{file.name} is there: a released state stays as it was; raise the version first")
+        raise FileExistsError(
+            f"{file.name} exists: the state of a released version never changes; raise the version first"
+        )
     stack = InlineStack(folder, PLUGINS)
     stack.up(program(BASE))
     released = {"arguments": BASE, "deployment": without_traces(stack.export())}
@@ -56,7 +58,7 @@ def write_state(folder: Path, version: str) -> Path:
 
 
 def without_traces(exported: dict[str, Any]) -> dict[str, Any]:
-    """Return an exported state without what says when and where it was made: half of it, and of one machine."""
+    """Return an exported state without times and places of the machine that made it, which are half of its size."""
     for resource in exported["deployment"]["resources"]:
         for key in ("created", "modified", "sourcePosition", "stackTrace"):
             resource.pop(key, None)

@@ -1,7 +1,7 @@
-"""A real OpenSSH server on 127.0.0.1 for one test: own port, host key and authorized key, nothing of the machine's.
+"""A real OpenSSH server on 127.0.0.1 for one test, with its own port, host key and authorized key.
 
-It is the guest's sshd, run in the guest's file system: installing openssh-server on this machine would start a server
-that nobody asked for. Needs root.
+It is the guest's sshd, in the guest's file system, because installing openssh-server on this machine would start a
+server of the machine. Needs root.
 """
 
 import os
@@ -30,8 +30,8 @@ mkdir -p root/run/sshd "root$folder"
 mount --bind "${folder%/*}" "root${folder%/*}"
 exec chroot root /usr/sbin/sshd -D -e -f "$folder/sshd_config"
 """
-"""sh(1) in a mount namespace of its own: LOWER is the guest's file system, FOLDER the server's, whose
-siblings are at the same place inside and outside."""
+"""Script for sh(1) in its own mount namespace. $1 is the guest's file system, $2 the server's folder, whose parent
+folder is mounted at the same path."""
 
 _CONFIGURATION = """\
 ListenAddress 127.0.0.1
@@ -48,14 +48,14 @@ AcceptEnv ALLOWED_*
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on now."""
+    """Return a TCP port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class SshServer:
-    """The server's keys exist from the beginning; it listens between `start` and the end of the `with` block."""
+    """A server whose keys exist from the beginning, and which listens from `start` to the end of the `with` block."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -72,7 +72,7 @@ class SshServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, delay: float = 0.0) -> None:
-        """Start listening after `delay` seconds; without a delay it listens when this returns."""
+        """Start listening after `delay` seconds. Without a delay, return when the server listens."""
         (self.folder / "store").mkdir()
         guest, folder = str(tool_root(_RELEASE)), str(self.folder)
         command = ["unshare", "--mount", "sh", "-euc", _IN_THE_GUEST, "sh", guest, folder]

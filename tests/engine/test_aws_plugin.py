@@ -1,8 +1,9 @@
-"""The `aws` stand-in under the real engine, over the lab's API: both sides of a gateway pair, without machines.
+"""The stand-in for `aws` with the real engine and the lab's API: both sides of a gateway pair, without machines.
 
-Proves what the engine and a program see: previews, no-op, replacement, drift, deletion, import, errors, secrets, order
-of destruction. Does not prove that AWS behaves as the API does. `pytest tests/engine/test_aws_plugin.py`; nothing to
-clean up: stacks, plugins and the API live in the test's folder and end with it.
+Proves the behaviour for the engine and a program: previews, no-op, replacement, drift, deletion, import, errors,
+secrets, order of destruction. Does not prove that AWS behaves as the API does. `pytest
+tests/engine/test_aws_plugin.py`; nothing to clean up: stacks, plugins and the API are in the test's folder and end with
+the test.
 """
 
 import json
@@ -20,24 +21,24 @@ import pytest
 from pulumi import automation
 
 from tests.engine.api_process import ApiProcess
-from tests.engine.aws_stack import LEFT, RIGHT, Wanted, program
+from tests.engine.aws_stack import LEFT, RIGHT, TRUST, Settings, program
 from tests.engine.inline_stack import InlineStack
 
 pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(120)]
 
-BOTH = Wanted()
+BOTH = Settings()
 ONE = BOTH.but(sides=BOTH.sides[:1])
 RESOURCES_OF_ONE = 29
-"""28 with the provider, and the stack."""
+"""28 including the provider, and the stack."""
 RESOURCES_OF_BOTH = 57
 
 
 @pytest.fixture
 def stack(aws_environment: dict[str, str], tmp_path: Path) -> Iterator[InlineStack]:
-    made = InlineStack(tmp_path / "stack", ["aws"])
-    yield made
-    if "resources" in json.loads(made.state_text())["checkpoint"]["latest"]:
-        made.destroy()
+    stack = InlineStack(tmp_path / "stack", ["aws"])
+    yield stack
+    if "resources" in json.loads(stack.state_text())["checkpoint"]["latest"]:
+        stack.destroy()
 
 
 def client(service: str, region: str = LEFT) -> Any:
@@ -45,8 +46,8 @@ def client(service: str, region: str = LEFT) -> Any:
 
 
 def described(instance_id: str, region: str = LEFT) -> dict[str, Any]:
-    found = client("ec2", region).describe_instances(InstanceIds=[instance_id])["Reservations"]
-    return dict(found[0]["Instances"][0])
+    reservations = client("ec2", region).describe_instances(InstanceIds=[instance_id])["Reservations"]
+    return dict(reservations[0]["Instances"][0])
 
 
 def terminate(instance_id: str) -> None:
@@ -57,20 +58,20 @@ def terminate(instance_id: str) -> None:
         time.sleep(0.1)
 
 
-def seen(stack: InlineStack, run: Callable[[], None]) -> dict[str, dict[str, str]]:
-    """Run `up`; return what was done, by resource: `op` and the changed paths with their kind of difference."""
-    found: dict[str, dict[str, str]] = {}
+def changes_of_up(stack: InlineStack, run: Callable[[], None]) -> dict[str, dict[str, str]]:
+    """Run `up`; return for each changed resource `op`, and the changed paths with the kind of each difference."""
+    changes: dict[str, dict[str, str]] = {}
 
-    def note(event: automation.EngineEvent) -> None:
+    def record(event: automation.EngineEvent) -> None:
         if event.resource_pre_event and event.resource_pre_event.metadata.op.value != "same":
             metadata = event.resource_pre_event.metadata
             name = metadata.urn.rpartition("::")[2]
             changed = {path: each.diff_kind.value for path, each in (metadata.detailed_diff or {}).items()}
             if metadata.type != "pulumi:pulumi:Stack":
-                found.setdefault(name, {"op": str(metadata.op.value)}).update(changed)
+                changes.setdefault(name, {"op": str(metadata.op.value)}).update(changed)
 
-    stack.up(run, on_event=note)
-    return found
+    stack.up(run, on_event=record)
+    return changes
 
 
 def summary(result: Any) -> dict[str, int]:
@@ -78,7 +79,7 @@ def summary(result: Any) -> dict[str, int]:
     return {getattr(operation, "value", operation): count for operation, count in changes.items()}
 
 
-def test_two_regions_are_created_found_unchanged_refreshed_and_destroyed_without_a_trace(
+def test_two_regions_are_created_refreshed_found_unchanged_and_destroyed_without_leftovers(
     stack: InlineStack, api: ApiProcess
 ) -> None:
     run = partial(program, BOTH)
@@ -101,15 +102,15 @@ def test_two_regions_are_created_found_unchanged_refreshed_and_destroyed_without
 
 @pytest.fixture(scope="module")
 def one_side(aws_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[InlineStack]:
-    """One side, up; every test that uses it leaves it as `ONE` says."""
-    made = InlineStack(tmp_path_factory.mktemp("one") / "stack", ["aws"])
-    made.up(partial(program, ONE))
-    yield made
-    made.destroy()
+    """Yield a stack of one side with the settings `ONE`, which every test that uses it restores."""
+    stack = InlineStack(tmp_path_factory.mktemp("one") / "stack", ["aws"])
+    stack.up(partial(program, ONE))
+    yield stack
+    stack.destroy()
 
 
-def test_changes_in_place_are_told_by_path_and_change_nothing_else(one_side: InlineStack) -> None:
-    wanted = ONE.but(
+def test_changes_in_place_are_shown_by_path_and_change_nothing_else(one_side: InlineStack) -> None:
+    changed = ONE.but(
         ssh_range="192.0.2.99/32",
         secret="second-secret",  # noqa: S106 - a test's
         enable_dns_hostnames=False,
@@ -120,9 +121,9 @@ def test_changes_in_place_are_told_by_path_and_change_nothing_else(one_side: Inl
     )
     retagged = {"op": "update", "tags.owner": "add", "tags.purpose": "delete"}
     rule = {"op": "update", "cidrIpv4": "update"}
-    bare = {"public", "private", "internet", "public-table", "private-table", "address", "role", "key"}
-    assert seen(one_side, partial(program, wanted)) == {
-        **{f"{LEFT}-{thing}": retagged for thing in bare},
+    only_tagged = {"public", "private", "internet", "public-table", "private-table", "address", "role", "key"}
+    assert changes_of_up(one_side, partial(program, changed)) == {
+        **{f"{LEFT}-{kind}": retagged for kind in only_tagged},
         f"{LEFT}-group-1-ssh": rule,
         f"{LEFT}-group-2-ssh": rule,
         f"{LEFT}-secret": {**retagged, "value": "update"},
@@ -141,16 +142,16 @@ def test_changes_in_place_are_told_by_path_and_change_nothing_else(one_side: Inl
     one_side.up(partial(program, ONE))
 
 
-def test_new_user_data_replaces_the_instance_alone_or_changes_it_with_a_stop_as_asked(one_side: InlineStack) -> None:
+def test_new_user_data_replaces_only_the_instance_or_changes_it_in_place_as_declared(one_side: InlineStack) -> None:
     before = one_side.resources()
-    changed = seen(one_side, partial(program, ONE.but(user_data="#cloud-config\nhostname: other\n")))
+    changed = changes_of_up(one_side, partial(program, ONE.but(user_data="#cloud-config\nhostname: other\n")))
     replaced = one_side.resources()
     assert {name: each["userData"] for name, each in changed.items()} == {f"{LEFT}-instance": "update-replace"}
     assert before[f"{LEFT}-instance"]["id"] != replaced[f"{LEFT}-instance"]["id"]
     assert before[f"{LEFT}-interface"]["id"] == replaced[f"{LEFT}-interface"]["id"]
 
     in_place = ONE.but(replace_on_change=False, instance_type="t3.small")
-    assert seen(one_side, partial(program, in_place)) == {
+    assert changes_of_up(one_side, partial(program, in_place)) == {
         f"{LEFT}-instance": {
             "op": "update",
             "instanceType": "update",
@@ -164,24 +165,24 @@ def test_new_user_data_replaces_the_instance_alone_or_changes_it_with_a_stop_as_
     one_side.up(partial(program, ONE))
 
 
-def test_a_refresh_notices_what_was_changed_and_deleted_behind_its_back_and_up_repairs_it(
+def test_a_refresh_detects_changes_and_deletions_outside_pulumi_and_up_repairs_them(
     one_side: InlineStack,
 ) -> None:
-    ec2, ssm, made = client("ec2"), client("ssm"), one_side.resources()
-    ec2.create_tags(Resources=[made[f"{LEFT}-vpc"]["id"]], Tags=[{"Key": "foreign", "Value": "1"}])
-    interface = made[f"{LEFT}-interface"]["id"]
+    ec2, ssm, resources = client("ec2"), client("ssm"), one_side.resources()
+    ec2.create_tags(Resources=[resources[f"{LEFT}-vpc"]["id"]], Tags=[{"Key": "foreign", "Value": "1"}])
+    interface = resources[f"{LEFT}-interface"]["id"]
     ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, SourceDestCheck={"Value": True})
     ssm.put_parameter(Name=f"/test/{LEFT}/secret", Value="foreign-secret", Type="SecureString", Overwrite=True)
-    rule, group = made[f"{LEFT}-group-1-ssh"]["id"], made[f"{LEFT}-group-1"]["id"]
+    rule, group = resources[f"{LEFT}-group-1-ssh"]["id"], resources[f"{LEFT}-group-1"]["id"]
     ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[rule])
-    ec2.delete_route(RouteTableId=made[f"{LEFT}-private-table"]["id"], DestinationCidrBlock="0.0.0.0/0")
-    terminate(made[f"{LEFT}-instance"]["id"])
+    ec2.delete_route(RouteTableId=resources[f"{LEFT}-private-table"]["id"], DestinationCidrBlock="0.0.0.0/0")
+    terminate(resources[f"{LEFT}-instance"]["id"])
 
     run = partial(program, ONE)
     refreshed = summary(one_side.refresh(run))
     assert (refreshed["delete"], refreshed["update"]) == (3, 3)
     assert "foreign-secret" not in one_side.state_text() + one_side.output
-    assert seen(one_side, run) == {
+    assert changes_of_up(one_side, run) == {
         f"{LEFT}-vpc": {"op": "update", "tags.foreign": "delete"},
         f"{LEFT}-interface": {"op": "update", "sourceDestCheck": "update"},
         f"{LEFT}-secret": {"op": "update", "value": "update"},
@@ -220,7 +221,7 @@ def test_a_vpc_and_its_route_table_association_are_imported_by_id(stack: InlineS
     assert vpc not in api.left_over(LEFT)
 
 
-def test_a_second_block_of_a_vpc_is_found_unchanged_imported_and_destroyed_after_its_subnet(
+def test_a_second_block_of_a_vpc_is_refreshed_replaced_imported_and_destroyed_after_its_subnet(
     stack: InlineStack, api: ApiProcess
 ) -> None:
     vpc_id = client("ec2").create_vpc(CidrBlock="10.98.0.0/16")["Vpc"]["VpcId"]
@@ -234,13 +235,13 @@ def test_a_second_block_of_a_vpc_is_found_unchanged_imported_and_destroyed_after
 
     def blocks() -> list[str]:
         (vpc,) = client("ec2").describe_vpcs(VpcIds=[vpc_id])["Vpcs"]
-        found = vpc["CidrBlockAssociationSet"]
-        return [each["CidrBlock"] for each in found if each["CidrBlockState"]["State"] == "associated"]
+        associations = vpc["CidrBlockAssociationSet"]
+        return [each["CidrBlock"] for each in associations if each["CidrBlockState"]["State"] == "associated"]
 
     first = partial(extended, "10.99.0.0/24")
     assert summary(stack.up(first)) == {"create": 4}
     assert summary(stack.refresh(first)) == {"same": 4}
-    assert seen(stack, partial(extended, "10.97.0.0/24"))["more"] == {
+    assert changes_of_up(stack, partial(extended, "10.97.0.0/24"))["more"] == {
         "op": "create-replacement",
         "cidrBlock": "update-replace",
     }
@@ -253,23 +254,48 @@ def test_a_second_block_of_a_vpc_is_found_unchanged_imported_and_destroyed_after
     client("ec2").delete_vpc(VpcId=vpc_id)
 
 
-def test_an_error_of_the_api_comes_whole_and_what_was_made_half_way_is_destroyed(
+def test_resources_and_look_ups_that_only_consumers_use_are_supported(stack: InlineStack) -> None:
+    client("ssm").put_parameter(Name="/test/plain", Value="plain", Type="String", Overwrite=True)
+
+    def consumer() -> None:
+        provider = aws.Provider("here", region=LEFT)
+        own, look_up = pulumi.ResourceOptions(provider=provider), pulumi.InvokeOptions(provider=provider)
+        vpc = aws.ec2.Vpc("vpc", cidr_block="10.95.0.0/16", opts=own)
+        ssh = aws.ec2.SecurityGroupIngressArgs(
+            protocol="tcp", from_port=22, to_port=22, cidr_blocks=["192.0.2.0/24"], self=True
+        )
+        aws.ec2.SecurityGroup("group", vpc_id=vpc.id, ingress=[ssh], opts=own)
+        role = aws.iam.Role("role", assume_role_policy=json.dumps(TRUST), opts=own)
+        partition = aws.get_partition(opts=look_up).partition
+        policy = f"arn:{partition}:iam::aws:policy/ReadOnlyAccess"
+        aws.iam.RolePolicyAttachment("attachment", role=role.name, policy_arn=policy, opts=own)
+        pulumi.export("account", aws.get_caller_identity(opts=look_up).account_id)
+        pulumi.export("parameter", aws.ssm.get_parameter(name="/test/plain", opts=look_up).insecure_value)
+
+    outputs = stack.up(consumer).outputs
+    assert (outputs["account"].value, outputs["parameter"].value) == ("123456789012", "plain")
+    assert summary(stack.refresh(consumer)) == summary(stack.up(consumer)) == {"same": 6}
+    attached = client("iam").list_attached_role_policies(RoleName=stack.resources()["role"]["id"])["AttachedPolicies"]
+    assert [each["PolicyName"] for each in attached] == ["ReadOnlyAccess"]
+
+
+def test_an_error_of_the_api_is_shown_in_full_and_a_half_created_resource_is_destroyed(
     stack: InlineStack, api: ApiProcess
 ) -> None:
-    def half() -> None:
+    def fails_half_way() -> None:
         options = pulumi.ResourceOptions(provider=aws.Provider("here", region=LEFT))
         aws.ec2.Eip("address", instance="i-0123456789abcdef0", opts=options)
 
-    whole = r"\(InvalidInstanceID\.NotFound\) when calling the AssociateAddress operation: .*'i-0123456789abcdef0'"
-    with pytest.raises(automation.CommandError, match=whole):
-        stack.up(half)
+    error = r"\(InvalidInstanceID\.NotFound\) when calling the AssociateAddress operation: .*'i-0123456789abcdef0'"
+    with pytest.raises(automation.CommandError, match=error):
+        stack.up(fails_half_way)
     address = stack.resources()["address"]["id"]
     assert address in api.left_over(LEFT)
     stack.destroy()
     assert address not in api.left_over(LEFT)
 
 
-def test_a_resource_type_the_stand_in_does_not_know_is_refused_by_name_at_preview(stack: InlineStack) -> None:
+def test_an_unsupported_resource_type_is_refused_with_its_name_in_the_preview(stack: InlineStack) -> None:
     def bucket() -> None:
         aws.s3.Bucket("bucket", opts=pulumi.ResourceOptions(provider=aws.Provider("here", region=LEFT)))
 
@@ -277,7 +303,9 @@ def test_a_resource_type_the_stand_in_does_not_know_is_refused_by_name_at_previe
         stack.preview(bucket)
 
 
-def test_a_provider_without_usable_credentials_says_so(stack: InlineStack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_without_usable_credentials_fails_with_the_reason(
+    stack: InlineStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def anything() -> None:
         provider = aws.Provider("here", region=LEFT)
         aws.ec2.KeyPair("key", public_key="ssh-ed25519 AAAA", opts=pulumi.ResourceOptions(provider=provider))

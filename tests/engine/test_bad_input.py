@@ -1,7 +1,7 @@
-"""The repository's own program with wrong settings on the real engine: everything wrong at once, and nothing made.
+"""The repository's own program with wrong settings on the real engine: it reports all problems and creates nothing.
 
-Proves that the operator sees every problem by the name it has in the stack file. Does not prove each message
-(tests/unit/test_arguments.py, test_program.py). No API is there to be asked.
+Proves that the operator sees every problem under the setting's name in the stack file. Does not prove each message
+(tests/unit/test_arguments.py, test_program.py). Runs without an API.
 """
 
 import json
@@ -36,7 +36,7 @@ BAD = {
     "tags": {"Name": "mine"},
 }
 
-TOLD = """\
+EXPECTED = """\
 rightGatewayPrivatIp '…': is not a setting of this project; use one of Pulumi.yaml, e.g. rightGatewayPrivateIp
 leftImage 'debian-11': is no image that is known here; use debian-13, debian-12 or ami-…
 leftPrivateSubnetCidrBlocks[2] '10.1.10.1/24': is not canonical
@@ -57,14 +57,14 @@ verify 'true': needs SSH, and no administratorCidrBlocks admit any; give adminis
 
 @pytest.fixture
 def project(pulumi: Cli) -> Cli:
-    """Give a stack of the repository's own program, with nothing but defaults, in a folder of its own."""
+    """Return a stack of the repository's own program with only default settings, in its own folder."""
     for name in ("__main__.py", "components", "userdata"):
         (pulumi.folder / name).symlink_to(ROOT / name)
     settings = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
     settings["runtime"]["options"] = {"toolchain": "pip", "virtualenv": sys.prefix}
     (pulumi.folder / "Pulumi.yaml").write_text(yaml.safe_dump(settings))
     pulumi("stack", "init", "bad")
-    # A closed port: whoever asks AWS anything is told so by an error of another kind.
+    # A closed port: a call of AWS would fail with another error.
     pulumi.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
     return pulumi
 
@@ -76,19 +76,18 @@ def _configure(project: Cli, values: dict[str, Any]) -> None:
     file.write_text(yaml.safe_dump({**stack, "config": config}))
 
 
-def test_everything_wrong_is_told_at_once_by_the_names_of_the_stack_file_and_nothing_is_made(project: Cli) -> None:
+def test_all_problems_are_reported_at_once_with_the_stack_files_names_and_nothing_is_created(project: Cli) -> None:
     project("config", "set", "--secret", "psk", WEAK_PSK)
     _configure(project, BAD)
     for command in (["preview"], ["up", "--yes", "--skip-preview"]):
-        said = project(*command, code=1)
-        problems = [line.strip().removeprefix("- ") for line in said.splitlines() if line.strip().startswith("- ")]
-        assert [line.startswith(told) for line, told in zip(problems, TOLD.splitlines(), strict=True)] == [
-            True for _ in problems
-        ], problems
+        output = project(*command, code=1)
+        problems = [line.strip().removeprefix("- ") for line in output.splitlines() if line.strip().startswith("- ")]
+        for problem, beginning in zip(problems, EXPECTED.splitlines(), strict=True):
+            assert problem.startswith(beginning)
         assert all("; " in problem for problem in problems)
-        assert f"configuration: {len(problems)} settings are wrong:" in said
-        assert WEAK_PSK not in said
-        assert "Traceback" not in said
+        assert f"configuration: {len(problems)} settings are wrong:" in output
+        assert WEAK_PSK not in output
+        assert "Traceback" not in output
     resources = json.loads(project("stack", "export"))["deployment"].get("resources", [])
     assert [each["type"] for each in resources if each["type"] != "pulumi:pulumi:Stack"] == []
 
@@ -101,17 +100,17 @@ from components.resources.secrets import checked_psk
 late = random.RandomPassword("late", length=9, special=False)
 pulumi.Stash("psk", input=checked_psk(late.result))
 """
-"""A key that the settings cannot check, because nobody knows it before deployment."""
+"""A program with a key that is unknown until deployment, so that the settings cannot check it."""
 
 
-def test_a_weak_psk_that_is_known_late_fails_by_name_without_showing_it(project: Cli) -> None:
+def test_a_weak_psk_that_is_known_only_at_deployment_fails_without_being_shown(project: Cli) -> None:
     (project.folder / "__main__.py").unlink()
     (project.folder / "__main__.py").write_text(LATE)
-    said = project("up", "--yes", "--skip-preview", code=1)
-    assert re.search(r"psk '\(secret\)': is worth [0-9]+ bits at most, fewer than 128; leave it out", said)
-    assert "Traceback" not in said
+    output = project("up", "--yes", "--skip-preview", code=1)
+    assert re.search(r"psk '\(secret\)': is worth [0-9]+ bits at most, fewer than 128; leave it out", output)
+    assert "Traceback" not in output
     resources = json.loads(project("stack", "export", "--show-secrets"))["deployment"]["resources"]
     (secret,) = [each["outputs"]["result"]["plaintext"] for each in resources if each["urn"].endswith("::late")]
     assert len(json.loads(secret)) == 9
-    assert json.loads(secret) not in said
+    assert json.loads(secret) not in output
     assert not [each for each in resources if each["type"] == "pulumi:index:Stash"]

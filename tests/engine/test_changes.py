@@ -1,10 +1,9 @@
-"""Every change of docs/changes.md is previewed, applied, and taken back, over one pair that is up.
+"""Every change of docs/changes.md is previewed, applied and taken back, on one pair that is up.
 
-Proves that the engine and the providers' stand-ins go from one set of arguments to another and back over the lab's API,
-which refuses what AWS refuses, and what docs/iam-deployer-policy.json does not allow, because the deployer has that
-policy alone; that each ends green and then stays as it is; and that the document has what was seen.
-Does not prove how long an outage is (docs/guarantees.md), nor that machines then do what they are for. Nothing to
-clean up.
+Proves that the engine and the providers' stand-ins can go from one set of arguments to another and back, that a preview
+then plans no change, and that the document describes it. The lab's API refuses what AWS refuses, and what
+docs/iam-deployer-policy.json does not allow, because that policy is the deployer's only one. Does not prove how long an
+outage is (docs/guarantees.md), nor that the machines then work. There is nothing to clean up.
 """
 
 import fcntl
@@ -22,10 +21,11 @@ import pytest
 
 from components import VpnGateway
 from tests.engine.api_process import ApiProcess, running_api
-from tests.engine.changes import BASE, CHANGES, INSTANCE, KMS_KEY, PSK, Change, Plan, does, row, rows_missing, table
+from tests.engine.changes import BASE, CHANGES, KMS_KEY, PSK, Change, row, rows_missing, table
 from tests.engine.deployer import ROLE, deployer
 from tests.engine.existing_networks import network_of_others
 from tests.engine.inline_stack import InlineStack
+from tests.engine.plans import INSTANCE, Plan, does
 from tests.engine.previews import preview, update
 from tests.engine.released import PLUGINS, aws_environment
 from tests.generated import ROOT, require_section, section
@@ -46,7 +46,7 @@ PLACING = {
     "left.existing_network",
     "left.gateway_private_ip",
 }
-"""The arguments that may touch the network, or the identity of a gateway."""
+"""The arguments whose changes may replace the network or a gateway's identity."""
 
 REASONS = {
     "profile": {"uk": "profile", "au": "profile"},
@@ -59,25 +59,26 @@ REASONS = {
     "administrator_cidr_blocks": {"uk": "administrator_cidr_blocks", "au": "administrator_cidr_blocks"},
     "left.excluded_cidr_blocks": {"uk": "excluded_cidr_blocks", "au": "peer uk"},
 }
-"""Argument that replaces an instance without naming it -> side -> the announced reason."""
+"""Argument whose change replaces an instance -> side -> the reason that the preview announces."""
 
 
 @dataclass
 class Pair:
-    """The pair of `BASE`, up."""
+    """The deployed pair of `BASE`."""
 
     stack: InlineStack
     api: ApiProcess
     theirs: dict[str, Any]
-    """A network that is there already."""
+    """Arguments for an existing network."""
     arguments: Any = None
-    """With which it is up; None: not known."""
+    """The arguments with which it is deployed; None if a failed update left that unknown."""
 
     def update(self, arguments: Any) -> Plan:
-        """Run `pulumi up`, and once more, which must find nothing to do."""
+        """Run `pulumi up`, after which a preview must plan no change."""
         self.arguments = None
         plan = update(self.stack, arguments)
-        assert update(self.stack, arguments).operations == {}
+        settled = preview(self.stack, arguments)
+        assert (settled.refused, settled.operations) == ("", {})
         self.arguments = arguments
         return plan
 
@@ -104,7 +105,7 @@ def shared(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def pair(shared: Pair) -> Pair:
-    """Give the pair as `BASE` says, after a test that was red too."""
+    """Return the pair with the arguments of `BASE`, also after a test that failed."""
     if shared.arguments != BASE:
         shared.update(BASE)
     return shared
@@ -116,7 +117,7 @@ def _left_over(api: ApiProcess) -> list[str]:
 
 @contextmanager
 def another_deployer(api: ApiProcess, folder: Path) -> Iterator[dict[str, str]]:
-    """Give a profile to deploy by, and a role with the documented policy that the deployer may assume."""
+    """Yield the environment of a profile; create a role with the documented policy that the deployer may assume."""
     iam = api.client("iam", "eu-west-2")
     statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     role = iam.create_role(RoleName="deployer", AssumeRolePolicyDocument=_document(statement))["Role"]["Arn"]
@@ -137,8 +138,8 @@ def _require_row(change: Change, plan: Plan, back: Plan | None) -> None:
     with (ROOT / DOCUMENT).open() as document:
         # `make generated` runs tests in parallel, and each writes its own row.
         fcntl.flock(document, fcntl.LOCK_EX)
-        known = section(DOCUMENT, "changes")
-        require_section(DOCUMENT, "changes", table(known, change, row(change, plan, back)))
+        present = section(DOCUMENT, "changes")
+        require_section(DOCUMENT, "changes", table(present, change, row(change, plan, back)))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def _require_row(change: Change, plan: Plan, back: Plan | None) -> None:
         for each in CHANGES
     ],
 )
-def test_a_change_does_what_its_row_says_stays_and_is_taken_back(pair: Pair, change: Change) -> None:
+def test_a_change_does_what_its_row_says_and_can_be_taken_back(pair: Pair, change: Change) -> None:
     start, wanted = change.start(), change.arguments(pair.theirs)
     if change.before:
         pair.update(start)
@@ -161,7 +162,7 @@ def test_a_change_does_what_its_row_says_stays_and_is_taken_back(pair: Pair, cha
         assert preview(pair.stack, start).operations == {}
         _require_row(change, plan, None)
     elif wanted.get("verify"):
-        # Only machines can prove a tunnel: tests/scenarios has them.
+        # Only tests/scenarios has the machines that a proof needs.
         _require_row(change, plan, None)
     else:
         assert does(pair.update(wanted)) == does(plan)
@@ -169,7 +170,7 @@ def test_a_change_does_what_its_row_says_stays_and_is_taken_back(pair: Pair, cha
 
 
 def _require_announcement(change: Change, plan: Plan) -> None:
-    """Fail unless each replacement that a user may not expect is announced, with its reason."""
+    """Fail unless each replacement of an instance that a user may not expect is announced with its reason."""
     announced = {text.split("-gateway")[0]: text for text in plan.warnings if "is to be replaced" in text}
     lost = set(plan.lost(INSTANCE))
     assert {f"vpn-{side}-gateway" for side in announced} <= lost
@@ -183,12 +184,12 @@ def _require_announcement(change: Change, plan: Plan) -> None:
 
 def test_every_argument_has_a_row_and_every_row_a_change() -> None:
     assert rows_missing() == []
-    known = section(DOCUMENT, "changes").splitlines()
-    assert [line for line in known if "`" in line and not any(line.startswith(each.key) for each in CHANGES)] == []
-    assert [each.key for each in CHANGES if not any(line.startswith(each.key) for line in known)] == []
+    lines = section(DOCUMENT, "changes").splitlines()
+    assert [line for line in lines if "`" in line and not any(line.startswith(each.key) for each in CHANGES)] == []
+    assert [each.key for each in CHANGES if not any(line.startswith(each.key) for line in lines)] == []
 
 
-def test_a_host_of_others_in_a_subnet_that_goes_is_named_at_preview(pair: Pair) -> None:
+def test_a_preview_names_a_foreign_host_in_a_subnet_that_is_to_be_replaced(pair: Pair) -> None:
     ec2 = pair.api.client("ec2", "eu-west-2")
     subnet = pair.stack.resources()["vpn-uk-private-subnet-10.1.10.0-24"]["id"]
     host = ec2.create_network_interface(SubnetId=subnet, PrivateIpAddress="10.1.10.77", Description="theirs")
@@ -201,10 +202,10 @@ def test_a_host_of_others_in_a_subnet_that_goes_is_named_at_preview(pair: Pair) 
     assert [each for each in preview(pair.stack, moved).warnings if "deleted before" in each] == []
 
 
-def test_a_parameter_goes_back_under_awss_own_key_when_yours_is_taken_away(pair: Pair) -> None:
+def test_parameters_are_encrypted_with_awss_own_key_again_after_the_callers_key_is_removed(pair: Pair) -> None:
     def keys() -> set[str]:
-        found = pair.api.client("ssm", "eu-west-2").describe_parameters()["Parameters"]
-        return {each["KeyId"] for each in found}
+        parameters = pair.api.client("ssm", "eu-west-2").describe_parameters()["Parameters"]
+        return {each["KeyId"] for each in parameters}
 
     pair.update({**BASE, "left": {**BASE["left"], "kms_key_arn": KMS_KEY}})
     assert keys() == {KMS_KEY}
@@ -217,7 +218,7 @@ US = {"name": "us", "public_ip": "203.0.113.2", "private_ip": "172.30.1.9", "cid
 
 
 def gateway(*peers: dict[str, Any]) -> Callable[[], None]:
-    """Return a program with one gateway that has these peers."""
+    """Return a program with one gateway and these peers."""
 
     def declare() -> None:
         provider = aws.Provider("side", region="eu-west-2")
@@ -234,7 +235,7 @@ def gateway(*peers: dict[str, Any]) -> Callable[[], None]:
 
 
 @pytest.mark.whole
-def test_a_peer_of_a_gateway_is_renamed_added_and_taken_out(
+def test_a_peer_of_a_gateway_can_be_renamed_added_and_removed(
     api: ApiProcess, engine_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in aws_environment(api).items():

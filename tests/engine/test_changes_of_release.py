@@ -1,7 +1,7 @@
-"""Proves that this version's component, over the state that an earlier one left, replaces no VPC, address or interface.
+"""Proves that this version's component, over an earlier version's state, replaces no VPC, address or interface.
 
-Does not prove that the update itself goes through: it is a preview, without a refresh. `pytest
-tests/engine/test_changes_of_release.py`; nothing to clean up.
+Does not prove that the update succeeds: the test runs only a preview, without a refresh. `pytest
+tests/engine/test_changes_of_release.py`; there is nothing to clean up.
 """
 
 import json
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.engine.api_process import running_api
-from tests.engine.changes import IDENTITY, Plan
 from tests.engine.inline_stack import InlineStack
+from tests.engine.plans import IDENTITY, Plan
 from tests.engine.previews import preview
 from tests.engine.released import PLUGINS, STATES, aws_environment
 
@@ -24,7 +24,7 @@ RELEASES = sorted(STATES.glob("*.json"))
 
 @pytest.fixture
 def stack(engine_environment: dict[str, str], tmp_path: Path) -> Iterator[InlineStack]:
-    """Give a stack whose state may be set; the API that its program meets has nothing of it."""
+    """Yield a stack for an imported state. Its API has none of the state's resources."""
     with running_api() as api, pytest.MonkeyPatch.context() as patch:
         for name, value in aws_environment(api).items():
             patch.setenv(name, value)
@@ -44,10 +44,10 @@ def test_moving_from_a_release_replaces_no_vpc_no_address_and_no_interface(stack
     plan = preview(stack, released["arguments"])
     assert not plan.refused
     assert _lost(plan) == []
-    # The same look sees it when there is something to see.
+    # The check can fail: it finds a replacement that does happen.
     moved = {**released["arguments"], "left": {**released["arguments"]["left"], "gateway_private_ip": "10.1.1.253"}}
     assert _lost(preview(stack, moved)) == ["vpn-uk-gateway-interface"]
 
 
-def test_the_first_release_is_there() -> None:
+def test_the_first_releases_state_exists() -> None:
     assert "0.1.0" in [release.stem for release in RELEASES]

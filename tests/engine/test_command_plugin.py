@@ -1,8 +1,7 @@
-"""The real engine runs commands on a real OpenSSH server of 127.0.0.1 through the `command` stand-in.
+"""The stand-in for `command` with the real engine and a real OpenSSH server on 127.0.0.1.
 
-Proves: when which command runs, what ends up in the state, in argv and on the screen, and how failures look. Does not
-prove: anything about other SSH servers. Needs root, and builds the guest image if it is not there. Nothing is left to
-clean up.
+Proves when each command runs, the content of the state, argv and the screen, and the error messages. Does not prove
+anything about other SSH servers. Needs root, and builds the guest image if it is missing. Nothing to clean up.
 """
 
 import re
@@ -31,8 +30,8 @@ SECRET = "c0rrect-h0rse-battery"  # noqa: S105
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[SshServer]:
-    with SshServer(tmp_path / "sshd") as made:
-        yield made
+    with SshServer(tmp_path / "sshd") as server:
+        yield server
 
 
 @pytest.fixture
@@ -58,12 +57,14 @@ def program(server: SshServer, *, secret_stdin: str | None = None, **arguments: 
     return run
 
 
-def test_a_command_lives_through_create_update_replacement_and_delete(
+def test_a_command_runs_at_create_update_replacement_and_delete(
     server: SshServer, stack: InlineStack, tmp_path: Path
 ) -> None:
     journal, argv = tmp_path / "journal", tmp_path / "argv"
 
-    def life(trigger: str = "first", update: str = f"echo update >> {journal}", **other: Any) -> Callable[[], None]:
+    def with_trigger(
+        trigger: str = "first", update: str = f"echo update >> {journal}", **other: Any
+    ) -> Callable[[], None]:
         return program(
             server,
             create=f"cat >> {journal}; tr '\\0' ' ' < /proc/self/cmdline > {argv}; cat /proc/[0-9]*/cmdline >> {argv}; "
@@ -77,7 +78,7 @@ def test_a_command_lives_through_create_update_replacement_and_delete(
 
     server.start(delay=8)
     began = time.monotonic()
-    created = stack.up(life())
+    created = stack.up(with_trigger())
     assert time.monotonic() - began > 7
     assert "failed: retrying" in stack.output
     assert created.outputs["stdout"].value == "created"
@@ -93,13 +94,16 @@ def test_a_command_lives_through_create_update_replacement_and_delete(
         assert SECRET not in text
         assert "PRIVATE KEY" not in text
 
-    assert stack.up(life()).summary.resource_changes == {"same": 2}
+    assert stack.up(with_trigger()).summary.resource_changes == {"same": 2}
 
-    assert stack.up(life(environment={"ALLOWED_WORD": "x"})).summary.resource_changes == {"same": 1, "update": 1}
+    assert stack.up(with_trigger(environment={"ALLOWED_WORD": "x"})).summary.resource_changes == {
+        "same": 1,
+        "update": 1,
+    }
     assert journal.read_text() == f"{SECRET}\nupdate\n"
 
     with pytest.raises(CommandError) as caught:
-        stack.up(life(update="echo layer; echo broken >&2; exit 3"))
+        stack.up(with_trigger(update="echo layer; echo broken >&2; exit 3"))
     for part in (
         "Process exited with status 3",
         'running "echo layer; echo broken >&2; exit 3"',
@@ -108,7 +112,7 @@ def test_a_command_lives_through_create_update_replacement_and_delete(
     ):
         assert part in str(caught.value)
 
-    replaced = stack.up(life("second", environment={"ALLOWED_WORD": "x"}))
+    replaced = stack.up(with_trigger("second", environment={"ALLOWED_WORD": "x"}))
     assert replaced.summary.resource_changes == {"replace": 1, "same": 1}
     assert journal.read_text() == f"{SECRET}\nupdate\n{SECRET}\ndelete\n"
 
@@ -116,17 +120,17 @@ def test_a_command_lives_through_create_update_replacement_and_delete(
     assert journal.read_text().endswith("delete\ndelete\n")
 
 
-def test_a_late_server_a_wrong_host_key_and_a_refused_variable_make_up_red(
+def test_an_unreachable_server_a_wrong_host_key_and_a_refused_variable_fail_the_update(
     server: SshServer, stack: InlineStack
 ) -> None:
     server.start()
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
 
     def run() -> None:
-        # The slowest failure first, so that all three are under way when the first one stops the update.
-        nobody = connection(server, port=free_port(), dial_error_limit=-1)
+        # The slowest failure first, so that all three commands have started when the first failure stops the update.
+        unreachable = connection(server, port=free_port(), dial_error_limit=-1)
         one_second = pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create="1s"))
-        remote.Command("late", connection=nobody, create="true", opts=one_second)
+        remote.Command("late", connection=unreachable, create="true", opts=one_second)
         pinned = connection(server, host_key=other, dial_error_limit=4)
         remote.Command("pinned", connection=pinned, create="true")
         remote.Command("refused", connection=connection(server), create="true", environment={"FORBIDDEN": "1"})
@@ -139,7 +143,7 @@ def test_a_late_server_a_wrong_host_key_and_a_refused_variable_make_up_red(
     assert not {"late", "pinned", "refused"} & stack.resources().keys()
 
 
-def test_a_command_behind_a_proxy_and_one_on_this_machine_run(
+def test_a_command_behind_a_proxy_and_a_local_command_run(
     server: SshServer, stack: InlineStack, tmp_path: Path
 ) -> None:
     server.start()
@@ -199,7 +203,7 @@ def test_another_standard_input_alone_runs_create_again_in_place(
     assert SECRET not in stack.output
 
 
-def test_ctrl_c_ends_an_endless_dial_at_once(server: SshServer, stack: InlineStack) -> None:
+def test_ctrl_c_ends_unlimited_dialling_at_once(server: SshServer, stack: InlineStack) -> None:
     endless = program(server, connection=connection(server, port=free_port(), dial_error_limit=-1), create="true")
     errors: list[CommandError] = []
 

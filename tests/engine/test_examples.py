@@ -1,8 +1,8 @@
-"""Every program in examples/ on the real engine against the emulated API, each in its language; SDKs are compiled.
+"""Every program in examples/, each in its language, on the real engine against the emulated API; SDKs are compiled.
 
-Proves: `pulumi install`, preview, up, a second up that changes nothing, destroy that leaves nothing, for a consumer
-with nothing of this checkout but what git holds. Does not prove the tunnel (tests/lab). Command: `make test-whole`;
-nothing is left to clean up by hand.
+Proves `pulumi install`, preview, up, a second up that changes nothing, and destroy that leaves nothing, for a consumer
+who has only the files in git. Does not prove the tunnel (tests/lab). Command: `make test-whole`; there is nothing to
+clean up.
 """
 
 import json
@@ -26,38 +26,38 @@ OWN = {
     "go": ("database", "securityGroupId", "office-uk-private-hosts-security-group"),
     "yaml": ("database-to-au", "networkInterfaceId", "office-uk-gateway-interface"),
 }
-"""Of each example: a resource of its own, that one's input, and the pair's resource that the input names."""
+"""Example -> one of its own resources, an input of that, and the pair's resource that the input names."""
 
 EXISTING_NETWORK = "yaml-existing-network"
-"""The example of which the pair uses resources, not the other way round."""
+"""The example in which the pair uses the program's resources, not the other way round."""
 
 PYTHON = {
     "python": ("vpn_gateway_pair", "venv/lib/python*/site-packages"),
     "python-sdk": ("pulumi_vpn_gateway_pair", "sdks/vpn-gateway-pair"),
 }
-"""Of the examples in Python: the package they import, and where it was installed or generated."""
+"""Example in Python -> the package that it imports, and the folder where it was installed or generated."""
 
 
 @pytest.fixture
 def api() -> Iterator[ApiProcess]:
-    """Run an API of the example's own, so that what one leaves behind is not another's."""
+    """Run one API for each example, so that each test sees only its own leftovers."""
     with running_api() as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the checkout, in which the plugin is installed once for all."""
+    """Return a copy of the checkout, in which the plugin is installed once for all tests."""
     return copy_checkout(tmp_path_factory.mktemp("checkout"))
 
 
 def check_types(example: Example) -> None:
-    """Check the program against the SDK it uses, and the SDK, by the language's own means; YAML has none."""
+    """Check the program and its SDK with the language's own type checker; YAML has none."""
     folder = example.folder
     if folder.name in PYTHON:
         package, place = PYTHON[folder.name]
-        (found_in,) = folder.glob(place)
-        assert type_errors(folder / "__main__.py", package, found_in) == ""
+        (packages,) = folder.glob(place)
+        assert type_errors(folder / "__main__.py", package, packages) == ""
     if folder.name == "typescript":
         node = nodejs.find()
         run([str(node.path), "node_modules/typescript/bin/tsc"], folder, node.environment())
@@ -76,7 +76,7 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
     "name", [pytest.param(name, marks=[] if name == "python" else pytest.mark.whole) for name in OWN]
 )
 @pytest.mark.timeout(900)
-def test_an_example_comes_up_stays_unchanged_and_leaves_nothing(
+def test_an_example_is_deployed_stays_unchanged_and_leaves_nothing(
     name: str, checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
 ) -> None:
     example = Example.of(checkout / "examples" / name, engine_environment, api)
@@ -88,8 +88,7 @@ def test_an_example_comes_up_stays_unchanged_and_leaves_nothing(
     assert resources["office"]["type"] == "vpn-gateway-pair:index:VpnGatewayPair"
     assert "ciphertext" in resources["office"]["outputs"]["ssh_private_key"]
     own, field, of_the_pair = OWN[name]
-    given = resources[own]["inputs"][field]
-    assert resources[of_the_pair]["id"] in given
+    assert resources[of_the_pair]["id"] in resources[own]["inputs"][field]
     assert example.outputs()["gateway"] == resources["office-uk-gateway-address"]["outputs"]["publicIp"]
     example.run("up", "--yes", "--skip-preview", "--expect-no-changes")
     example.run("destroy", "--yes", "--skip-preview")
@@ -98,7 +97,7 @@ def test_an_example_comes_up_stays_unchanged_and_leaves_nothing(
 
 @pytest.mark.whole
 @pytest.mark.timeout(900)
-def test_a_network_of_the_consumers_own_gets_the_two_routes_alone_and_is_given_back(
+def test_a_consumers_own_network_gets_only_two_routes_and_is_restored_afterwards(
     checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
 ) -> None:
     example = Example.of(checkout / "examples" / EXISTING_NETWORK, engine_environment, api)
@@ -118,7 +117,7 @@ def test_a_network_of_the_consumers_own_gets_the_two_routes_alone_and_is_given_b
     resources = example.resources()
     tables = [resources[each]["id"] for each in ("routes-a", "routes-b")]
     assert example.outputs()["privateRoutes"] == tables
-    changed = {name: found for name, found in network_of(api).items() if found != before.get(name)}
+    changed = {name: each for name, each in network_of(api).items() if each != before.get(name)}
     to_au = ("172.31.0.0/16", resources["office-uk-gateway-interface"]["id"])
     assert {name for name in changed if name in before} == {*tables}
     for table in tables:
@@ -135,9 +134,9 @@ def test_a_network_of_the_consumers_own_gets_the_two_routes_alone_and_is_given_b
 
 
 def network_of(api: ApiProcess) -> dict[str, dict[str, Any]]:
-    """Describe the networks of the left region, by id, without what counts the addresses in use."""
+    """Return the networks of the left region by id, without the counts of addresses in use."""
     ec2 = api.client("ec2", REGIONS[0])
-    found: dict[str, dict[str, Any]] = {
+    resources: dict[str, dict[str, Any]] = {
         **{each["VpcId"]: each for each in ec2.describe_vpcs()["Vpcs"]},
         **{each["SubnetId"]: each for each in ec2.describe_subnets()["Subnets"]},
         **{each["RouteTableId"]: each for each in ec2.describe_route_tables()["RouteTables"]},
@@ -145,24 +144,24 @@ def network_of(api: ApiProcess) -> dict[str, dict[str, Any]]:
         **{each["NetworkAclId"]: each for each in ec2.describe_network_acls()["NetworkAcls"]},
         **{each["GroupId"]: each for each in ec2.describe_security_groups()["SecurityGroups"]},
     }
-    for each in found.values():
+    for each in resources.values():
         each.pop("AvailableIpAddressCount", None)
         if "Routes" in each:
             each["Routes"] = sorted(
                 (route["DestinationCidrBlock"], route.get("NetworkInterfaceId") or route["GatewayId"])
                 for route in each["Routes"]
             )
-    return found
+    return resources
 
 
 def test_every_example_is_run_here(checkout: Path) -> None:
-    found = {each.parent.name for each in (checkout / "examples").glob("*/Pulumi.yaml")}
-    assert found == {*OWN, EXISTING_NETWORK}
+    examples = {each.parent.name for each in (checkout / "examples").glob("*/Pulumi.yaml")}
+    assert examples == {*OWN, EXISTING_NETWORK}
 
 
 @pytest.mark.whole
 @pytest.mark.timeout(900)
-def test_a_project_made_of_the_template_can_be_deployed_after_adding_the_package(
+def test_a_project_made_from_the_template_can_be_previewed_after_adding_the_package(
     checkout: Path, api: ApiProcess, engine_environment: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "mine"
@@ -185,7 +184,7 @@ def test_the_plugin_serves_the_committed_schema(
     folder = checkout.with_name(f"{checkout.name}-schema")
     folder.mkdir()
     output = Example.of(folder, engine_environment, api).cli("package", "get-schema", str(checkout / "components"))
-    # The first test that uses the plugin sees it installed.
+    # Text about the plugin's installation comes first, if this is the first test that uses the plugin.
     served = json.loads(output[output.index("{\n") :])
     committed = json.loads((checkout / "components" / "schema.json").read_text())
     for kind in ("resources", "types"):
@@ -193,7 +192,7 @@ def test_the_plugin_serves_the_committed_schema(
 
 
 def without_empty(value: Any) -> Any:
-    """Leave out what the engine leaves out when it prints a schema: false, and lists in another order."""
+    """Return a schema without the values that the engine leaves out when it prints one: false, null and empty ones."""
     if isinstance(value, dict):
         return {key: without_empty(each) for key, each in value.items() if each not in (False, None, [], {})}
     return value

@@ -1,11 +1,12 @@
-"""The rights that deploying takes, from the calls of a whole life of the program's stack; and the gateways' own.
+"""The rights for deploying, from the calls of a stack's whole life, and the rights of the gateways' roles.
 
-One side is a new network, with a key and a permissions boundary; the other is in a network that is there already.
-Proves that docs/iam-deployer-policy.json has exactly the actions that were called, besides those with another reason;
-that the bounded one is enough for a pair with the boundary (lab/tests/unit/test_api_roles.py has what it refuses); and
-that a gateway's role, as IAM stored it, reads its own two parameters, with a key decrypts these, and nothing else.
-Does not prove that AWS's provider calls nothing else: the lab's stands in for it. tests/engine/test_changes.py
-applies its changes with the policy and no other right. `pytest tests/engine/test_iam.py`; nothing to clean up.
+The left side is a new network, with a key and a permissions boundary; the right side is in an existing network.
+Proves that docs/iam-deployer-policy.json has exactly the actions that were called and those with another reason;
+that the bounded policy is enough for a pair with the boundary (lab/tests/unit/test_api_deployer.py: refusals);
+and that a gateway's role, as IAM stored it, may read its own two parameters, decrypt them with a key, and nothing
+else. Does not prove that AWS's provider calls nothing else, because the lab's stand-in replaces it.
+tests/engine/test_changes.py applies its changes with only this policy. `pytest tests/engine/test_iam.py`; there is
+nothing to clean up.
 """
 
 import json
@@ -50,12 +51,12 @@ BOUNDED_POLICY = "docs/iam-deployer-policy-bounded.json"
 BOUNDARY_POLICY = "docs/iam-gateway-boundary.json"
 BOUNDARY = "arn:aws:iam::123456789012:policy/vpn-gateway-boundary"
 MANAGED_POLICY_CHARACTERS = 6144
-"""IAM user guide, "IAM and AWS STS quotas": of a managed policy, without white space."""
+"""Limit of a managed policy, without white space (IAM user guide, "IAM and AWS STS quotas")."""
 
 
 @dataclass
 class Life:
-    """What was seen of a stack from its first `up` to `destroy`."""
+    """Records of a stack from its first `up` to `destroy`."""
 
     actions: set[str]
     role_policies: dict[str, list[str]]
@@ -66,15 +67,15 @@ class Life:
 
 @pytest.fixture(scope="module")
 def life(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    """Live it: up, no change, changes of all kinds, one of them taken back, refresh, destroy."""
+    """Run up, up without changes, changes of all kinds, some of them taken back, refresh, destroy."""
     with running_api() as api:
         stack = ProgramStack(tmp_path_factory.mktemp("life") / "stack", api).make(engine_environment)
         _prepare(stack, api)
-        theirs = api.calls()[-1]["sequence"]
+        last_of_preparation = api.calls()[-1]["sequence"]
         stack.up()
-        creation = api.calls(after=theirs)
+        creation = api.calls(after=last_of_preparation)
         policies, parameters = _stored(api)
-        own = api.calls()[-1]["sequence"]
+        last_of_test = api.calls()[-1]["sequence"]
         stack.up()
         _change(stack)
         stack.up()
@@ -85,12 +86,14 @@ def life(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFa
         stack.run("refresh", "--yes", "--skip-preview")
         stack.destroy()
         yield Life(
-            actions=iam_actions([*creation, *api.calls(after=own)]), role_policies=policies, parameters=parameters
+            actions=iam_actions([*creation, *api.calls(after=last_of_test)]),
+            role_policies=policies,
+            parameters=parameters,
         )
 
 
 def _prepare(stack: ProgramStack, api: ApiProcess) -> None:
-    """Give the left side a key and a boundary, and put the right one into a network that is there already."""
+    """Give the left side a key and a boundary, and put the right side into an existing network."""
     network = network_of_others(api, REGIONS["au"], "172.31.0.0/16", "172.31.12.0/24")
     for key in ("rightPublicSubnetCidrBlock", "rightPrivateSubnetCidrBlocks", "rightProbeHostPrivateIp"):
         stack.cli("config", "rm", key)
@@ -133,8 +136,8 @@ def _stored(api: ApiProcess) -> tuple[dict[str, list[str]], dict[str, list[str]]
     return policies, parameters
 
 
-def test_the_committed_policy_is_what_deploying_called(life: Life) -> None:
-    assert not life.actions & ALSO_NEEDED.keys(), "was called, so it needs no other reason"
+def test_the_committed_policies_have_exactly_the_actions_that_deploying_needs(life: Life) -> None:
+    assert not life.actions & ALSO_NEEDED.keys(), "these were called, so they need no other reason"
     actions = life.actions | ALSO_NEEDED.keys()
     require_document(POLICY, text(policy(actions)))
     require_document(BOUNDED_POLICY, text(policy(actions, bounded=True)))
@@ -144,7 +147,7 @@ def test_the_committed_policy_is_what_deploying_called(life: Life) -> None:
 
 
 @pytest.mark.parametrize("document", [POLICY, BOUNDED_POLICY])
-def test_every_action_is_one_of_aws_and_is_allowed_where_aws_looks_for_it(document: str) -> None:
+def test_every_action_exists_in_aws_and_is_allowed_on_resources_that_it_supports(document: str) -> None:
     committed = json.loads((ROOT / document).read_text())
     actions = [action for statement in committed["Statement"] for action in statement["Action"]]
     assert [action for action in actions if not exists(action)] == []
@@ -152,13 +155,13 @@ def test_every_action_is_one_of_aws_and_is_allowed_where_aws_looks_for_it(docume
     for statement in committed["Statement"]:
         kind = re.sub(r"arn:aws:[a-z]+:[^:]*:[^:]*:|/.*", "", statement["Resource"])
         for action in statement["Action"]:
-            # An action without resource types is allowed on `*` alone.
+            # An action without resource types can be allowed only on `*`.
             kinds = {each["name"] for each in details(action)["resourceTypes"]}
             assert kind == "*" or kind in kinds, (action, kinds)
     assert len(re.sub(r"\s", "", json.dumps(committed))) <= MANAGED_POLICY_CHARACTERS
 
 
-def test_the_conditions_that_bound_the_deployer_are_keys_that_aws_knows_of_these_actions() -> None:
+def test_aws_supports_the_condition_keys_that_bound_the_deployer() -> None:
     keys = {"BoundedRoles": "iam:PermissionsBoundary", "Instances": "ec2:InstanceProfile"}
     unknown = [each for name, key in keys.items() for each in BOUNDED[name] if key not in condition_keys(each)]
     assert unknown == []
@@ -191,7 +194,7 @@ def test_the_bounded_policy_is_enough_for_a_pair_with_the_boundary_from_up_to_de
 
 
 def _allowed(policies: list[str], action: str, resource: str, parameter: str = "") -> bool:
-    """Return whether the policies allow it; `parameter` is the one that Parameter Store names to KMS."""
+    """Return whether the policies allow an action; `parameter` is the one that Parameter Store names to KMS."""
     context = {"kms:EncryptionContext:PARAMETER_ARN": parameter}
     results = {
         IAMPolicy(each).is_action_permitted(action, resource, incoming_condition_values=context) for each in policies
@@ -199,23 +202,23 @@ def _allowed(policies: list[str], action: str, resource: str, parameter: str = "
     return PermissionResult.PERMITTED in results and PermissionResult.DENIED not in results
 
 
-def test_the_boundary_lets_a_gateways_role_have_all_that_it_needs_and_no_parameter_of_another_name(life: Life) -> None:
+def test_the_boundary_allows_a_gateways_role_its_own_parameters_and_none_with_another_name(life: Life) -> None:
     bounds = [text(boundary())]
     for own in (arn for arns in life.parameters.values() for arn in arns):
-        strange = own.replace(":parameter/vpn-", ":parameter/app-")
+        foreign = own.replace(":parameter/vpn-", ":parameter/app-")
         allowed = {
             parameter: (
                 is_allowed(bounds, "ssm:GetParameter", parameter, {}),
                 is_allowed(bounds, "kms:Decrypt", KMS_KEY, {PARAMETER_ARN: parameter}),
             )
-            for parameter in (own, strange)
+            for parameter in (own, foreign)
         }
-        assert allowed == {own: (True, True), strange: (False, False)}
+        assert allowed == {own: (True, True), foreign: (False, False)}
         assert not is_allowed(bounds, "kms:Decrypt", KMS_KEY, {PARAMETER_ARN: None})
 
 
-def _strangers(own: str) -> list[str]:
-    """Return ARNs that look like a gateway's own parameter and are not."""
+def _similar(own: str) -> list[str]:
+    """Return ARNs that are similar to a gateway's own parameter."""
     prefix = own.rpartition("/")[0]
     return [f"{prefix}/other", f"{own}-old", f"{prefix}/", own.replace(":parameter/", ":parameter/x/"), "*"]
 
@@ -227,23 +230,23 @@ def test_a_gateways_role_reads_its_own_two_parameters_and_nothing_else(
     policies, own, others = life.role_policies[side], life.parameters[side], life.parameters[other]
     assert (len(own), len(others)) == (2, 2)
     assert all(_allowed(policies, "ssm:GetParameter", arn) for arn in own)
-    strangers = [*others, *_strangers(own[0])]
-    assert [arn for arn in strangers if _allowed(policies, "ssm:GetParameter", arn)] == []
+    foreign = [*others, *_similar(own[0])]
+    assert [arn for arn in foreign if _allowed(policies, "ssm:GetParameter", arn)] == []
     actions = life.actions | ALSO_NEEDED.keys() | WITH_A_KEY.keys() | {"ssm:GetParameters", "ssm:GetParametersByPath"}
     resources = [*own, *others, KMS_KEY, f"{KMS_KEY}0", KMS_KEY.replace("eu-west-2", "ap-southeast-2"), "*"]
     granted = {
         (action, resource)
         for action in actions
         for resource in resources
-        for parameter in [*own, *strangers]
+        for parameter in [*own, *foreign]
         if _allowed(policies, action, resource, parameter)
     }
     assert granted == {("ssm:GetParameter", arn) for arn in own} | {("kms:Decrypt", key) for key in keys}
     assert {arn for key in keys for arn in own if _allowed(policies, "kms:Decrypt", key, arn)} == set(
         own if keys else []
     )
-    assert [arn for key in keys for arn in ["", *strangers] if _allowed(policies, "kms:Decrypt", key, arn)] == []
+    assert [arn for key in keys for arn in ["", *foreign] if _allowed(policies, "kms:Decrypt", key, arn)] == []
 
 
-def test_what_a_key_takes_are_actions_of_kms() -> None:
+def test_the_actions_for_a_key_exist_in_kms() -> None:
     assert [action for action in WITH_A_KEY if not (action.startswith("kms:") and exists(action))] == []

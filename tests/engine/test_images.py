@@ -1,7 +1,7 @@
-"""Images that do not fit or are gone, under the real engine and over the lab's API, without machines.
+"""Images that do not fit or no longer exist, with the real engine and the lab's API, without machines.
 
-Proves that such an image is refused before a running gateway is deleted, and that a gateway whose image is gone goes on
-until something would replace it. Does not prove that an image boots. Nothing to clean up: all is in the test's folder.
+Proves that such an image is refused before a running gateway is deleted, and that a gateway whose image is gone runs on
+until a change would replace it. Does not prove that an image boots. There is nothing to clean up.
 """
 
 from pathlib import Path
@@ -14,16 +14,14 @@ from tests.engine.program_stack import ProgramStack
 pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(600)]
 
 LEFT, RIGHT = "eu-west-2", "ap-southeast-2"
-NOWHERE = "ami-0123456789abcdef0"
+MISSING = "ami-0123456789abcdef0"
 
 
 def instances(stack: ProgramStack) -> dict[str, str]:
     return {name: each for name, each in stack.ids().items() if each.startswith("i-")}
 
 
-def test_an_image_is_looked_up_before_an_instance_is_deleted(
-    engine_environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_an_image_is_checked_before_an_instance_is_deleted(engine_environment: dict[str, str], tmp_path: Path) -> None:
     with running_api() as api:
         stack = ProgramStack(tmp_path / "stack", api).make(engine_environment)
 
@@ -48,10 +46,10 @@ def test_an_image_is_looked_up_before_an_instance_is_deleted(
         set_(leftRootVolumeSize=15, leftInstanceType="t4g.nano")
         other_processor = f"image '{own}': is for x86_64, and instance_type t4g.nano is arm64; give an AMI for arm64"
         assert other_processor in stack.run("preview", code=1).output
-        set_(leftImage=NOWHERE, leftInstanceType="t3.nano")
-        nowhere = f"image '{NOWHERE}': is not found: "
-        assert nowhere in stack.run("preview", code=1).output
-        assert nowhere in stack.up(code=1).output
+        set_(leftImage=MISSING, leftInstanceType="t3.nano")
+        missing = f"image '{MISSING}': is not found: "
+        assert missing in stack.run("preview", code=1).output
+        assert missing in stack.up(code=1).output
         assert instances(stack) == first
 
         set_(leftImage=own)
@@ -74,11 +72,11 @@ def test_an_image_is_looked_up_before_an_instance_is_deleted(
         assert set(stack.run("preview").operations.values()) == {"update"}
         set_(leftInstanceType="t3.nano")
         stack.cli("config", "set", "--secret", "psk", "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip")
-        # Of both sides, whichever comes first.
+        # The engine reports either side first.
         assert "-gateway-refused\" failed: image 'ami-" in stack.run("preview", code=1).output
         assert instances(stack) == second
-        found = ec2.describe_instances(InstanceIds=[each for name, each in second.items() if "-uk-" in name])
-        assert {each["State"]["Name"] for one in found["Reservations"] for each in one["Instances"]} == {"running"}
+        answer = ec2.describe_instances(InstanceIds=[each for name, each in second.items() if "-uk-" in name])
+        assert {each["State"]["Name"] for one in answer["Reservations"] for each in one["Instances"]} == {"running"}
 
         stack.destroy()
         assert [*api.left_over(LEFT), *api.left_over(RIGHT)] == []

@@ -1,4 +1,4 @@
-"""Python programs and Python component plugins on the real engine, by the lab's language host."""
+"""Python programs and component plugins with the real engine and the lab's language host."""
 
 import json
 import os
@@ -24,7 +24,7 @@ class Box(pulumi.ComponentResource):
         self.content = kept.output
         self.register_outputs({"content": self.content})
 
-print("said by the program")
+print("printed by the program")
 config = pulumi.Config()
 pulumi.export("content", Box("box", config.get("content") or "nothing").content)
 pulumi.export("prefix", sys.prefix)
@@ -64,7 +64,7 @@ pulumi.export("prefix", greeting.prefix)
 """
 
 SITE_PACKAGES = sysconfig.get_path("purelib")
-"""Put on PYTHONPATH, so that a new virtual environment finds Pulumi and pip has nothing to download."""
+"""On PYTHONPATH, so that a new virtual environment finds Pulumi without a download."""
 
 
 def write_program(folder: Path, source: str, options: str = "{toolchain: pip}") -> None:
@@ -82,7 +82,7 @@ def write_plugin(folder: Path) -> None:
     (folder / "__main__.py").write_text(PLUGIN)
 
 
-def test_a_program_comes_up_stays_unchanged_and_is_destroyed_without_a_warning(pulumi: Cli) -> None:
+def test_a_program_is_deployed_unchanged_by_a_second_up_and_destroyed_without_a_warning(pulumi: Cli) -> None:
     write_program(pulumi.folder, PROGRAM)
     pulumi("stack", "init", "test")
     pulumi("config", "set", "content", "something")
@@ -91,7 +91,7 @@ def test_a_program_comes_up_stays_unchanged_and_is_destroyed_without_a_warning(p
     assert pulumi("stack", "output", "content").strip() == "something"
     last = pulumi("destroy", "--yes", "--skip-preview")
     assert "3 created" in first
-    assert "said by the program" in first
+    assert "printed by the program" in first
     assert "3 unchanged" in second
     assert "3 deleted" in last
     assert "warning" not in (first + second + last).lower()
@@ -106,23 +106,23 @@ def test_a_failing_program_shows_its_traceback_once(pulumi: Cli) -> None:
     assert "unhandled error occurred" not in output
 
 
-def test_a_program_that_ends_with_a_code_of_its_own_fails_the_update_with_that_code(pulumi: Cli) -> None:
+def test_a_program_that_exits_with_another_code_fails_the_update_with_that_code(pulumi: Cli) -> None:
     write_program(pulumi.folder, "import os\nos._exit(7)\n")
     pulumi("stack", "init", "test")
     assert "program exited with non-zero exit code: 7" in pulumi("up", "--yes", "--skip-preview", code=1)
 
 
-def test_a_folder_with_modules_named_like_the_labs_does_not_disturb_the_host(pulumi: Cli) -> None:
+def test_modules_of_the_program_with_the_names_of_the_labs_are_not_imported_by_the_host(pulumi: Cli) -> None:
     write_program(pulumi.folder, "")
     for name in ("lab", "concurrent"):
         (pulumi.folder / name).mkdir()
         (pulumi.folder / name / "__init__.py").write_text("raise RuntimeError('taken from the program')\n")
     pulumi("stack", "init", "test")
-    # `about` asks the host from the program's folder, but runs no program, which would rightly see these.
+    # `about` starts the host in the program's folder, but does not run the program, which may import these modules.
     assert "written in python" in pulumi("about")
 
 
-def test_a_program_runs_in_its_virtual_environment_which_is_made_when_it_is_missing(pulumi: Cli) -> None:
+def test_a_program_runs_in_its_virtual_environment_which_is_created_if_it_is_missing(pulumi: Cli) -> None:
     write_program(pulumi.folder, PROGRAM, "{toolchain: pip, virtualenv: own}")
     (pulumi.folder / "requirements.txt").write_text("pulumi\n")
     pulumi("stack", "init", "test")
@@ -130,10 +130,10 @@ def test_a_program_runs_in_its_virtual_environment_which_is_made_when_it_is_miss
     assert pulumi("stack", "output", "prefix").strip() == str(pulumi.folder / "own")
 
 
-def test_a_broken_virtual_environment_is_named_with_the_remedy(pulumi: Cli) -> None:
+def test_a_broken_virtual_environment_is_reported_with_the_remedy(pulumi: Cli) -> None:
     write_program(pulumi.folder, PROGRAM, "{virtualenv: own}")
     (pulumi.folder / "own").mkdir()
-    (pulumi.folder / "own" / "thing").touch()
+    (pulumi.folder / "own" / "file").touch()
     pulumi("stack", "init", "test")
     output = pulumi("up", "--yes", "--skip-preview", code=1)
     assert f"'virtualenv' option is set to '{pulumi.folder / 'own'}', which is not a virtual environment" in output
@@ -142,7 +142,7 @@ def test_a_broken_virtual_environment_is_named_with_the_remedy(pulumi: Cli) -> N
 
 @dataclass(frozen=True)
 class Installed:
-    """A component plugin and what its first use said."""
+    """A component plugin and the output of its first use."""
 
     folder: Path
     output: str
@@ -150,14 +150,14 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def greeter(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Return a component plugin that has answered its schema, and so was installed."""
+    """Return a component plugin that was installed by a request for its schema."""
     folder = tmp_path_factory.mktemp("plugins") / "greeter"
     write_plugin(folder)
     cli = Cli(folder.parent, {**engine_environment, "PULUMI_BACKEND_URL": f"file://{folder.parent}"})
     return Installed(folder, cli("package", "get-schema", str(folder), PYTHONPATH=SITE_PACKAGES))
 
 
-def test_a_component_plugin_answers_its_schema_and_is_installed_once(pulumi: Cli, greeter: Installed) -> None:
+def test_a_component_plugin_returns_its_schema_and_is_installed_once(pulumi: Cli, greeter: Installed) -> None:
     second = pulumi("package", "get-schema", str(greeter.folder), PYTHONPATH=SITE_PACKAGES)
     assert "Installing dependencies" in greeter.output
     assert "Installing" not in second
@@ -186,13 +186,13 @@ time.sleep(600)
 """
 
 
-def test_ctrl_c_ends_the_program_and_the_command_soon(pulumi: Cli) -> None:
+def test_ctrl_c_ends_the_program_and_the_command(pulumi: Cli) -> None:
     write_program(pulumi.folder, SLEEPER)
     pulumi("stack", "init", "test")
     command = pulumi.start("up", "--yes", "--skip-preview")
     program = psutil.Process(wait_for_pid(pulumi.folder / "pid"))
     os.kill(command.pid, signal.SIGINT)
-    # The program alone would sleep for ten minutes.
+    # Uninterrupted, the program would sleep for ten minutes.
     output, _ = command.communicate(timeout=60)
     assert command.returncode != 0, output
     _, alive = psutil.wait_procs([program], timeout=10)

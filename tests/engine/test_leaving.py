@@ -1,9 +1,9 @@
-"""The steps of docs/leaving.md that are the pair's own, under the real engine and over the lab's API, without machines.
+"""The steps of docs/leaving.md that concern the pair, with the real engine and the lab's API, without machines.
 
-Proves that longer routes of others stay where they are when the pair goes, that `pulumi up` refuses them in an existing
-network, that `takeDefaultRoute` can be changed beside them, and that the commands of the document keep a network that
-the pair made. Does not prove that packets flow meanwhile, nor AWS: an Internet gateway stands for what
-the new routes lead to. `pytest tests/engine/test_leaving.py`; nothing to clean up: state and API end with the test.
+Proves that foreign routes with longer prefixes stay when the pair is destroyed, that `pulumi up` refuses them in an
+existing network, that `takeDefaultRoute` can be changed beside them, and that the commands of the document keep a
+network that the pair made. Does not prove that packets flow meanwhile, nor AWS: the new routes lead to an Internet
+gateway instead of a NAT or transit gateway. `pytest tests/engine/test_leaving.py`; there is nothing to clean up.
 """
 
 import re
@@ -28,19 +28,19 @@ ANYWHERE, HALVES = "0.0.0.0/0", ("0.0.0.0/1", "128.0.0.0/1")
 
 @pytest.fixture
 def stack(engine_environment: dict[str, str], tmp_path: Path) -> Iterator[ProgramStack]:
-    """Give a stack that has nothing yet, and an account that has nothing either."""
+    """Yield an empty stack and an empty account."""
     with running_api() as api:
         yield ProgramStack(tmp_path / "stack", api).make(engine_environment)
 
 
 def routes(api: ApiProcess, region: str, table: str) -> dict[str, str]:
     """Return destination -> target of the routes that AWS did not make by itself."""
-    found = api.client("ec2", region).describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]
-    targets = {each["DestinationCidrBlock"]: each.get("NetworkInterfaceId") or each["GatewayId"] for each in found}
+    entries = api.client("ec2", region).describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]
+    targets = {each["DestinationCidrBlock"]: each.get("NetworkInterfaceId") or each["GatewayId"] for each in entries}
     return {destination: target for destination, target in targets.items() if target != "local"}
 
 
-def test_longer_routes_take_over_and_stay_when_the_pair_leaves_an_existing_network(stack: ProgramStack) -> None:
+def test_longer_routes_take_the_traffic_and_stay_when_the_pair_leaves_an_existing_network(stack: ProgramStack) -> None:
     api = stack.api
     ec2 = api.client("ec2", LEFT)
     ids = network_of_others(api, LEFT, "10.1.0.0/16", "10.1.1.0/24")
@@ -63,7 +63,7 @@ def test_longer_routes_take_over_and_stay_when_the_pair_leaves_an_existing_netwo
     stack.up()
     interface = routes(api, LEFT, table)[ANYWHERE]
 
-    # The NAT goes to somebody else, the tunnel stays.
+    # Another target takes the NAT's traffic; the tunnel stays.
     add({"NetworkInterfaceId": interface}, *PEERS_HALVES)
     add({"GatewayId": internet}, *HALVES)
     assert "which leads past the tunnel to" in stack.run("preview", code=1).output
@@ -72,7 +72,7 @@ def test_longer_routes_take_over_and_stay_when_the_pair_leaves_an_existing_netwo
     expected = dict.fromkeys(HALVES, internet) | dict.fromkeys([*PEERS_HALVES, PEER], interface)
     assert routes(api, LEFT, table) == expected
 
-    # Then the tunnel's traffic does.
+    # Then it takes the tunnel's traffic, too.
     for half in PEERS_HALVES:
         ec2.replace_route(RouteTableId=table, DestinationCidrBlock=half, GatewayId=internet)
     assert "which leads past the tunnel to" in stack.run("preview", code=1).output
@@ -101,9 +101,9 @@ def test_a_network_that_the_pair_made_is_kept_by_the_commands_of_the_document(st
     stack.cli("destroy", "--yes", "--skip-preview", "--exclude-protected")
 
     kept = {
-        f"vpn-{site}-{thing}"
+        f"vpn-{site}-{part}"
         for site in ("uk", "au")
-        for thing in (
+        for part in (
             "vpc",
             "internet-gateway",
             "public-subnet",

@@ -1,9 +1,9 @@
-"""Pairs in networks that are not theirs, under the real engine and over the lab's API, without machines.
+"""Pairs in existing networks, with the real engine and the lab's API, without machines.
 
-Proves that a network that is there already is used, taken over only where it is named, and given back as it was; that a
-route which would have to give way is refused before anything is made; that the pair knows its own routes whatever it is
-renamed to and however the tables are given; and that a hub and several pairs in one program do not disturb each other.
-Does not prove that packets flow. Nothing to clean up: all is in the test's folder.
+Proves that an existing network is changed only in the named route tables and restored afterwards; that a conflicting
+route is refused before anything is created; that the pair recognizes its own routes after it was renamed and in any
+form of the list of tables; and that a hub and several pairs in one program do not disturb each other. Does not prove
+that packets flow. There is nothing to clean up.
 """
 
 import json
@@ -27,14 +27,14 @@ LEFT, RIGHT = "eu-west-2", "ap-southeast-2"
 
 @pytest.fixture
 def stack(aws_environment: dict[str, str], tmp_path: Path) -> Iterator[InlineStack]:
-    made = InlineStack(tmp_path / "stack", ["aws", "random", "tls", "command"])
-    yield made
-    if "resources" in json.loads(made.state_text())["checkpoint"]["latest"]:
-        made.destroy()
+    inline = InlineStack(tmp_path / "stack", ["aws", "random", "tls", "command"])
+    yield inline
+    if "resources" in json.loads(inline.state_text())["checkpoint"]["latest"]:
+        inline.destroy()
 
 
 def network() -> tuple[dict[str, Any], list[pulumi.Resource]]:
-    """Declare somebody's network in the left region, with two zones; return its ids, and what of it has none."""
+    """Declare a network in the left region, in two zones; return its ids, and its resources without an id there."""
     provider = aws.Provider("theirs", region=LEFT)
     options = pulumi.ResourceOptions(provider=provider)
     vpc = aws.ec2.Vpc("vpc", cidr_block="10.1.0.0/16", opts=options)
@@ -70,8 +70,8 @@ def network() -> tuple[dict[str, Any], list[pulumi.Resource]]:
     return ids, [out, *associations.values()]
 
 
-def alone() -> None:
-    """Declare the network and nothing else."""
+def network_only() -> None:
+    """Declare only the network."""
     network()
 
 
@@ -92,11 +92,11 @@ def pair(name: str, left: Any, right: Any, **options: Any) -> VpnGatewayPair:
 def both(
     ids: Callable[[dict[str, Any]], dict[str, Any]], name: str = "vpn", side_name: str = "uk", **options: Any
 ) -> Callable[[], None]:
-    """Return a program with the network, and a pair in it by the ids that `ids` makes of those."""
+    """Return a program with the network and a pair in it; `ids` turns the network's ids into the pair's arguments."""
 
     def program() -> None:
-        made, others = network()
-        left = {**existing(ids(made)), "name": side_name}
+        declared, others = network()
+        left = {**existing(ids(declared)), "name": side_name}
         right = side("au", RIGHT, "172.31.0.0/16")
         pulumi.export("left", pair(name, left, right, depends_on=others, **options).left)
 
@@ -108,7 +108,7 @@ def with_tables(ids: dict[str, Any], make: Callable[[list[Any]], Any]) -> dict[s
 
 
 def routes(api: ApiProcess) -> dict[str, list[tuple[str, str]]]:
-    """Return table -> its routes that AWS did not make by itself, in the left region."""
+    """Return table -> routes in the left region that AWS did not make by itself."""
     tables = api.client("ec2", LEFT).describe_route_tables()["RouteTables"]
     return {
         table["RouteTableId"]: sorted(
@@ -120,23 +120,23 @@ def routes(api: ApiProcess) -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def test_a_network_is_taken_over_where_it_is_named_and_given_back_as_it_was(
+def test_only_the_named_tables_of_a_network_get_routes_and_all_are_restored(
     stack: InlineStack, api: ApiProcess
 ) -> None:
-    ids = stack.up(alone).outputs["ids"].value
+    ids = stack.up(network_only).outputs["ids"].value
     before = routes(api)
     known = both(lambda _: ids)
 
-    foreign = api.client("ec2", LEFT)
+    ec2 = api.client("ec2", LEFT)
     first, second = ids["private_route_table_ids"]
-    foreign.create_route(RouteTableId=second, DestinationCidrBlock="0.0.0.0/0", GatewayId=ids["internet_gateway_id"])
+    ec2.create_route(RouteTableId=second, DestinationCidrBlock="0.0.0.0/0", GatewayId=ids["internet_gateway_id"])
     with pytest.raises(automation.CommandError) as refused:
         stack.preview(known)
     assert f"'{second}': has a route to 0.0.0.0/0 already, to {ids['internet_gateway_id']}; remove it" in str(
         refused.value
     )
     assert "Traceback" not in str(refused.value)
-    foreign.delete_route(RouteTableId=second, DestinationCidrBlock="0.0.0.0/0")
+    ec2.delete_route(RouteTableId=second, DestinationCidrBlock="0.0.0.0/0")
 
     stack.preview(known)
     left = stack.up(known).outputs["left"].value
@@ -144,14 +144,14 @@ def test_a_network_is_taken_over_where_it_is_named_and_given_back_as_it_was(
     assert routes(api) == {**before, **{table: [("0.0.0.0/0", interface)] for table in (first, second)}}
     assert sorted(left["private_subnet_ids"]) == sorted(
         each["SubnetId"]
-        for each in foreign.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [ids["vpc_id"]]}])["Subnets"]
+        for each in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [ids["vpc_id"]]}])["Subnets"]
         if each["SubnetId"] != ids["public_subnet_id"]
     )
     assert left["internet_gateway_id"] == ids["internet_gateway_id"]
-    # The routes are there now, and are the pair's own, however the tables are given.
+    # The pair recognizes its routes in any form of the list of tables.
     (route,) = [
         each
-        for each in foreign.describe_route_tables(RouteTableIds=[first])["RouteTables"][0]["Routes"]
+        for each in ec2.describe_route_tables(RouteTableIds=[first])["RouteTables"][0]["Routes"]
         if each.get("NetworkInterfaceId") == interface
     ]
     assert route["InstanceId"] == left["instance_id"]
@@ -162,7 +162,7 @@ def test_a_network_is_taken_over_where_it_is_named_and_given_back_as_it_was(
     ):
         assert stack.preview(same).change_summary.keys() == {"same"}, stack.output
 
-    # So they are when the stack or the pair has another name, and a side that has one is refused.
+    # It also does after a change of the stack's or the pair's name. Another name of a side is refused.
     stack.rename("other")
     assert stack.preview(known).change_summary.keys() == {"same"}, stack.output
     office = both(lambda _: ids, "office", aliases=[pulumi.Alias(name="vpn")])
@@ -170,27 +170,27 @@ def test_a_network_is_taken_over_where_it_is_named_and_given_back_as_it_was(
     with pytest.raises(automation.CommandError) as refused:
         stack.preview(both(lambda _: ids, side_name="gb"))
     for table in (first, second):
-        told = f"'{table}': has a route to 0.0.0.0/0 already, to {interface}, the interface of another gateway; "
-        assert told in str(refused.value)
+        problem = f"'{table}': has a route to 0.0.0.0/0 already, to {interface}, the interface of another gateway; "
+        assert problem in str(refused.value)
     assert "remove it" not in str(refused.value)
 
-    # Without the first of two Outputs; and the first again, as text.
+    # The first of two Outputs is removed, and then added again as text.
     stack.up(both(lambda outputs: with_tables(outputs, lambda tables: tables[1:])))
     assert routes(api) == {**before, second: [("0.0.0.0/0", interface)]}
     stack.up(known)
     assert routes(api) == {**before, **{table: [("0.0.0.0/0", interface)] for table in (first, second)}}
 
-    stack.up(alone)
+    stack.up(network_only)
     assert routes(api) == before
     assert {each for each in api.left_over(LEFT) if each.startswith("eni-")} == set()
 
 
-def test_a_network_of_the_same_program_is_made_used_and_destroyed(stack: InlineStack, api: ApiProcess) -> None:
+def test_a_network_of_the_same_program_is_created_used_and_destroyed(stack: InlineStack, api: ApiProcess) -> None:
     program = both(lambda ids: ids)
     stack.preview(program)
     left = stack.up(program).outputs["left"].value
     assert stack.preview(program).change_summary.keys() == {"same"}
-    assert [sorted(found) for table, found in routes(api).items() if table in left["private_route_table_ids"]] == [
+    assert [sorted(each) for table, each in routes(api).items() if table in left["private_route_table_ids"]] == [
         [("0.0.0.0/0", left["network_interface_id"])]
     ] * 2
     stack.destroy()
@@ -223,10 +223,10 @@ def test_three_pairs_with_a_hub_and_both_directions_do_not_disturb_each_other(
         f"second-uk-private-route-172.30.0.0-16-{shared_table}": "172.30.0.0/16",
     }
     for name, destination in wanted.items():
-        found = resources[name]["outputs"]
-        assert found["routeTableId"] == shared_table
-        assert found["destinationCidrBlock"] == destination
-        assert found["networkInterfaceId"] == resources[f"{name.split('-')[0]}-uk-gateway-interface"]["id"]
+        route = resources[name]["outputs"]
+        assert route["routeTableId"] == shared_table
+        assert route["destinationCidrBlock"] == destination
+        assert route["networkInterfaceId"] == resources[f"{name.split('-')[0]}-uk-gateway-interface"]["id"]
     for token in ("aws:iam/role:Role", "aws:iam/instanceProfile:InstanceProfile", "aws:ssm/parameter:Parameter"):
         names = [each["outputs"]["name"] for each in resources.values() if each["type"] == token]
         assert len(names) == len(set(names)) == (12 if "ssm" in token else 6)

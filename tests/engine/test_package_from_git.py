@@ -1,8 +1,8 @@
-"""`pulumi package add` of the component from a git host, by version, for a project that has nothing else of it.
+"""`pulumi package add` of the component from a git host, by version, for a project that has none of its files.
 
-Proves that the real `pulumi` clones the tag that is asked for, or the newest one, installs the plugin from it, and that
-a program then uses it without the host. The host is this machine's, by HTTPS; does not prove any public one. Nothing to
-clean up by hand: all is in the test's folder.
+Proves that the real `pulumi` clones the named tag or the newest one, installs the plugin from it, and that a program
+then uses the plugin without the host. The host is on this machine, with HTTPS; does not prove a public host. There is
+nothing to clean up.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ outputs:
 
 @pytest.fixture
 def repositories(tmp_path: Path) -> Path:
-    """Return a host's folder with this checkout at v0.1.0, and after it a commit with which nothing works."""
+    """Return a host's folder with this checkout as v0.1.0, followed by a broken commit."""
     work, host = tmp_path / "work", tmp_path / "host"
     work.mkdir()
     host.mkdir()
@@ -51,11 +51,11 @@ def repositories(tmp_path: Path) -> Path:
     return host
 
 
-def added(project: Example, url: str, way: Mapping[str, str]) -> str:
-    """Add the package to a new project and return what its Pulumi.yaml then says of it."""
+def added(project: Example, url: str, variables: Mapping[str, str]) -> str:
+    """Add the package to a new project and return its entry in Pulumi.yaml."""
     program = project.folder / "Pulumi.yaml"
     program.write_text(PROGRAM)
-    pulumi = replace(project.cli, environment={**project.cli.environment, **way})
+    pulumi = replace(project.cli, environment={**project.cli.environment, **variables})
     print(pulumi("package", "add", url))
     entry: str = yaml.safe_load(program.read_text())["packages"]["vpn-gateway-pair"]
     return entry
@@ -69,9 +69,9 @@ def test_a_version_is_added_from_a_git_host_and_used_without_it(
         return Example.of(tmp_path / name, engine_environment, api)
 
     mine, newest = project("mine"), project("newest")
-    with served(repositories) as way:
-        assert added(mine, f"https://{PACKAGE}@v0.1.0", way) == f"{PACKAGE}@v0.1.0"
-        assert added(newest, f"https://{PACKAGE}", way) == f"{PACKAGE}@0.1.0"
+    with served(repositories) as variables:
+        assert added(mine, f"https://{PACKAGE}@v0.1.0", variables) == f"{PACKAGE}@v0.1.0"
+        assert added(newest, f"https://{PACKAGE}", variables) == f"{PACKAGE}@0.1.0"
     mine.cli("stack", "init", "test")
     mine.run("up", "--yes")
     assert mine.resources()["office"]["type"] == "vpn-gateway-pair:index:VpnGatewayPair"

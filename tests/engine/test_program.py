@@ -1,9 +1,9 @@
-"""The checkout's own program and its lab stack under the real engine, over the lab's API, without machines.
+"""The checkout's own program and its lab stack, with the real engine and the lab's API, without machines.
 
-Proves what `pulumi up` and `pulumi destroy` of this very program do in two regions: both sides in parallel, no change
-when nothing changed, what a change touches, drift, an error and a Ctrl-C half-way, and that nothing is left. Does not
-prove: that the machines then do what they are for (tests/lab; so `verify` is off), nor AWS. `pytest
-tests/engine/test_program.py`; nothing to clean up: state and API live in the test's folder and end with it.
+Proves what `pulumi up` and `pulumi destroy` of this program do in two regions: they handle both sides in parallel,
+change nothing without a reason, change only what an argument concerns, repair drift, continue after an error or a
+Ctrl-C, and leave nothing. Does not prove that the machines then work (tests/lab; so `verify` is off), nor AWS. `pytest
+tests/engine/test_program.py`; there is nothing to clean up.
 """
 
 import re
@@ -23,13 +23,13 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
 REGIONS = {"uk": "eu-west-2", "au": "ap-southeast-2"}
 UNTAGGED = ("association", "route", "role-policy")
-"""How the names of the resources end, up to a range, that AWS has no tags for."""
+"""Ends of the names, without a range, of the resources that have no tags in AWS."""
 RANGE = r"-[0-9.]+-[0-9]+$"
 
 
 @dataclass
 class Pair:
-    """The program's stack, up, and the calls that created it."""
+    """The program's deployed stack, and the calls that created it."""
 
     stack: ProgramStack
     api: ApiProcess
@@ -38,10 +38,10 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Give the pair as Pulumi.lab.yaml says it; every test leaves it so, but for tags and the PSK."""
+    """Yield the pair of Pulumi.lab.yaml. The tests change only its tags and its PSK."""
     with running_api() as api:
         stack = ProgramStack(tmp_path_factory.mktemp("pair") / "stack", api).make(engine_environment)
-        # A launch that takes a second shows which others are under way meanwhile.
+        # Launches that take a second show whether others run at the same time.
         api.add_fault(action="RunInstances", code="", seconds="1", times="4")
         stack.up()
         yield Pair(stack, api, api.calls())
@@ -51,7 +51,7 @@ def pair(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def fresh(engine_environment: dict[str, str], tmp_path: Path) -> Iterator[ProgramStack]:
-    """Give a stack that has nothing yet, and an account that has nothing either."""
+    """Yield an empty stack and an empty account."""
     with running_api() as api:
         yield ProgramStack(tmp_path / "fresh", api).make(engine_environment)
 
@@ -61,11 +61,13 @@ def left_over(api: ApiProcess) -> list[str]:
 
 
 def living_instances(api: ApiProcess) -> list[str]:
-    found = []
+    instances = []
     for region in REGIONS.values():
         for reservation in api.client("ec2", region).describe_instances()["Reservations"]:
-            found += [each["InstanceId"] for each in reservation["Instances"] if each["State"]["Name"] != "terminated"]
-    return sorted(found)
+            instances += [
+                each["InstanceId"] for each in reservation["Instances"] if each["State"]["Name"] != "terminated"
+            ]
+    return sorted(instances)
 
 
 def instances_of(ids: dict[str, str]) -> list[str]:
@@ -95,7 +97,7 @@ def test_both_sides_are_created_at_the_same_time(pair: Pair) -> None:
         for begin, end in launches[REGIONS["uk"]]
         for other_begin, other_end in launches[REGIONS["au"]]
     ]
-    assert max(overlaps) > 0.1, "no launch on one side was under way while there was one on the other"
+    assert max(overlaps) > 0.1, "no launch on one side ran at the same time as one on the other"
 
 
 def test_a_second_up_and_a_refresh_find_nothing_to_do(pair: Pair) -> None:
@@ -103,7 +105,7 @@ def test_a_second_up_and_a_refresh_find_nothing_to_do(pair: Pair) -> None:
     pair.stack.up("--expect-no-changes", "--refresh")
     began = time.monotonic()
     previewed = pair.stack.run("preview", "--expect-no-changes")
-    # Told, not judged: on a busy machine the same preview takes three times as long. `make figures` measures it.
+    # Only printed: on a busy machine the same preview takes three times as long. `make figures` measures it.
     print(f"preview of an unchanged stack: {time.monotonic() - began:.1f} s")
     assert previewed.operations == {}
     calls = pair.api.calls(after=last)
@@ -111,7 +113,7 @@ def test_a_second_up_and_a_refresh_find_nothing_to_do(pair: Pair) -> None:
     assert [call["action"] for call in calls if not call["action"].startswith(reading)] == []
 
 
-def test_a_new_tag_is_put_on_everything_that_has_tags_in_place(pair: Pair) -> None:
+def test_a_new_tag_is_added_in_place_to_every_resource_with_tags(pair: Pair) -> None:
     before = pair.stack.ids()
     pair.stack.cli("config", "set", "--path", "tags.team", "network")
     changed = pair.stack.up().operations
@@ -125,7 +127,7 @@ def test_a_new_tag_is_put_on_everything_that_has_tags_in_place(pair: Pair) -> No
         assert {"Key": "team", "Value": "network"} in vpc["Tags"]
 
 
-def test_a_new_psk_replaces_the_two_gateways_and_no_address_and_no_route(pair: Pair) -> None:
+def test_a_new_psk_replaces_both_gateways_but_no_address_and_no_route(pair: Pair) -> None:
     before = pair.stack.ids()
     psk = secrets.token_urlsafe(32)
     pair.stack.cli("config", "set", "--secret", "psk", psk)
@@ -136,7 +138,7 @@ def test_a_new_psk_replaces_the_two_gateways_and_no_address_and_no_route(pair: P
         "vpn-psk",
         *gateways,
     }
-    assert "vpn-psk" not in after, "a given PSK needs no generated one"
+    assert "vpn-psk" not in after, "a configured PSK replaces the generated one"
     parameters = {"vpn-uk-psk-parameter", "vpn-au-psk-parameter"}
     assert changed.operations.keys() == {"vpn-psk", *gateways, *parameters}
     assert {changed.operations[name] for name in parameters} == {"update"}
@@ -172,7 +174,7 @@ def test_a_ctrl_c_in_the_middle_of_a_rotation_loses_nothing(pair: Pair) -> None:
     assert pair.stack.run("preview", "--expect-no-changes").operations == {}
 
 
-def test_what_somebody_else_deleted_is_noticed_and_made_again(pair: Pair) -> None:
+def test_resources_that_somebody_else_deleted_are_noticed_and_created_again(pair: Pair) -> None:
     before = pair.stack.ids()
     uk, au = (pair.api.client("ec2", region) for region in REGIONS.values())
     uk.delete_route(RouteTableId=before["vpn-uk-private-routes"], DestinationCidrBlock="0.0.0.0/0")
@@ -187,7 +189,7 @@ def test_what_somebody_else_deleted_is_noticed_and_made_again(pair: Pair) -> Non
     assert living_instances(pair.api) == instances_of(pair.stack.ids())
 
 
-def test_after_a_refused_call_and_a_ctrl_c_up_goes_on_and_destroy_leaves_nothing(fresh: ProgramStack) -> None:
+def test_up_continues_after_a_refused_call_and_a_ctrl_c_and_destroy_leaves_nothing(fresh: ProgramStack) -> None:
     fresh.api.add_fault(action="RunInstances", region=REGIONS["uk"], code="VcpuLimitExceeded")
     refused = fresh.up(code=1)
     assert "(VcpuLimitExceeded) when calling the RunInstances operation" in refused.output
@@ -195,18 +197,18 @@ def test_after_a_refused_call_and_a_ctrl_c_up_goes_on_and_destroy_leaves_nothing
     made = fresh.ids()
     assert len(made) > 20
 
-    # Held back, so that it is under way when Ctrl-C comes, in whichever order the engine launches the instances.
+    # Launches are slow, so that one is running when Ctrl-C comes, in any order of the launches.
     fresh.api.add_fault(action="RunInstances", code="", seconds="2", times="4")
     interrupted = fresh.interrupted("up", lambda: sum(fault["times"] for fault in fresh.api.faults()) < 4)
     assert "delete" not in str(interrupted.operations.values())
     assert {name: each for name, each in fresh.ids().items() if name in made} == made
     assert living_instances(fresh.api) == instances_of(fresh.ids()), "Ctrl-C loses no instance"
 
-    went_on = fresh.up()
+    continued = fresh.up()
     after = fresh.ids()
-    assert set(went_on.operations.values()) <= {"create", "update"}
-    # An instance that was launched, but not waited for, is looked at again; all else that was there is left alone.
-    updated = {name for name, operation in went_on.operations.items() if operation == "update"}
+    assert set(continued.operations.values()) <= {"create", "update"}
+    # An instance that was launched but not waited for may be updated. All other existing resources stay unchanged.
+    updated = {name for name, operation in continued.operations.items() if operation == "update"}
     assert updated <= {f"vpn-{side}-{host}" for side in REGIONS for host in ("gateway", "probe-host")}
     assert {name: each for name, each in after.items() if name in made} == made
     assert living_instances(fresh.api) == instances_of(after)
@@ -216,7 +218,7 @@ def test_after_a_refused_call_and_a_ctrl_c_up_goes_on_and_destroy_leaves_nothing
     assert left_over(fresh.api) == []
 
 
-def test_destroy_cleans_what_an_interrupted_up_has_made(fresh: ProgramStack) -> None:
+def test_destroy_removes_what_an_interrupted_up_has_created(fresh: ProgramStack) -> None:
     def half_way() -> bool:
         return any(call["action"] == "CreateNetworkInterface" for call in fresh.api.calls())
 

@@ -1,6 +1,7 @@
-"""The real engine generates secrets and keys through the `random` and `tls` stand-ins.
+"""The stand-ins for `random` and `tls` with the real engine.
 
-Proves: nothing changes on its own, keepers replace, secrets are encrypted in the state, import. Nothing is left over.
+Proves that nothing changes by itself, that keepers replace, that secrets are encrypted in the state, and import.
+Nothing to clean up.
 """
 
 import base64
@@ -30,22 +31,22 @@ def program(generation: str = "1") -> Callable[[], None]:
         password = random.RandomPassword("password", length=43, special=False)
         name = random.RandomId("name", byte_length=4)
         key = tls.PrivateKey("key", algorithm="ED25519")
-        told = tls.get_public_key_output(private_key_openssh=key.private_key_openssh)
+        looked_up = tls.get_public_key_output(private_key_openssh=key.private_key_openssh)
         pulumi.export("base64", seed.base64)
         pulumi.export("hex", seed.hex)
         pulumi.export("password", password.result)
         pulumi.export("name", name.hex)
         pulumi.export("private", key.private_key_openssh)
         pulumi.export("public", key.public_key_openssh)
-        pulumi.export("told", pulumi.Output.unsecret(told.public_key_openssh))
+        pulumi.export("looked-up", pulumi.Output.unsecret(looked_up.public_key_openssh))
 
     return run
 
 
-def test_what_is_generated_stays_secret_and_stays_until_its_keepers_change(stack: InlineStack) -> None:
-    made = stack.up(program())
-    outputs = made.outputs
-    assert made.summary.resource_changes == {"create": 5}
+def test_generated_values_are_secret_and_stay_until_their_keepers_change(stack: InlineStack) -> None:
+    created = stack.up(program())
+    outputs = created.outputs
+    assert created.summary.resource_changes == {"create": 5}
     assert [name for name, output in sorted(outputs.items()) if output.secret] == [
         "base64",
         "hex",
@@ -53,7 +54,7 @@ def test_what_is_generated_stays_secret_and_stays_until_its_keepers_change(stack
         "private",
     ]
     assert len(bytes.fromhex(outputs["hex"].value)) == 32
-    assert outputs["told"].value == outputs["public"].value
+    assert outputs["looked-up"].value == outputs["public"].value
     state = stack.state_text()
     for name in ("hex", "password"):
         assert outputs[name].value not in state
@@ -70,10 +71,10 @@ def test_what_is_generated_stays_secret_and_stays_until_its_keepers_change(stack
 
 
 def test_random_bytes_are_imported_by_their_base64(stack: InlineStack) -> None:
-    given = base64.b64encode(bytes(range(32))).decode()
+    text = base64.b64encode(bytes(range(32))).decode()
 
     def run() -> None:
-        seed = random.RandomBytes("bytes", length=32, opts=pulumi.ResourceOptions(import_=given))
+        seed = random.RandomBytes("bytes", length=32, opts=pulumi.ResourceOptions(import_=text))
         pulumi.export("hex", seed.hex)
 
     imported = stack.up(run)
@@ -82,9 +83,9 @@ def test_random_bytes_are_imported_by_their_base64(stack: InlineStack) -> None:
     assert imported.outputs["hex"].secret
 
 
-def test_an_algorithm_that_there_is_not_is_refused_at_preview(stack: InlineStack) -> None:
+def test_an_unsupported_algorithm_is_refused_in_the_preview(stack: InlineStack) -> None:
     def run() -> None:
         tls.PrivateKey("old", algorithm="DSA")
 
-    with pytest.raises(CommandError, match="algorithm 'DSA' is to be one of: RSA, ECDSA, ED25519"):
+    with pytest.raises(CommandError, match="algorithm 'DSA' must be one of: RSA, ECDSA, ED25519"):
         stack.preview(run)

@@ -1,8 +1,8 @@
-"""A red `up` of a pair that is up is followed by `up` again, by the old arguments, or by `destroy`: all end clean.
+"""After a failed `up` of a deployed pair, `up` again, `up` with the old arguments, and `destroy` all succeed.
 
-Every operation runs in this one process, as a program that uses the Automation API does. Proves what the engine and the
-component make of calls that AWS refuses in the middle of a change. Does not prove what a Ctrl-C does
-(test_program.py). Nothing to clean up.
+Every operation runs in this one process, as in a program that uses the Automation API. Proves what the engine and the
+component do when AWS refuses calls in the middle of a change. Does not prove what a Ctrl-C does (test_program.py).
+There is nothing to clean up.
 """
 
 from collections.abc import Iterator
@@ -28,13 +28,13 @@ ANOTHER_RANGE = {**BASE, "left": {"name": "uk", "region": "eu-west-2", "cidr_blo
 
 @dataclass
 class Stack:
-    """The pair of `BASE`, up."""
+    """The deployed pair of `BASE`."""
 
     inline: InlineStack
     api: ApiProcess
 
     def red(self, arguments: Any, **fault: str) -> None:
-        """Run `up`, which meets the fault and names it."""
+        """Run `up`, which must fail with the API fault's code."""
         self.api.add_fault(**fault)
         with pytest.raises(automation.CommandError) as caught:
             update(self.inline, arguments)
@@ -43,7 +43,7 @@ class Stack:
         assert self.api.faults() == []
 
     def green(self, arguments: Any) -> None:
-        """Run `up`, after which all is there once, and unchanged."""
+        """Run `up`, after which each resource must exist once, and a preview must plan no change."""
         update(self.inline, arguments)
         assert preview(self.inline, arguments).operations == {}
         living = [each for region in ("eu-west-2", "ap-southeast-2") for each in self.api.left_over(region)]
@@ -54,7 +54,7 @@ class Stack:
         assert len([each for each in living if each.startswith("i-")]) == 3
 
     def _of_probe_hosts(self) -> set[str]:
-        """Return the interfaces that EC2 made with an instance."""
+        """Return the interfaces that EC2 made for the probe host."""
         ec2 = self.api.client("ec2", "eu-west-2")
         hosts = ec2.describe_instances(Filters=[{"Name": "tag:Name", "Values": ["uk-private"]}])["Reservations"]
         return {
@@ -67,25 +67,25 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give the pair of `BASE`; each test leaves it so."""
+    """Yield the pair of `BASE`; each test restores it."""
     with running_api() as api, pytest.MonkeyPatch.context() as patch:
         for name, value in aws_environment(api).items():
             patch.setenv(name, value)
-        made = Stack(InlineStack(tmp_path_factory.mktemp("red") / "stack", PLUGINS), api)
-        preview(made.inline, BASE)
-        made.green(BASE)
-        yield made
+        pair = Stack(InlineStack(tmp_path_factory.mktemp("red") / "stack", PLUGINS), api)
+        preview(pair.inline, BASE)
+        pair.green(BASE)
+        yield pair
 
 
 @pytest.mark.whole
-def test_a_gateway_that_got_no_capacity_is_made_by_the_next_up(stack: Stack) -> None:
+def test_a_gateway_without_capacity_is_created_by_the_next_up(stack: Stack) -> None:
     stack.red(ANOTHER_KEY, **CAPACITY)
     stack.green(ANOTHER_KEY)
     stack.green(BASE)
 
 
 @pytest.mark.whole
-def test_after_two_refusals_the_old_arguments_bring_back_both_gateways(stack: Stack) -> None:
+def test_after_two_failures_the_old_arguments_restore_both_gateways(stack: Stack) -> None:
     for _ in range(2):
         stack.red(ANOTHER_KEY, **CAPACITY, region="eu-west-2")
     stack.green(BASE)
@@ -93,12 +93,12 @@ def test_after_two_refusals_the_old_arguments_bring_back_both_gateways(stack: St
 
 @pytest.mark.whole
 @pytest.mark.parametrize("action", ["CreateRoute", "AssociateAddress", "AuthorizeSecurityGroupIngress"])
-def test_a_new_network_that_was_half_made_gives_way_to_the_old_one(stack: Stack, action: str) -> None:
+def test_the_old_arguments_replace_a_half_made_network_by_the_old_one(stack: Stack, action: str) -> None:
     stack.red(ANOTHER_RANGE, action=action, code="UnauthorizedOperation", region="eu-west-2")
     stack.green(BASE)
 
 
-def test_destroy_after_a_red_up_leaves_nothing_and_up_makes_all_again(stack: Stack) -> None:
+def test_destroy_after_a_failed_up_leaves_nothing_and_up_creates_everything_again(stack: Stack) -> None:
     stack.red(ANOTHER_ZONE, **CAPACITY, region="eu-west-2")
     stack.inline.destroy()
     assert [each for region in ("eu-west-2", "ap-southeast-2") for each in stack.api.left_over(region)] == []

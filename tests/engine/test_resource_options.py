@@ -1,7 +1,7 @@
-"""Resource options of a component under the real engine: what a caller says of the component holds for what is in it.
+"""A component's resource options with the real engine: they apply to all resources in the component.
 
-Proves parent, protect, retain_on_delete, transforms, depends_on and aliases for `VpnGateway` as for any component.
-Machines and packets are not there. Nothing to clean up: all is in the test's folder and its API.
+Proves parent, protect, retain_on_delete, transforms, depends_on and aliases for `VpnGateway`, as for any component.
+Runs without machines. There is nothing to clean up.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ def stack(aws_environment: dict[str, str], tmp_path: Path) -> InlineStack:
 
 
 class Office(pulumi.ComponentResource):
-    """Somebody's component that has a gateway in it."""
+    """A caller's component that contains a gateway."""
 
     def __init__(self, name: str) -> None:
         super().__init__("test:index:Office", name)
@@ -45,13 +45,13 @@ def gateway(name: str, **options: Any) -> VpnGateway:
 
 
 def tagged(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
-    """Give every VPC one more tag, as a caller's transform may."""
+    """Replace the tags of every VPC, as a caller's transform may."""
     if args.type_ != "aws:ec2/vpc:Vpc":
         return None
     return pulumi.ResourceTransformResult({**args.props, "tags": {"by": "transform"}}, args.opts)
 
 
-def test_what_is_said_of_the_component_holds_for_all_in_it(stack: InlineStack, api: ApiProcess) -> None:
+def test_the_components_options_apply_to_all_its_resources(stack: InlineStack, api: ApiProcess) -> None:
     def program() -> None:
         needed = random.RandomPassword("needed", length=8)
         gateway(
@@ -75,11 +75,11 @@ def test_what_is_said_of_the_component_holds_for_all_in_it(stack: InlineStack, a
 
     order: list[str] = []
 
-    def note(event: Any) -> None:
+    def record(event: Any) -> None:
         if event.res_outputs_event is not None:
             order.append(event.res_outputs_event.metadata.urn.rpartition("::")[2])
 
-    stack.up(program, on_event=note)
+    stack.up(program, on_event=record)
     assert order.index("needed") < min(order.index(name) for name in order if name.startswith("site-"))
     resources = stack.resources()
     inside = {name: each for name, each in resources.items() if name.startswith("site-")}

@@ -1,10 +1,10 @@
-"""Somebody else's project with machines: examples/python-sdk as it stands, in a folder of its own, by `pulumi` alone.
+"""A consumer's project with machines: examples/python-sdk, unchanged, in a folder of its own, by `pulumi` alone.
 
 Proves that a consumer of the plugin gets the proof among the pair's outputs; that a host of the consumer's own, in a
 second range of its VPC, boots its own user data and exchanges packets with the other side, from its own address and by
 a Child SA of that range; that such an SA is replaced when one side has lost it; that a rebooted gateway carries packets
-again; that destroy leaves nothing. Does not
-prove the other languages with machines (tests/engine/test_examples.py runs them without). Clean-up by hand: `lab down`.
+again; that destroy leaves nothing. Does not prove the other languages with machines (tests/engine/test_examples.py runs
+them without). Clean up by hand: `lab down`.
 """
 
 import json
@@ -21,17 +21,18 @@ from lab.api.client import client
 from lab.capture import capturing
 from tests.engine.api_process import ApiProcess
 from tests.engine.examples import Example, copy_checkout
+from tests.scenarios.gateway import Host
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
 
 BOOT_SECONDS = 300.0
 GATEWAYS = {"uk-gateway": "uk-to-au/{}x0", "au-gateway": "au-to-uk/0x{}"}
-"""Of each gateway: its connections, by the number of the left side's range; the right side has one, not counted."""
+"""Gateway -> its connections, by the number of the left side's range. The right side has only one range."""
 SECOND_RANGE = IPv4Network("10.2.0.0/24")
 RIGHT_RANGE = IPv4Network("172.31.0.0/16")
 LIMIT_SECONDS = 30
 """For traffic to flow again after an SA was lost."""
-UK_GATEWAY = "10.1.1.254"
+UK_ADDRESS = "10.1.1.254"
 PINGS = 5
 ECHO_BYTES = 84
 """IPv4 and ICMP headers, and ping's own 56 bytes."""
@@ -41,7 +42,7 @@ _TRAFFIC = re.compile(r'"(?P<connection>[^"]+)",.* inBytes=(?P<bytes_in>\d+), ou
 
 @pytest.fixture(scope="module", autouse=True)
 def consumer(machine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
-    """Bring the project up, once for the tests of this file, with what `lab env` says and the settings it asks for."""
+    """Bring the project up, once for the tests of this file, with the environment of `lab env`."""
     daemons.start()
     try:
         checkout = copy_checkout(tmp_path_factory.mktemp("checkout"))
@@ -55,46 +56,49 @@ def consumer(machine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         daemons.stop()
 
 
+def host_of(name: str) -> Host:
+    """Return the handle on the machine of that name, or of that instance id."""
+    return Host(name=name, id=name)
+
+
 def carried(gateway: str) -> dict[str, tuple[int, int]]:
     """Return connection -> bytes of payload that its Child SAs have carried in and out."""
-    said = hosts.run(gateway, ["ipsec", "whack", "--trafficstatus"]).stdout.decode()
     found: dict[str, tuple[int, int]] = {}
-    for one in _TRAFFIC.finditer(said):
+    for one in _TRAFFIC.finditer(host_of(gateway).ask("ipsec whack --trafficstatus").stdout):
         before = found.get(one["connection"], (0, 0))
         found[one["connection"]] = before[0] + int(one["bytes_in"]), before[1] + int(one["bytes_out"])
     return found
 
 
 def grown(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]], connection: str) -> int:
-    """Return by how many bytes a connection's counters have grown, the lesser of in and out."""
+    """Return by how many bytes a connection's counters have grown, the smaller of in and out."""
     return min(now - then for then, now in zip(before[connection], after[connection], strict=True))
 
 
 def lose_inbound(gateway: str, source: IPv4Network, target: IPv4Network) -> None:
-    """Take the SAs for what comes from `source` to `target` from a gateway's kernel; its daemon does not notice."""
-    between = ["src", str(source), "dst", str(target)]
-    policies = hosts.run(gateway, ["ip", "xfrm", "policy", "list", "dir", "in", *between]).stdout.decode()
+    """Delete the SAs from `source` to `target` from a gateway's kernel. Its daemon does not notice."""
+    policies = host_of(gateway).run(f"ip xfrm policy list dir in src {source} dst {target}")
     (sa,) = re.findall(r"tmpl (src \S+ dst \S+)\s+proto (esp reqid \d+)", policies)
-    which = " proto ".join(sa).split()
-    assert hosts.run(gateway, ["ip", "xfrm", "state", "list", *which]).stdout, "there is nothing to lose"
-    assert hosts.run(gateway, ["ip", "xfrm", "state", "deleteall", *which]).returncode == 0
+    which = " proto ".join(sa)
+    assert host_of(gateway).run(f"ip xfrm state list {which}"), "the gateway has no such SA"
+    host_of(gateway).run(f"ip xfrm state deleteall {which}")
 
 
-def words_of_the_watch(gateway: str) -> list[str]:
+def watch_log(gateway: str) -> list[str]:
     """Return the lines that vpn-watch has written since the gateway booted."""
-    return hosts.run(gateway, ["journalctl", "-u", "vpn-watch", "-b", "-qocat"]).stdout.decode().splitlines()
+    return host_of(gateway).run("journalctl -u vpn-watch -b -qocat").splitlines()
 
 
 def has_booted(host: str) -> bool:
-    """Say whether the host has carried out its user data."""
+    """Return whether the host has carried out its user data."""
     try:
-        return hosts.run(host, ["systemctl", "is-active", "ping-across.service"], timeout=10).stdout == b"active\n"
+        return host_of(host).ask("systemctl is-active ping-across.service", timeout=10).stdout == "active\n"
     except subprocess.TimeoutExpired:
         return False
 
 
 def wait_for_boot(host: str) -> None:
-    # A plugin's component gives its outputs when all of it is there: the proof, too, comes before the host.
+    # A component of a plugin has outputs only when it is complete, so the proof comes before the host.
     deadline = time.monotonic() + BOOT_SECONDS
     while not has_booted(host):
         assert time.monotonic() < deadline, f"{host} has not carried out its user data"
@@ -119,9 +123,9 @@ def test_a_host_in_the_second_range_pings_across_from_its_own_address_by_an_sa_o
         capturing("au-gateway", ["icmp"]) as on_the_other_side,
         capturing(hosts.INTERNET, ["ip"]) as on_internet,
     ):
-        answer = hosts.run(host, ["ping", "-c", str(PINGS), target]).stdout.decode()
+        answer = host_of(host).run(f"ping -c {PINGS} {target}")
     assert f"{PINGS} received, 0% packet loss" in answer
-    # Of the gateway at the other end, through the one at this end.
+    # The reply comes from the far gateway and passes the near one.
     assert answer.count("ttl=63 ") == PINGS
     request = f"IP {address} > {target}: ICMP echo request"
     assert sum(request in packet for packet in on_the_other_side.packets) >= PINGS
@@ -133,7 +137,7 @@ def test_a_host_in_the_second_range_pings_across_from_its_own_address_by_an_sa_o
     evidence.judge_internet((sides[0], sides[1]), on_internet, seen)
     assert seen.failures == []
 
-    hosts.run("uk-gateway", ["ping", "-c", str(PINGS), "-I", UK_GATEWAY, target])
+    host_of("uk-gateway").run(f"ping -c {PINGS} -I {UK_ADDRESS} {target}")
     for gateway, connection in GATEWAYS.items():
         after, both = carried(gateway), {connection.format(number) for number in (1, 2)}
         assert before[gateway].keys() == after.keys() == both
@@ -151,38 +155,39 @@ def test_an_sa_of_the_second_range_that_only_the_far_side_has_is_replaced_though
     resources = consumer.resources()
     host, target = resources["pinging"]["id"], resources["office"]["outputs"]["right"]["private_ip"]
     wait_for_boot(host)
-    # What the watch had to do while both gateways booted is not this test's.
-    before = words_of_the_watch(loser)
+    # Leave out what the watch did while both gateways booted.
+    before = watch_log(loser)
     lose_inbound(loser, source, to)
 
-    answer = hosts.run(host, ["ping", "-c", str(2 * LIMIT_SECONDS), "-W", "1", target], timeout=120).stdout.decode()
+    answer = host_of(host).ask(f"ping -c {2 * LIMIT_SECONDS} -W 1 {target}", timeout=120).stdout
     lost = 2 * LIMIT_SECONDS - answer.count(" bytes from ")
     print(f"{loser} lost the second range's inbound SA: {lost} pings of one a second were lost")
-    # Without a look or two in between nothing was lost, and the test says nothing.
+    # If nothing was lost, the test proves nothing.
     assert 2 <= lost <= LIMIT_SECONDS, answer
-    # Once or, on a busy machine, more than once; but nothing else: the first range's tunnel is not touched.
-    said = {line.partition(": ")[2] for line in words_of_the_watch(loser)[len(before) :]}
-    assert said == {"the peer sends by SAs that are not here: asking for other SAs"}
+    # Once, or more often on a busy machine. Nothing else, because the first range's tunnel is not affected.
+    lines = {line.partition(": ")[2] for line in watch_log(loser)[len(before) :]}
+    assert lines == {"the peer sends by SAs that are not here: asking for other SAs"}
 
 
 def test_a_rebooted_gateway_carries_packets_again(consumer: Example) -> None:
     resources = consumer.resources()
     host, target = resources["pinging"]["id"], resources["office"]["outputs"]["right"]["private_ip"]
-    boot = hosts.run("uk-gateway", ["cat", "/proc/sys/kernel/random/boot_id"]).stdout
+    gateway, boot_id = host_of("uk-gateway"), "/proc/sys/kernel/random/boot_id"
+    before = gateway.read(boot_id)
     client("ec2", "eu-west-2").reboot_instances(InstanceIds=[resources["office-uk-gateway"]["id"]])
     deadline = time.monotonic() + 240
     while True:
         try:
-            asked = hosts.run("uk-gateway", ["cat", "/proc/sys/kernel/random/boot_id"], timeout=5)
-            if asked.returncode == 0 and asked.stdout not in (b"", boot):
+            asked = gateway.ask(f"cat {boot_id}", timeout=5)
+            if asked.returncode == 0 and asked.stdout not in ("", before):
                 break
         except (subprocess.TimeoutExpired, OSError):
             pass
         assert time.monotonic() < deadline, "uk-gateway did not reboot"
         time.sleep(1)
-    healed = hosts.run("uk-gateway", ["vpn-verify", "--json", "--wait", "180"], timeout=210)
+    healed = gateway.ask("vpn-verify --json --wait 180", timeout=210)
     assert healed.returncode == 0, healed.stdout
-    answer = hosts.run(host, ["ping", "-c", str(PINGS), target]).stdout.decode()
+    answer = host_of(host).ask(f"ping -c {PINGS} {target}").stdout
     assert f"{PINGS} received, 0% packet loss" in answer
 
 

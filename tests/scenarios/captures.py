@@ -1,7 +1,7 @@
-"""What left a gateway and what the Internet carried meanwhile, written by tcpdump(8) and judged afterwards.
+"""Captures by tcpdump(8), and the judge that looks for leaks in them afterwards.
 
-Two places: the lab's Internet, where every packet that a VPC sends comes in once; and the gateway's own port in its
-VPC, where what the gateway sends out of the VPC is seen before the Internet gateway, which would drop the worst.
+There are two kinds of places. In the lab's Internet every packet from a VPC comes in once. At a gateway's own port in
+its VPC, packets are seen before the Internet gateway, which would drop the worst ones.
 """
 
 import shutil
@@ -21,7 +21,7 @@ from lab.network.sockets import call_in
 from tests.scenarios.sites import Pair
 
 SNAPSHOT_BYTES: Final = 256
-"""Kept of each packet: link header, IP, TCP with options, and far more than the marker; every kind starts with it."""
+"""Bytes kept of each packet: link header, IP, TCP with options, and more than the marker, which comes first."""
 
 _BUFFER_KIB = 8192
 _START_SECONDS = 10.0
@@ -34,7 +34,7 @@ _FILE_HEADER, _PACKET_HEADER = 24, struct.Struct("<IIII")
 
 @dataclass(frozen=True)
 class Violation:
-    """One packet that should not have been where it was."""
+    """One packet that must not be seen where it was."""
 
     at: float
     """Seconds since the epoch."""
@@ -50,7 +50,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a capture must not hold."""
+    """Packets that a capture must not contain."""
 
     text: str
     forbidden: str
@@ -59,13 +59,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class Place:
-    """Where to capture, and what must not be seen there."""
+    """Where to capture, and the packets that must not be seen there."""
 
     name: str
     namespace: str
     interface: str
     interesting: str
-    """What is written, as pcap-filter(7); the rest is not even kept."""
+    """The packets that are written, as a pcap-filter(7) expression."""
     rules: tuple[Rule, ...]
 
 
@@ -78,10 +78,10 @@ def internet(pair: Pair) -> Place:
     """Return the lab's Internet: only public addresses, and between the Elastic IPs nothing but IKE and ESP in UDP."""
     sources = " or ".join(f"src net {network}" for network in _PRIVATE)
     destinations = " or ".join(f"dst net {network}" for network in _PRIVATE)
-    between = f"(host {pair.uk.public_ip} and host {pair.au.public_ip})"
+    between = f"(host {pair.uk.gateway.public_ip} and host {pair.au.gateway.public_ip})"
     ike = "(udp and (port 500 or port 4500))"
-    # RFC 792: `destination unreachable` quotes the packet it is about; looked at are its protocol and its ports, what
-    # follows them is IKE or ESP as it came.
+    # RFC 792: `destination unreachable` quotes the packet it is about. The rule checks the protocol and the ports of
+    # the quoted packet. Behind them is IKE or ESP.
     ports = " or ".join(f"icmp[{place}:2] = {port}" for place in (28, 30) for port in (500, 4500))
     about_ike = f"(icmp[0] = 3 and icmp[8] = 0x45 and icmp[17] = 17 and ({ports}))"
     return Place(
@@ -98,27 +98,27 @@ def internet(pair: Pair) -> Place:
 
 
 def gateway_port(pair: Pair, name: str) -> Place:
-    """Return a gateway's port: nothing in the clear to the other side's network."""
+    """Return a gateway's port: nothing in plain text to the other side's network."""
     site, other = pair.site(name), pair.other(pair.site(name))
     return Place(
-        name=site.gateway,
-        namespace=site.vpc_namespace,
-        interface=site.gateway_tap,
+        name=site.gateway.name,
+        namespace=site.gateway.vpc_namespace,
+        interface=site.gateway.tap,
         interesting=f"ip and not dst net {site.network}",
         rules=(Rule("plain text for the other side leaves the gateway", f"dst net {other.network}"),),
     )
 
 
 def judge(files: Sequence[Path], place: Place, marker: bytes) -> list[Violation]:
-    """Return what the files of one place hold against its rules, and every packet that has the marker."""
-    found = []
+    """Return the packets of one place that break its rules, and all packets with the marker."""
+    violations = []
     for path in files:
         for rule in place.rules:
-            found += [Violation(at, place.name, rule.text, text) for at, text in _print(path, rule.forbidden)]
+            violations += [Violation(at, place.name, rule.text, text) for at, text in _print(path, rule.forbidden)]
         marked = [number for number, packet in enumerate(_packets(path)) if marker in packet]
         printed = _print(path, "") if marked else []
-        found += [Violation(printed[n][0], place.name, "the marker in the clear", printed[n][1]) for n in marked]
-    return sorted(found, key=lambda violation: violation.at)
+        violations += [Violation(printed[n][0], place.name, "the marker in the clear", printed[n][1]) for n in marked]
+    return sorted(violations, key=lambda violation: violation.at)
 
 
 class Recorder:
@@ -128,10 +128,10 @@ class Recorder:
         self.place = place
         self.files: list[Path] = []
         self.dropped = 0
-        """Packets that the kernel or an interface dropped before tcpdump could see them."""
+        """Packets that the kernel or an interface dropped before tcpdump saw them."""
         self.seen = 0
         self.problem = ""
-        """Why tcpdump ended when it should not have, in its own words."""
+        """Output of a tcpdump that ended too early."""
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
         self._stopping = threading.Event()
@@ -139,7 +139,7 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name=f"capture-{place.name}", daemon=True)
 
     def start(self) -> None:
-        """Return when tcpdump listens, or when there is no interface yet. Raises RuntimeError when it does not work."""
+        """Return when tcpdump listens, or when the interface does not exist yet. Raises RuntimeError when it fails."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._thread.start()
         if not self._listening.wait(_START_SECONDS) or self.problem:
@@ -147,7 +147,7 @@ class Recorder:
             raise RuntimeError(f"tcpdump on {self.place.name} does not listen: {self.problem or 'silence'}")
 
     def stop(self) -> None:
-        """End tcpdump; the files are complete then."""
+        """End tcpdump. The files are then complete."""
         self._stopping.set()
         process = self._process
         if process is not None and process.poll() is None:
@@ -156,13 +156,13 @@ class Recorder:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if self._is_there():
+            if self._exists():
                 self._capture()
             else:
                 self._listening.set()
                 self._stopping.wait(_RETRY_SECONDS)
 
-    def _is_there(self) -> bool:
+    def _exists(self) -> bool:
         if self.place.interface == "any":
             return True
         try:
@@ -176,29 +176,29 @@ class Recorder:
         command = [
             *("ip", "netns", "exec", self.place.namespace),
             *("tcpdump", "-n", "-U", "-i", self.place.interface, "-Q", "in", "-s", str(SNAPSHOT_BYTES)),
-            # Root stays root: another user could not write here.
+            # tcpdump stays root, because another user could not write here.
             *("-B", str(_BUFFER_KIB), "-Z", "root", "-w", str(path), self.place.interesting),
         ]
-        words = ""
+        output = ""
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
             self._process = process
             assert process.stderr
             for line in process.stderr:
-                words += line
+                output += line
                 if "listening on" in line:
                     self._listening.set()
                     if self._stopping.is_set():
                         process.send_signal(signal.SIGINT)
         if path.exists() and path.stat().st_size:
             self.files.append(path)
-        self._count(words)
-        if not self._stopping.is_set() and not self._is_gone(words):
-            self.problem = words.strip()
+        self._count(output)
+        if not self._stopping.is_set() and not self._is_gone(output):
+            self.problem = output.strip()
             self._listening.set()
             self._stopping.wait(_RETRY_SECONDS)
 
-    def _count(self, words: str) -> None:
-        for line in words.splitlines():
+    def _count(self, output: str) -> None:
+        for line in output.splitlines():
             number, _, what = line.partition(" ")
             if what.startswith("packets dropped") and number.isdigit():
                 self.dropped += int(number)
@@ -206,33 +206,33 @@ class Recorder:
                 self.seen += int(number)
 
     @staticmethod
-    def _is_gone(words: str) -> bool:
-        return any(phrase in words for phrase in ("No such device", "disappeared", "went down", "is not up"))
+    def _is_gone(output: str) -> bool:
+        return any(phrase in output for phrase in ("No such device", "disappeared", "went down", "is not up"))
 
 
 @dataclass
 class Captures:
-    """The recorders of all places; `violations` is there once the block that made them has ended."""
+    """The recorders of all places; `violations` is complete after the block of `capturing`."""
 
     recorders: list[Recorder]
     violations: list[Violation]
 
     @property
     def packets(self) -> int:
-        """How many packets were seen in all places."""
+        """Number of packets seen in all places."""
         return sum(recorder.seen for recorder in self.recorders)
 
     @property
     def dropped(self) -> int:
-        """How many packets no one could judge."""
+        """Number of packets that could not be judged."""
         return sum(recorder.dropped for recorder in self.recorders)
 
 
 @contextmanager
 def capturing(at: Sequence[Place], folder: Path, marker: bytes) -> Iterator[Captures]:
-    """Capture in every place while the block runs, and judge what was seen after it.
+    """Capture in every place while the block runs, and judge the packets afterwards.
 
-    Raises RuntimeError when a tcpdump did not run all the time.
+    Raises RuntimeError when a tcpdump ended early.
     """
     shutil.rmtree(folder, ignore_errors=True)
     captures = Captures([Recorder(place, folder) for place in at], [])
@@ -251,7 +251,7 @@ def _print(path: Path, expression: str) -> list[tuple[float, str]]:
     """Return (seconds since the epoch, text) of the packets in a file that match."""
     command = ["tcpdump", "-nn", "-tt", "-r", str(path), *([expression] if expression else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    # A file whose writer was killed ends in the middle of a packet: what is before counts.
+    # If the writer was killed, the file ends in the middle of a packet. The packets before that one count.
     if done.returncode and "truncated" not in done.stderr:
         raise RuntimeError(f"tcpdump cannot read {path}: {done.stderr.strip()}")
     lines = [line.split(" ", 1) for line in done.stdout.splitlines() if line[:1].isdigit()]

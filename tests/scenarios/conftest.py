@@ -1,11 +1,11 @@
-"""The tests on one deployed stack: the article's evidence, every fault, the diagnosis of every cause, destroy.
+"""The scenarios, on one deployed stack: the article's evidence, every fault, the diagnosis of every cause, destroy.
 
 Proves: each promise about leaks, healing, diagnosis and peers, on machines of the lab. Does not prove: AWS timing.
-Command: `make test-faults`; single cases by `pytest tests/scenarios -k partition`, the long run by `make test-soak`,
-the brief ones by `make test-machines`. The table, the picture and the failures are in `.lab/faults/`. By hand:
-`make lab-down`.
+Command: `make test-faults`; single scenarios by `pytest tests/scenarios -k partition`, the long run by
+`make test-soak`, the brief ones by `make test-machines`. `python -m tests.scenarios` prints the faults and the causes
+and runs nothing. The table, the picture and the failures are in `.lab/faults/`. Clean up by hand: `make lab-down`.
 
-A lab that is up already is refused, unless LAB_TAKE_DOWN=1 (take it down first) or LAB_KEEP=1 (use it and leave it up).
+The tests fail while a lab is up, unless LAB_TAKE_DOWN=1 (take it down first) or LAB_KEEP=1 (use it and leave it up).
 """
 
 import os
@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import daemons
-from lab import network_faults as faults
+from lab import daemons, network_faults
 from lab.tests.own_machine import take_down
 from tests.scenarios import report, sites
 from tests.scenarios.first_boot import FirstBoot
@@ -29,8 +28,8 @@ _STARTED = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of the soak test and of the cases."""
-    parser.addoption("--untimed", action="store_true", help="tell when traffic flows again, but set it no limit")
+    """Add the options of the soak test and of the faults."""
+    parser.addoption("--untimed", action="store_true", help="report when traffic flows again, without a limit")
     parser.addoption("--soak", action="store_true", help="also run the soak test: an hour")
     parser.addoption("--soak-minutes", type=float, default=30.0, help="of each half of the soak test (default: 30)")
 
@@ -42,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is of the fault tier; what takes the stack down comes last."""
+    """Mark everything in this folder as `faults`. The test that takes the stack down comes last."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
@@ -56,18 +55,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("traffic between the private hosts, by fault")
         terminalreporter.write(report.table(results))
         minutes = (time.monotonic() - config.stash[_STARTED]) / 60
-        terminalreporter.write_line(f"{len(results)} cases; all took {minutes:.1f} min; see {report.FOLDER}/")
+        terminalreporter.write_line(f"{len(results)} scenarios; all took {minutes:.1f} min; see {report.FOLDER}/")
 
 
 @pytest.fixture(scope="session")
 def results(pytestconfig: pytest.Config) -> list[Result]:
-    """Give the table's rows so far; `record` adds one."""
+    """Return the results so far; `record` adds one."""
     return pytestconfig.stash[_RESULTS]
 
 
 @pytest.fixture(scope="session")
 def first_boot(results: list[Result]) -> Iterator[Result | None]:
-    """Bring the article's stack up, watched; None when it was up already. Take it down after all tests."""
+    """Bring the stack up. Yield the result of the first boots, or None when the stack was up already."""
     if os.geteuid() != 0:
         pytest.fail("network namespaces need root; run `sudo make test-faults`")
     keep = bool(os.environ.get("LAB_KEEP"))
@@ -84,36 +83,36 @@ def first_boot(results: list[Result]) -> Iterator[Result | None]:
         if boot.code:
             pytest.fail(f"pulumi up of the article's stack exits with {boot.code}")
         record(seen, results)
-    faults.heal()
+    network_faults.heal()
     yield seen
     if daemons.api_answers():
-        faults.heal()
+        network_faults.heal()
     if not keep:
         take_down()
 
 
 @pytest.fixture(scope="session")
 def running_stack(first_boot: Result | None) -> None:
-    """Have the article's stack up, once for all tests.
+    """Have the article's stack up, once for all tests. It is taken down after the last one.
 
-    A test that changes the stack (its configuration, an instance) puts it back before it ends.
+    A test that changes the stack (its configuration, an instance) restores it before it ends.
     """
 
 
 @pytest.fixture
 def pair(running_stack: None) -> Pair:
-    """Give both sides of the running pair as they are now (a test may have replaced an instance)."""
+    """Return both sides of the running pair as they are now (a test may have replaced an instance)."""
     return sites.find()
 
 
 @pytest.fixture(scope="module")
 def stream(running_stack: None) -> Iterator[Stream]:
-    """Give a stream between the private hosts for the tests of one file, silent but for probes of the Internet."""
+    """Yield a stream between the private hosts for the tests of one file. At first it only probes the Internet."""
     with Stream(sites.find()) as stream:
         yield stream
 
 
 def record(result: Result, results: list[Result]) -> None:
-    """Add a row to the table and write the report anew: what was measured stays, whatever comes after."""
+    """Add a result and write the report, so that it is kept if a later test fails."""
     results.append(result)
     report.write(results)

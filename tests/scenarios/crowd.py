@@ -1,8 +1,8 @@
 """Many connections from one host to the Internet: both ends, each a process in a network namespace.
 
-`serve ADDRESS PORT` takes connections and keeps them. `open ADDRESS TO PORT KEPT MORE RATE` opens KEPT connections and
-keeps them, prints `open N` when N stand; then sends MORE SYNs of other connections, RATE a second, and prints `sent`.
-Run as a script by `crowd`, which gives what the second one prints.
+`serve ADDRESS PORT` accepts connections and keeps them. `open ADDRESS TO PORT KEPT MORE RATE` opens KEPT connections
+and keeps them, and prints `open N` when N are up. Then it sends MORE SYNs of other connections, RATE a second, and
+prints `sent`. `crowd` runs both as scripts.
 """
 
 import random
@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from lab import settings
+from tests.scenarios.checksum import checksum
 from tests.scenarios.sites import Site
 
 _PORT: Final = 7405
@@ -28,17 +29,17 @@ _SYN: Final = 2
 
 
 class CrowdError(Exception):
-    """A process of the crowd ended or said something else; the message has its last words."""
+    """A process of the crowd ended or printed something else; the message has its last output."""
 
 
 class Crowd:
-    """What the host that opens connections says."""
+    """The output of the host that opens connections."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
     def hear(self, word: str) -> list[str]:
-        """Wait for the next line, which begins with `word`; return the rest of it. Raises CrowdError."""
+        """Return the rest of the next line, which has to begin with `word`. Raises CrowdError."""
         assert self._process.stdout
         line = self._process.stdout.readline().split()
         if not line or line[0] != word:
@@ -54,11 +55,9 @@ def crowd(site: Site, *, kept: int, more: int, rate: int) -> Iterator[Crowd]:
     with ExitStack() as stack:
         server = stack.enter_context(_process(settings.INTERNET_NAMESPACE, "serve", web, _PORT))
         Crowd(server).hear("serving")
-        yield Crowd(
-            stack.enter_context(
-                _process(site.private_host_namespace, "open", site.private_ip, web, _PORT, kept, more, rate)
-            )
-        )
+        host = site.private_host
+        opener = _process(host.namespace, "open", host.private_ip, web, _PORT, kept, more, rate)
+        yield Crowd(stack.enter_context(opener))
 
 
 @contextmanager
@@ -79,7 +78,7 @@ def _process(namespace: str, *arguments: object) -> "Iterator[subprocess.Popen[s
 
 
 def serve(address: str, port: int) -> None:
-    """Take connections and keep them."""
+    """Accept connections and keep them."""
     room(1 << 17)
     kept = []
     with socket.create_server((address, port), backlog=_BACKLOG) as listener:
@@ -89,17 +88,17 @@ def serve(address: str, port: int) -> None:
 
 
 def connections(address: str, to: str, port: int, number: int) -> list[socket.socket]:
-    """Return the connections that came about of so many that were begun."""
+    """Begin so many connections, and return those that are up."""
     room(number + 100)
     poll, begun = select.poll(), dict[int, socket.socket]()
-    stand: list[socket.socket] = []
+    up: list[socket.socket] = []
 
     def collect(milliseconds: int) -> None:
         for descriptor, _ in poll.poll(milliseconds):
             poll.unregister(descriptor)
             link = begun.pop(descriptor)
             if not link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                stand.append(link)
+                up.append(link)
 
     for offset in range(number):
         link = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -109,18 +108,18 @@ def connections(address: str, to: str, port: int, number: int) -> list[socket.so
         link.connect_ex((to, port))
         begun[link.fileno()] = link
         poll.register(link, select.POLLOUT)
-        # Not faster than an emulated gateway forwards.
+        # An emulated gateway forwards no faster.
         collect(0 if len(begun) < 64 else 100)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while begun and time.monotonic() < deadline:
         collect(100)
     for link in begun.values():
         link.close()
-    return stand
+    return up
 
 
 def knock(address: str, to: str, number: int, rate: int) -> None:
-    """Send SYNs (RFC 9293) of so many connections that nobody answers, `rate` a second."""
+    """Send SYNs (RFC 9293) of so many connections, `rate` a second. Nothing answers them."""
     chance = random.Random(1)  # noqa: S311 - no secret
     ends = socket.inet_aton(address) + socket.inet_aton(to)
     began = time.monotonic()
@@ -129,15 +128,13 @@ def knock(address: str, to: str, number: int, rate: int) -> None:
         for sent in range(number):
             ports = chance.sample(range(10_000, 60_000), 2)
             head = struct.pack("!2H2L2B3H", *ports, sent, 0, 5 << 4, _SYN, 1024, 0, 0)
-            total = sum(struct.unpack("!16H", ends + struct.pack("!2H", 6, len(head)) + head))
-            total = (total & 0xFFFF) + (total >> 16)
-            checksum = ~(total + (total >> 16)) & 0xFFFF
-            link.sendto(head[:16] + struct.pack("!H", checksum) + head[18:], (to, 0))
+            of_pseudo_header = checksum(ends + struct.pack("!2H", 6, len(head)) + head)
+            link.sendto(head[:16] + of_pseudo_header.to_bytes(2, "big") + head[18:], (to, 0))
             time.sleep(max(0.0, began + sent / rate - time.monotonic()))
 
 
 def room(files: int) -> None:
-    """Allow this process so many open files, as far as it may."""
+    """Allow this process so many open files, up to its hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(files, hard)), hard))
 
@@ -149,8 +146,8 @@ def main() -> None:
         serve(address, int(rest[0]))
     to, *numbers = rest
     port, kept, more, rate = map(int, numbers)
-    stand = connections(address, to, port, kept)
-    print("open", len(stand), flush=True)
+    up = connections(address, to, port, kept)
+    print("open", len(up), flush=True)
     knock(address, to, more, rate)
     print("sent", more, flush=True)
     sys.stdin.read()

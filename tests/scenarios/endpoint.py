@@ -1,9 +1,9 @@
 """One end of the marked stream: a process inside a private host's network namespace.
 
-Sends to the other end, takes what that one sends, asks a web server on the Internet, and writes what happened as lines
-`EVENT KIND NUMBER SECONDS` to its standard output: `sent` and `received`, by kind (`udp` and `tcp` are received by the
-other end; `icmp` when the echo comes back; `web` when the answer comes), the sequence number, seconds since the epoch.
-Standard input takes the kinds to send from now on, one line: `udp icmp tcp load`; its end ends the process.
+It sends to the other end, receives from it, and asks a web server on the Internet. It writes lines
+`EVENT KIND NUMBER SECONDS` to its standard output: `sent` or `received`, the kind, the sequence number, and seconds
+since the epoch. `udp` and `tcp` are received by the other end, `icmp` when the echo comes back, `web` when the answer
+comes. A line on standard input sets the kinds to send from now on: `udp icmp tcp load`. Its end ends the process.
 
 Run as a script by tests.scenarios.stream. Every packet of every kind but `web` carries the marker in its first bytes.
 """
@@ -19,10 +19,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from tests.scenarios.checksum import checksum
+
 KINDS: Final = ("udp", "icmp", "tcp")
 LOAD: Final = "load"
 WEB: Final = "web"
-"""The prober of the Internet, always on; what it sends has no marker: it crosses the Internet in the clear."""
+"""Probes of the Internet, always on. They have no marker, because they cross the Internet in plain text."""
 
 RATE: Final = 25.0
 """Packets a second, of each kind."""
@@ -30,10 +32,10 @@ RATE: Final = 25.0
 _UDP_PORT, _TCP_PORT, _LOAD_PORT = 7401, 7402, 7403
 _CONNECT_SECONDS = 1.0
 _TCP_SECONDS = 3.0
-"""A TCP connection that carries nothing for so long is given up, so that a new one is tried at once."""
+"""A TCP connection that carries nothing for so long is given up, and a new one is tried at once."""
 _WEB_RATE = 2.0
 WEB_SECONDS: Final = 3.0
-"""An answer of the web server that takes longer does not count: time for one SYN that was lost, and its repetition."""
+"""A later answer of the web server does not count. This is enough for one lost SYN and its repetition."""
 _FLUSH_SECONDS = 0.2
 _LOAD_BYTES_PER_SECOND = 1_000_000
 _LOAD_RATE = 20.0
@@ -42,7 +44,7 @@ _NUMBER = struct.Struct("!Q")
 
 
 class End:
-    """What the coroutines of one end share."""
+    """The state that the coroutines of one end share."""
 
     def __init__(self, local: str, peer: str, web: str, marker: bytes) -> None:
         self.local, self.peer, self.web, self.marker = local, peer, web, marker
@@ -50,21 +52,21 @@ class End:
         self.lines: list[str] = []
 
     def note(self, event: str, kind: str, number: int, at: float | None = None) -> None:
-        """Write down an event; now, unless `at` is given."""
+        """Record an event, now unless `at` is set."""
         self.lines.append(f"{event} {kind} {number} {at or time.time():.4f}\n")
 
     def payload(self, number: int) -> bytes:
-        """Return what a packet carries: the marker, then its number."""
+        """Return the payload of a packet: the marker, then its number."""
         return self.marker + _NUMBER.pack(number)
 
     def number(self, payload: bytes) -> int | None:
-        """Return the number in a payload, None when it is not of this stream."""
+        """Return the number in a payload; None when it is not of this stream."""
         if not payload.startswith(self.marker) or len(payload) < len(self.marker) + _NUMBER.size:
             return None
         return int(_NUMBER.unpack_from(payload, len(self.marker))[0])
 
     async def ticks(self, kind: str, rate: float = RATE) -> AsyncIterator[int]:
-        """Yield numbers at `rate` a second while `kind` is switched on; what a busy machine misses is not made up."""
+        """Yield numbers at `rate` a second while `kind` is on. A busy machine does not catch up on missed ones."""
         number, due = 0, time.monotonic()
         while True:
             due = max(due + 1 / rate, time.monotonic())
@@ -84,7 +86,7 @@ async def datagrams(end: End) -> None:
         if number is not None:
             end.note("received", "udp", number)
 
-    # From a port of its own: each run of the stream is a new flow for every connection tracking on the way.
+    # A new port for each run, so that every connection tracking on the way sees a new flow.
     sender = _socket(socket.SOCK_DGRAM)
     _listen(link, receive)
     async for number in end.ticks("udp"):
@@ -94,7 +96,7 @@ async def datagrams(end: End) -> None:
 
 
 async def echoes(end: End) -> None:
-    """Send ICMP echo requests and take the replies to them."""
+    """Send ICMP echo requests and receive the replies."""
     link = _socket(socket.SOCK_RAW, socket.IPPROTO_ICMP)
     identifier = os.getpid() & 0xFFFF
 
@@ -114,7 +116,7 @@ async def echoes(end: End) -> None:
 
 
 async def lines(end: End) -> None:
-    """Write marked lines into a TCP connection, and into a new one when it breaks."""
+    """Write marked payloads into a TCP connection, and into a new one when it breaks."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
@@ -135,13 +137,13 @@ async def lines(end: End) -> None:
 async def load(end: End) -> None:
     """Keep a second TCP connection busy with marked bytes at a steady rate."""
 
-    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def discard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError), contextlib.closing(writer):
             _give_up_early(writer)
             while await reader.read(65536):
                 pass
 
-    await asyncio.start_server(swallow, end.local, _LOAD_PORT)
+    await asyncio.start_server(discard, end.local, _LOAD_PORT)
     size = int(_LOAD_BYTES_PER_SECOND / _LOAD_RATE)
     chunk = (end.marker * (size // len(end.marker) + 1))[:size]
     connection = _Connection(end.peer, _LOAD_PORT)
@@ -150,13 +152,13 @@ async def load(end: End) -> None:
 
 
 async def web(end: End) -> None:
-    """Ask the web server twice a second, each time by a connection of its own."""
+    """Ask the web server twice a second, each time by a new connection."""
     end.kinds |= {WEB}
-    under_way = set()
+    pending = set()
     async for number in end.ticks(WEB, _WEB_RATE):
         task = asyncio.create_task(_ask(end, number))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
+        pending.add(task)
+        task.add_done_callback(pending.discard)
 
 
 async def _ask(end: End, number: int) -> None:
@@ -171,7 +173,7 @@ async def _ask(end: End, number: int) -> None:
 
 
 class _Connection:
-    """A TCP connection that is always being made anew; what cannot be written at once is lost."""
+    """A TCP connection that is made again whenever it breaks. Data that cannot be written at once is lost."""
 
     _MOST_WAITING = 1 << 18
 
@@ -181,7 +183,7 @@ class _Connection:
         self._connecting: asyncio.Task[None] | None = None
 
     def write(self, data: bytes) -> None:
-        """Write, or begin to connect."""
+        """Write the data, or begin to connect."""
         if self._writer is not None and not self._writer.is_closing():
             if self._writer.transport.get_write_buffer_size() < self._MOST_WAITING:
                 self._writer.write(data)
@@ -197,7 +199,7 @@ class _Connection:
 
 def _give_up_early(writer: asyncio.StreamWriter) -> None:
     link: socket.socket = writer.get_extra_info("socket")
-    # tcp(7): also for what keep-alive asks when there is nothing to send.
+    # tcp(7): this also limits keep-alive, when there is nothing to send.
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_TCP_SECONDS * 1000))
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -212,7 +214,7 @@ def _socket(kind: int, protocol: int = 0) -> socket.socket:
 
 def _listen(link: socket.socket, receive: Callable[[], None]) -> None:
     def take() -> None:
-        # An ICMP error about an earlier packet comes as an exception.
+        # An ICMP error about an earlier packet raises an exception.
         with contextlib.suppress(OSError):
             receive()
 
@@ -220,17 +222,13 @@ def _listen(link: socket.socket, receive: Callable[[], None]) -> None:
 
 
 def _echo_request(identifier: int, sequence: int, payload: bytes) -> bytes:
-    """Return an ICMP echo request (RFC 792) with its checksum (RFC 1071)."""
+    """Return an ICMP echo request (RFC 792)."""
     message = struct.pack("!BBHHH", _ECHO_REQUEST, 0, 0, identifier, sequence) + payload
-    padded = message + b"\0" * (len(message) % 2)
-    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
-    total = (total & 0xFFFF) + (total >> 16)
-    checksum = ~(total + (total >> 16)) & 0xFFFF
-    return b"".join((message[:2], checksum.to_bytes(2, "big"), message[4:]))
+    return message[:2] + checksum(message).to_bytes(2, "big") + message[4:]
 
 
 async def _obey(end: End) -> None:
-    """Take commands until there are no more."""
+    """Read commands until there are no more."""
     loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
@@ -240,13 +238,13 @@ async def _obey(end: End) -> None:
 async def _report(end: End) -> None:
     while True:
         await asyncio.sleep(_FLUSH_SECONDS)
-        said, end.lines = end.lines, []
-        sys.stdout.writelines(said)
+        lines, end.lines = end.lines, []
+        sys.stdout.writelines(lines)
         sys.stdout.flush()
 
 
 async def run(end: End) -> None:
-    """Serve until standard input ends; the first part that fails ends all, with its exception."""
+    """Serve until standard input ends. The first part that fails ends all, with its exception."""
     parts = [datagrams(end), echoes(end), lines(end), load(end), web(end), _report(end)]
     tasks = [asyncio.ensure_future(part) for part in parts]
     obeying = asyncio.ensure_future(_obey(end))

@@ -2,55 +2,59 @@
 
 import threading
 import time
-from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lab import stack
 from lab.progress import say
-from tests.scenarios import operations, report, runner, sites
-from tests.scenarios.captures import capturing, places
-from tests.scenarios.cases import EVERYBODY, Case
-from tests.scenarios.report import Expectation, Result
-from tests.scenarios.runner import Times
+from tests.scenarios import runner, sites
+from tests.scenarios.report import Result
+from tests.scenarios.scenario import BOTH_SEND, Expectation, Scenario, Steps, Variant
 from tests.scenarios.sites import Pair
-from tests.scenarios.stream import IN_FLIGHT_SECONDS, Stream, StreamError
+from tests.scenarios.stream import Stream, StreamError
 
 _POLL_SECONDS = 0.5
-_PATIENCE_SECONDS = 30.0
-
-
-def _nothing(_pair: Pair) -> float:
-    return time.time()
-
-
-FIRST_BOOT: Final = Case(
-    name="first-boot",
-    title="pulumi up boots both gateways for the first time",
-    act=_nothing,
-    expectation=Expectation(limit_seconds=0, goal="before pulumi up ends"),
-    down=("uk", "au"),
-)
 
 
 class FirstBoot:
-    """One `pulumi up` from nothing, watched from the moment the private hosts have a network."""
+    """One `pulumi up` from nothing, observed from the moment the private hosts have a network."""
 
     def __init__(self) -> None:
         self.code: int | None = None
         """Exit code of `pulumi up`."""
+        self.scenario = Scenario(
+            name="first-boot",
+            title="pulumi up boots both gateways for the first time",
+            description="`pulumi up` makes the stack from nothing. It may turn green only when packets cross.",
+            expectation=Expectation(limit_seconds=0, goal="before pulumi up ends", healed_by="the first boots"),
+            steps=self._steps,
+            seconds=200,
+            at=("uk", "au"),
+            is_down=True,
+            brief=True,
+        )
         self._up = threading.Event()
+        self._stream: Stream | None = None
 
     def run(self) -> Result:
-        """Bring the stack up and return what was seen. Raises what the watching raised; see `code` for `pulumi up`."""
+        """Bring the stack up and return the result of the stream. `code` then has the exit code of `pulumi up`."""
         deploying = threading.Thread(target=self._deploy, name="pulumi-up")
         deploying.start()
         try:
-            pair, stream = self._first_sight()
-            with stream:
-                return self._watch(pair, stream)
+            pair, self._stream = self._first_sight()
+            with self._stream:
+                result = runner.observe(self.scenario, pair, self._stream)
         finally:
             deploying.join()
+        if not self.code:
+            self._print_watch_log()
+        return result
+
+    def _steps(self, _pair: Pair, _variant: Variant) -> Steps:
+        assert self._stream
+        self._stream.send(BOTH_SEND)
+        self._up.wait()
+        yield
 
     def _deploy(self) -> None:
         try:
@@ -59,12 +63,11 @@ class FirstBoot:
             self._up.set()
 
     def _first_sight(self) -> tuple[Pair, Stream]:
-        """Return the pair and a running stream as soon as there can be one."""
+        """Return the pair and a stream as soon as the private hosts run."""
         while True:
             try:
                 pair = sites.find()
-                stream = Stream(pair)
-                with stream:
+                with Stream(pair):
                     pass
             except (OSError, LookupError, StopIteration, StreamError, BotoCoreError, ClientError) as error:
                 if self._up.is_set():
@@ -73,26 +76,9 @@ class FirstBoot:
                 continue
             return pair, Stream(pair)
 
-    def _watch(self, pair: Pair, stream: Stream) -> Result:
-        folder = report.FOLDER / "captures" / FIRST_BOOT.name
-        with capturing(places(pair), folder, stream.marker) as captures:
-            began = time.time()
-            stream.send(EVERYBODY)
-            say(f"{FIRST_BOOT.name}: the stream has begun, the gateways boot")
-            self._up.wait()
-            ended = time.time()
-            runner.wait_until_steady(stream, EVERYBODY, since=ended, deadline=ended + _PATIENCE_SECONDS)
-            measured = time.time() - IN_FLIGHT_SECONDS
-        if not self.code:
-            self._tell_the_watches_words()
-        result = runner.evaluate(FIRST_BOOT, stream, captures, Times(began, ended, measured))
-        runner.conclude(result, captures, sites.find(), folder)
-        return result
-
-    @staticmethod
-    def _tell_the_watches_words() -> None:
-        # A first boot that took long has its reason here.
-        for site in sites.find().sites:
-            for line in operations.on_gateway(site, "journalctl -b -u vpn-watch -o short-monotonic").splitlines():
+    def _print_watch_log(self) -> None:
+        # The log explains a first boot that took long.
+        for gateway in sites.find().gateways:
+            for line in gateway.run("journalctl -b -u vpn-watch -o short-monotonic").splitlines():
                 if " tunnel " in line:
-                    say(f"{FIRST_BOOT.name}: {line}")
+                    say(f"{self.scenario.name}: {line}")

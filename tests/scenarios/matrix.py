@@ -1,4 +1,4 @@
-"""The combinations of guest releases and profiles, in the order that replaces the fewest instances; their stacks."""
+"""The combinations of guest releases and profiles, in the order that replaces the fewest instances."""
 
 import re
 import subprocess
@@ -35,8 +35,8 @@ class Cell:
 
 
 CELLS: Final = (
-    # The stack's own configuration comes first: it is there. Each step then changes one image, or the profile, which
-    # is in both gateways' user data: six boots, and two for the way back.
+    # The stack's own configuration is up already, so it comes first. Each step then changes one image, or the profile,
+    # which is in both gateways' user data: six boots, and two for the way back.
     Cell("debian-13", "debian-13", TunnelProfile.MODERN),
     Cell("debian-13", "debian-12", TunnelProfile.MODERN),
     Cell("debian-12", "debian-12", TunnelProfile.MODERN),
@@ -47,7 +47,7 @@ CELLS: Final = (
 
 
 def configuration(cell: Cell, own: str) -> str:
-    """Return the stack file `own` (its text) with the cell's images and profile; all else stays as it is."""
+    """Return the text `own` of the stack file with the cell's images and profile."""
     document: dict[str, Any] = yaml.safe_load(own)
     changed = {"leftImage": cell.left, "rightImage": cell.right, "profile": cell.profile.value}
     document["config"] |= {f"{_PROJECT}:{key}": value for key, value in changed.items()}
@@ -55,7 +55,7 @@ def configuration(cell: Cell, own: str) -> str:
 
 
 def up(cell: Cell, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `pulumi up` with the cell's configuration, in a copy of the stack's file; the caller looks at the result."""
+    """Run `pulumi up` with the cell's configuration, in a copy of the stack's file. The caller checks the result."""
     own = settings.ROOT / f"Pulumi.{stack.STACK}.yaml"
     file = folder / f"Pulumi.{stack.STACK}.yaml"
     file.write_text(configuration(cell, own.read_text()))
@@ -64,5 +64,5 @@ def up(cell: Cell, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def warnings(output: str) -> list[str]:
-    """Return what the engine printed as warnings."""
+    """Return the engine's warnings."""
     return re.findall(r"^\s*warning: (.+)$", output, re.M)

@@ -1,11 +1,10 @@
-"""Writes down what a gateway's tools really print, for the tests of those who read it."""
+"""Writes transcripts of a gateway's tools, which the tests of their parsers read."""
 
 from pathlib import Path
 from typing import Final
 
 from tests.scenarios import matrix
 from tests.scenarios.matrix import Cell
-from tests.scenarios.operations import on_gateway
 from tests.scenarios.sites import Site
 
 FOLDER: Final = Path(__file__).parents[1] / "unit" / "transcripts"
@@ -25,7 +24,7 @@ def path(release: str, profile: str, what: str) -> Path:
 
 
 def save(site: Site, cell: Cell) -> None:
-    """Write the transcripts of one gateway whose tunnel stands, over older ones of the same release and profile."""
+    """Write the transcripts of one gateway whose tunnel is up, over older ones of the same release and profile."""
     release = cell.release(site.name)
     for what, command in COMMANDS.items():
-        path(release, cell.profile.value, what).write_text(on_gateway(site, command))
+        path(release, cell.profile.value, what).write_text(site.gateway.run(command))

@@ -1,12 +1,12 @@
-"""Large packets between the private hosts: what is asked of ping(8), tcpdump(8) and a TCP connection."""
+"""Large packets between the private hosts, by ping(8), tcpdump(8) and a TCP connection."""
 
 import json
 import re
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from lab import hosts
 from lab.capture import Capture
 from tests.scenarios.sites import Site
 
@@ -60,9 +60,9 @@ class Transfer:
     sent: str
     """Count and SHA-256 at the sender."""
     received: str
-    """The same at the receiver, who told it over the same connection."""
+    """The same at the receiver, which sends it back over the connection."""
     seconds: float
-    """From the first byte sent until the receiver had told what it got."""
+    """From the first byte until the receiver's answer."""
 
     @property
     def megabits_per_second(self) -> float:
@@ -75,30 +75,30 @@ class Refusal:
     """A packet that was too large."""
 
     router: str
-    """Who said so."""
+    """The address that refused it."""
     next_hop_mtu: int
 
 
 def transfer(sender: Site, receiver: Site, count: int = TRANSFER_BYTES) -> Transfer:
     """Send `count` random bytes from one private host to the other."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        receive = ["python3", "-c", _RECEIVE, receiver.private_ip, str(PORT)]
-        receiving = pool.submit(hosts.run, receiver.private_host_id, receive, timeout=_SECONDS)
-        send = ["python3", "-c", _SEND, receiver.private_ip, str(PORT), str(count)]
-        sending = hosts.run(sender.private_host_id, send, timeout=_SECONDS)
+        to = receiver.private_host.private_ip
+        receive = shlex.join(["python3", "-c", _RECEIVE, to, str(PORT)])
+        receiving = pool.submit(receiver.private_host.ask, receive, timeout=_SECONDS)
+        send = shlex.join(["python3", "-c", _SEND, to, str(PORT), str(count)])
+        sending = sender.private_host.ask(send, timeout=_SECONDS)
         received = receiving.result()
-    assert sending.returncode == 0, (sending.stderr + received.stderr).decode(errors="replace")
+    assert sending.returncode == 0, sending.stderr + received.stderr
     return Transfer(**json.loads(sending.stdout))
 
 
 def ping(sender: Site, target: str, size: int, *, may_fragment: bool = False, count: int = 3) -> str:
-    """Ping from a private host with IPv4 packets of `size` bytes, headers included; return what ping says."""
-    # What a router has said before is forgotten: every answer is this ping's.
-    hosts.run(sender.private_host_id, ["ip", "route", "flush", "cache"])
+    """Ping from a private host with IPv4 packets of `size` bytes, headers included; return ping's output."""
+    # Forget what routers said before, so that every answer is to this ping.
+    sender.private_host.ask("ip route flush cache")
     discovery = "dont" if may_fragment else "do"
-    options = ["-n", "-c", str(count), "-i", "0.3", "-W", "2", "-M", discovery, "-s", str(size - ICMP_HEADERS)]
-    done = hosts.run(sender.private_host_id, ["ping", *options, target], timeout=60)
-    return (done.stdout + done.stderr).decode(errors="replace")
+    done = sender.private_host.ask(f"ping -n -c {count} -i 0.3 -W 2 -M {discovery} -s {size - ICMP_HEADERS} {target}")
+    return done.stdout + done.stderr
 
 
 def replies(text: str) -> int:
@@ -115,9 +115,9 @@ def refusal(text: str) -> Refusal | None:
 
 def segment_sizes(capture: Capture) -> dict[str, set[int]]:
     """Return `source > destination` -> the MSS options that its SYNs carry, from tcpdump's lines."""
-    found: dict[str, set[int]] = {}
+    sizes: dict[str, set[int]] = {}
     for line in capture.packets:
         syn = re.search(r"IP ([\d.]+)\.\d+ > ([\d.]+)\.\d+: Flags \[S\.?\],.* options \[mss (\d+)", line)
         if syn:
-            found.setdefault(f"{syn[1]} > {syn[2]}", set()).add(int(syn[3]))
-    return found
+            sizes.setdefault(f"{syn[1]} > {syn[2]}", set()).add(int(syn[3]))
+    return sizes

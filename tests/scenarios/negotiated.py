@@ -1,4 +1,4 @@
-"""What a gateway's daemon says of the SAs that stand: read from them, not from what the connection asks for.
+"""What a gateway's daemon reports about its SAs: what was negotiated, not what the connection asks for.
 
 Libreswan has no machine-readable status; these are lines of `ipsec status`, `ipsec whack --trafficstatus` and the log
 that 4.10 and 5.2 both print.
@@ -7,8 +7,7 @@ that 4.10 and 5.2 both print.
 import re
 from dataclasses import dataclass
 
-from tests.scenarios.operations import on_gateway
-from tests.scenarios.sites import Site
+from tests.scenarios.gateway import Gateway
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,13 @@ class Tunnel:
         return bool(self.esp)
 
 
-def tunnel(site: Site) -> Tunnel:
-    """Ask the gateway of `site` about the connection to its peer."""
-    return parse(
-        site.connection, on_gateway(site, "ipsec status"), on_gateway(site, "ipsec whack --trafficstatus || true")
-    )
+def tunnel(gateway: Gateway) -> Tunnel:
+    """Return the SAs of the gateway's connection to its peer."""
+    return parse(gateway.connection, gateway.run("ipsec status"), gateway.run("ipsec whack --trafficstatus || true"))
 
 
 def parse(connection: str, status: str, traffic: str) -> Tunnel:
-    """Return what the two texts say about a connection; `traffic` alone decides whether there is a Child SA."""
+    """Return the SAs of a connection from the two texts; `traffic` alone decides whether there is a Child SA."""
     quoted = f'"{re.escape(connection)}"'
     carried = re.findall(rf"{quoted}.* inBytes=(\d+), outBytes=(\d+)", traffic)
     ike = re.search(rf"{quoted}: +(IKEv[12]) algorithm newest: (\S+)", status)
@@ -50,12 +47,12 @@ def parse(connection: str, status: str, traffic: str) -> Tunnel:
     )
 
 
-def transforms(site: Site) -> list[str]:
+def transforms(gateway: Gateway) -> list[str]:
     """Return the algorithms of every Child SA that the gateway's daemon has logged since it started, oldest first.
 
     `AES_GCM_16_256-NONE-DH20`: with a group at its end only after a key exchange of its own.
     """
-    return parse_transforms(on_gateway(site, "journalctl -q --no-pager -b -u ipsec -o cat"))
+    return parse_transforms(gateway.run("journalctl -q --no-pager -b -u ipsec -o cat"))
 
 
 def parse_transforms(log: str) -> list[str]:
@@ -63,6 +60,6 @@ def parse_transforms(log: str) -> list[str]:
     return re.findall(r"\{ESP\S*=>\S+ <\S+ xfrm=(\S+?)[ }]", log)
 
 
-def log(site: Site, lines: int = 60) -> str:
+def log(gateway: Gateway, lines: int = 60) -> str:
     """Return the end of the log of the gateway's daemon."""
-    return on_gateway(site, f"journalctl -q --no-pager -u ipsec -n {lines} -o cat")
+    return gateway.run(f"journalctl -q --no-pager -u ipsec -n {lines} -o cat")

@@ -1,9 +1,9 @@
-"""What the fault cases found: the verdict, the table, the JSON and the picture. Pure but for `write`."""
+"""The results of the scenarios: the verdict, the table, the JSON and the picture. Pure but for `write`."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from math import inf
+from math import log1p
 from pathlib import Path
 from typing import Final
 
@@ -11,67 +11,41 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lab import settings
 from tests.scenarios.outages import Outage
+from tests.scenarios.scenario import Expectation
 
 FOLDER: Final = settings.STATE / "faults"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """One direction of the stream during one case; all times in seconds."""
+    """One direction of the stream during one scenario; all times in seconds."""
 
     way: str
     """E.g. `uk->au`."""
     outages: tuple[Outage, ...]
-    """Their starts count from when the cause began."""
+    """Their starts count from the beginning of the fault."""
     sent: int
     lost_seconds: float
     healed_after: float
-    """From the cause's end to the end of the last outage."""
+    """From the end of the fault to the end of the last outage."""
     first_after: float | None
-    """From the cause's end to the first packet that arrived since; None: there was none."""
+    """From the end of the fault to the first packet that arrived after it; None if none did."""
     is_steady: bool
     """Whether the last seconds lost nothing."""
-
-    @property
-    def lost_packets(self) -> int:
-        """How many packets never arrived."""
-        return sum(outage.packets for outage in self.outages)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Expectation:
-    """What a case must keep; all times in seconds."""
-
-    limit_seconds: float
-    """Traffic flows again within this time after the cause has ended: the issue's goal where it has one."""
-    lossless: bool = False
-    """Not one packet may be lost, but in a hiccup."""
-    hiccup_seconds: float = 0.0
-    """Outages of at most this are told, and no failure: where a protocol itself has a gap."""
-    goal: str = ""
-    """Where the limit comes from, for people."""
-
-    def __str__(self) -> str:
-        """Return it for the table."""
-        if self.limit_seconds == inf:
-            return "told, not judged"
-        if self.lossless:
-            return f"no loss > {self.hiccup_seconds:g} s" if self.hiccup_seconds else "no loss"
-        return f"<= {self.limit_seconds:g} s{f' ({self.goal})' if self.goal else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One case; all times in seconds."""
+    """One scenario; all times in seconds."""
 
     name: str
     title: str
     expectation: Expectation
     began: float
-    """Since the epoch: when the cause began."""
+    """Since the epoch: when the fault began."""
     cause_seconds: float
     seconds: float
-    """From the cause's begin to the end of the case."""
+    """From the beginning of the fault to the end of the scenario."""
     flows: tuple[Flow, ...]
     leaks: tuple[str, ...]
     captured: int
@@ -79,61 +53,60 @@ class Result:
     dropped: int
     """Packets that the captures could not see."""
     probes_lost: tuple[str, ...] = ()
-    """Internet requests that failed while their gateway was not itself down."""
-    notes: tuple[str, ...] = ()
+    """Internet requests that failed although their gateway was not down."""
     failures: tuple[str, ...] = field(init=False)
-    """What does not hold, empty when all does."""
+    """What does not hold; empty when everything does."""
 
     def __post_init__(self) -> None:
         """Judge."""
         object.__setattr__(self, "failures", tuple(_failures(self)))
 
 
-UNTIMED: Final = Expectation(limit_seconds=inf)
-"""Traffic must flow again, and nothing may leak: all that can be asked of a machine that others keep busy."""
-
-
 def _failures(result: Result) -> list[str]:
-    found = []
+    failures = []
     wanted = result.expectation
     for flow in result.flows:
         if not flow.sent:
-            found.append(f"{flow.way}: nothing was sent, so nothing is proved")
+            failures.append(f"{flow.way}: nothing was sent, so nothing is proved")
         elif not flow.is_steady:
-            found.append(
+            failures.append(
                 f"{flow.way}: has not healed {result.seconds - result.cause_seconds:.1f} s after the cause ended"
             )
         elif wanted.lossless:
             outages = [outage for outage in flow.outages if outage.seconds > wanted.hiccup_seconds]
             if outages:
                 packets, seconds = sum(one.packets for one in outages), sum(one.seconds for one in outages)
-                found.append(f"{flow.way}: {packets} packets lost in {seconds:.2f} s, but {wanted} is allowed")
+                failures.append(f"{flow.way}: {packets} packets lost in {seconds:.2f} s, but {wanted} is allowed")
         elif flow.healed_after > wanted.limit_seconds:
-            found.append(f"{flow.way}: healed after {flow.healed_after:.1f} s, not {wanted}")
+            failures.append(f"{flow.way}: healed after {flow.healed_after:.1f} s, not {wanted}")
     if result.leaks:
-        found.append(f"{len(result.leaks)} packets leaked, the first: {result.leaks[0]}")
+        failures.append(f"{len(result.leaks)} packets leaked, the first: {result.leaks[0]}")
     if not result.captured:
-        found.append("the captures saw nothing at all, so nothing is proved")
+        failures.append("the captures saw nothing at all, so nothing is proved")
     if result.dropped:
-        found.append(f"the captures missed {result.dropped} packets, so nothing is proved")
+        failures.append(f"the captures missed {result.dropped} packets, so nothing is proved")
     if result.probes_lost:
-        found.append(f"{len(result.probes_lost)} Internet requests lost, the first: {result.probes_lost[0]}")
-    return found
+        failures.append(f"{len(result.probes_lost)} Internet requests lost, the first: {result.probes_lost[0]}")
+    return failures
 
 
-HEADINGS: Final = ("case", "lost uk->au", "au->uk", "after its end", "first", "leaks", "goal", "verdict")
+HEADINGS: Final = ("scenario", "lost uk->au", "au->uk", "after its end", "first", "leaks", "goal", "verdict")
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return the table for people: seconds of lost traffic each way, seconds after the cause's end, leaks, verdict."""
+    """Return the table for people: seconds of lost traffic each way, seconds after the fault's end, leaks, verdict."""
     rows = [HEADINGS, *(_row(result) for result in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     for result in results:
         lines += [f"{result.name}: {failure}" for failure in result.failures]
-        lines += [f"{result.name}: note: {note}" for note in result.notes]
     return "\n".join(lines) + "\n"
+
+
+def cells(result: Result) -> dict[str, str]:
+    """Return the cells of a scenario's row by their headings."""
+    return dict(zip(HEADINGS, _row(result), strict=True))
 
 
 def _row(result: Result) -> tuple[str, ...]:
@@ -153,40 +126,44 @@ def _row(result: Result) -> tuple[str, ...]:
     )
 
 
-# The picture's measures, in its own units.
-_LEFT, _RIGHT, _TOP, _ROW, _LANE, _WIDTH = 190, 70, 64, 34, 10, 1000
+_WAYS: Final = ("uk->au", "au->uk")
+_TICKS: Final = (0, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1200)
+# Sizes in units of the SVG's view box.
+_LEFT, _WIDTH, _TOP, _ROW = 80, 830, 110, 54
 
 
 def picture(results: Sequence[Result]) -> str:
-    """Return an SVG: a row per case, on its own scale of time, with the traffic that was lost each way in red."""
-    rows = []
-    for number, result in enumerate(results):
-        scale = _WIDTH / max(result.seconds, 1.0)
-        top = _TOP + number * _ROW
-        lanes = [
-            {
-                "y": top + place * (_LANE + 2),
-                "lost": [
-                    {"x": _LEFT + max(outage.start, 0) * scale, "width": max(outage.seconds * scale, 1.5)}
-                    for outage in flow.outages
-                ],
-                "way": flow.way,
-            }
-            for place, flow in enumerate(result.flows)
-        ]
-        rows.append(
-            {
-                "name": result.name,
-                "verdict": "FAILS" if result.failures else "holds",
-                "y": top,
-                "cause": max(result.cause_seconds * scale, 1.5),
-                "seconds": f"{result.seconds:.0f} s",
-                "lanes": lanes,
-            }
-        )
-    sizes = {"left": _LEFT, "width": _WIDTH, "lane": _LANE, "row": _ROW, "right": _RIGHT}
-    height = _TOP + len(results) * _ROW + 10
-    return _template().render(rows=rows, total=_LEFT + _WIDTH + _RIGHT, height=height, **sizes)
+    """Return an SVG with a row per scenario and a lane per direction: when packets arrived, and when they were lost."""
+    # Outages last from a tenth of a second to ten minutes, so the axis is logarithmic.
+    last = log1p(max((result.seconds for result in results), default=1.0))
+
+    def x(seconds: float) -> float:
+        return _LEFT + _WIDTH * log1p(max(seconds, 0.0)) / last
+
+    def span(start: float, end: float) -> dict[str, float]:
+        return {"x": x(start), "width": max(x(end) - x(start), 1.5)}
+
+    def lane(result: Result, way: str) -> dict[str, object]:
+        flow = next((each for each in result.flows if each.way == way), None)
+        return {
+            "way": way.replace("->", " \N{RIGHTWARDS ARROW} "),
+            "sent": span(0, result.seconds) if flow else None,
+            "lost": [span(outage.start, outage.end) for outage in flow.outages] if flow else [],
+            "seconds": f"{flow.lost_seconds:.1f} s" if flow else "",
+        }
+
+    rows = [
+        {
+            "title": result.title,
+            "fails": bool(result.failures),
+            "y": _TOP + number * _ROW,
+            "fault": span(0, result.cause_seconds),
+            "lanes": [lane(result, way) for way in _WAYS],
+        }
+        for number, result in enumerate(results)
+    ]
+    ticks = [{"x": x(seconds), "label": seconds} for seconds in _TICKS if log1p(seconds) <= last]
+    return _template().render(rows=rows, ticks=ticks, left=_LEFT, right=_LEFT + _WIDTH, height=_TOP + len(rows) * _ROW)
 
 
 def _template() -> Template:

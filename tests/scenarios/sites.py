@@ -1,4 +1,4 @@
-"""Where everything of the running pair is: the article's four machines, looked up in the API as it stands."""
+"""The article's four machines and their addresses, looked up in the running lab."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -6,39 +6,24 @@ from ipaddress import IPv4Network
 from lab.network import names
 from lab.observe import observe_now
 from lab.world import Instance, NetworkInterface, Vpc, World
+from tests.scenarios.gateway import Gateway, PrivateHost
 
 LEFT, RIGHT = "uk", "au"
 
 
 class NotYetError(LookupError):
-    """A machine or an address of the pair is not there; the message names it."""
+    """A machine or an address of the pair does not exist yet; the message names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """One side of the pair. An instance's id changes when it is replaced; everything else stays."""
+    """One side of the pair."""
 
     name: str
-    region: str
     network: IPv4Network
     """The VPC's range."""
-    vpc_namespace: str
-    gateway: str
-    """The gateway's host name, for `lab.hosts.run`."""
-    gateway_id: str
-    """The gateway's instance."""
-    gateway_eni: str
-    gateway_tap: str
-    """The gateway's port in `vpc_namespace`; gone while its instance is stopped."""
-    gateway_ip: str
-    public_ip: str
-    private_host: str
-    private_host_id: str
-    private_host_eni: str
-    private_host_namespace: str
-    private_ip: str
-    connection: str
-    """The IPsec connection's name on this side's gateway."""
+    gateway: Gateway
+    private_host: PrivateHost
 
 
 @dataclass(frozen=True)
@@ -52,6 +37,11 @@ class Pair:
     def sites(self) -> tuple[Site, Site]:
         """Both, left first."""
         return self.uk, self.au
+
+    @property
+    def gateways(self) -> tuple[Gateway, Gateway]:
+        """The gateways of both sides, left first."""
+        return self.uk.gateway, self.au.gateway
 
     def site(self, name: str) -> Site:
         """Return the side of that name, `uk` or `au`."""
@@ -76,21 +66,26 @@ def _site(world: World, name: str, peer: str) -> Site:
         raise NotYetError(f"{name}-gateway has no Elastic IP")
     return Site(
         name=name,
-        region=gateway.region,
         network=vpc.cidr_blocks[0],
-        vpc_namespace=names.vpc_namespace(vpc.id),
-        gateway=gateway.name,
-        gateway_id=gateway.id,
-        gateway_eni=gateway_eni.id,
-        gateway_tap=names.tap(gateway_eni.id),
-        gateway_ip=str(gateway_eni.private_ip),
-        public_ip=str(gateway_eni.public_ip),
-        private_host=private.name,
-        private_host_id=private.id,
-        private_host_eni=private_eni.id,
-        private_host_namespace=names.host_namespace(private.id),
-        private_ip=str(private_eni.private_ip),
-        connection=f"{name}-to-{peer}",
+        gateway=Gateway(
+            name=gateway.name,
+            id=gateway.id,
+            region=gateway.region,
+            eni=gateway_eni.id,
+            private_ip=str(gateway_eni.private_ip),
+            public_ip=str(gateway_eni.public_ip),
+            vpc_namespace=names.vpc_namespace(vpc.id),
+            tap=names.tap(gateway_eni.id),
+            connection=f"{name}-to-{peer}",
+        ),
+        private_host=PrivateHost(
+            name=private.name,
+            id=private.id,
+            region=private.region,
+            eni=private_eni.id,
+            private_ip=str(private_eni.private_ip),
+            namespace=names.host_namespace(private.id),
+        ),
     )
 
 

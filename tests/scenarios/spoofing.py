@@ -1,4 +1,4 @@
-"""Packets with a forged source, and what the gateway's drop rules have counted."""
+"""Packets with a forged source, and the counters of the gateway's drop rules."""
 
 import re
 import socket
@@ -6,31 +6,28 @@ import struct
 from typing import Final
 
 from lab.network.sockets import call_in
-from tests.scenarios.operations import on_gateway
-from tests.scenarios.sites import Site
+from tests.scenarios.checksum import checksum
+from tests.scenarios.gateway import Gateway
 
 PORT: Final = 7404
 
 _PROTOCOL = 17
 _ETHERNET_IPV4 = b"\x08\x00"
-# A locally administered address: nobody's.
+# A locally administered address, which no interface has.
 _SOURCE_MAC = bytes.fromhex("020000000001")
 _DROP = re.compile(r"^\s*(\d+)\s+\d+\s+DROP\s.*?\s(\S+/\d+|0\.0\.0\.0/0)\s+(\S+/\d+|0\.0\.0\.0/0)\s.*pol none", re.M)
 
 
 def datagram(source: str, to: str, payload: bytes) -> bytes:
-    """Return an IPv4 packet (RFC 791) with a UDP datagram (RFC 768) without its optional checksum."""
+    """Return an IPv4 packet (RFC 791) with a UDP datagram (RFC 768), without the optional checksum."""
     body = struct.pack("!4H", PORT, PORT, 8 + len(payload), 0) + payload
     addresses = socket.inet_aton(source) + socket.inet_aton(to)
     header = struct.pack("!2B3H2BH", 0x45, 0, 20 + len(body), 0, 0, 64, _PROTOCOL, 0) + addresses
-    total = sum(struct.unpack("!10H", header))
-    total = (total & 0xFFFF) + (total >> 16)
-    checksum = ~(total + (total >> 16)) & 0xFFFF
-    return header[:10] + struct.pack("!H", checksum) + header[12:] + body
+    return header[:10] + checksum(header).to_bytes(2, "big") + header[12:] + body
 
 
 def send(namespace: str, packet: bytes, to: str) -> None:
-    """Send a packet as it stands from a namespace, by that namespace's routes."""
+    """Send a packet unchanged from a namespace, by that namespace's routes."""
 
     def put() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as link:
@@ -50,11 +47,11 @@ def send_on_wire(namespace: str, interface: str, mac_address: str, packet: bytes
     call_in(namespace, put)
 
 
-def dropped(site: Site, chain: str) -> int:
-    """Return how many packets with the other side's source, and without IPsec, a chain of the gateway has dropped."""
-    return count(on_gateway(site, f"iptables -w -nvxL {chain}"))
+def dropped(gateway: Gateway, chain: str) -> int:
+    """Return how many packets with the peer's source, but without IPsec, a chain of the gateway has dropped."""
+    return count(gateway.run(f"iptables -w -nvxL {chain}"))
 
 
 def count(listing: str) -> int:
-    """Return the packets of all rules in `iptables -nvxL` that drop by source what no IPsec protects."""
+    """Return the packets of all rules in `iptables -nvxL` that drop a source without IPsec."""
     return sum(int(packets) for packets, source, _ in _DROP.findall(listing) if source != "0.0.0.0/0")

@@ -1,4 +1,4 @@
-"""The steady marked stream between the private hosts, both ways, and what of it arrived."""
+"""The steady marked stream between the private hosts, in both directions, and the packets that arrived."""
 
 import secrets
 import subprocess
@@ -21,7 +21,7 @@ WAYS: Final = (("uk", "au"), ("au", "uk"))
 """Directions: from which site to which."""
 
 IN_FLIGHT_SECONDS: Final = 1.5
-"""A packet that was sent so long ago has arrived and is written down, or never will be."""
+"""A packet that was sent so long ago and is not recorded as received is lost."""
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
@@ -30,12 +30,12 @@ Way = tuple[str, str]
 
 
 class StreamError(Exception):
-    """An end of the stream does not run; the message has its last words."""
+    """An end of the stream does not run; the message has its last output."""
 
 
 @dataclass
 class Journal:
-    """What one end did, by kind. Filled by a thread, read by others: entries are only ever added."""
+    """The packets of one end, by kind. One thread adds entries, others read them; entries are never removed."""
 
     sent: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
     """(number, seconds since the epoch), in order."""
@@ -43,7 +43,7 @@ class Journal:
     """Number -> first arrival."""
 
     def read(self, lines: Iterable[str]) -> None:
-        """Take what an end has written."""
+        """Add the lines that an end has written."""
         for line in lines:
             event, kind, number, at = line.split()
             if event == "sent":
@@ -53,10 +53,10 @@ class Journal:
 
 
 class Stream:
-    """Both ends, as long as the `with` block lasts. At first they send nothing but probes of the Internet."""
+    """Both ends, during the `with` block. At first they send only probes of the Internet."""
 
     def __init__(self, pair: Pair) -> None:
-        # No kernel and no program has this by chance; printable, so that it is seen in a dump.
+        # No other packet contains this by chance. It is printable, so that it can be seen in a dump.
         self.marker: Final = f"tunnel-faults-{secrets.token_hex(8)}".encode()
         self._pair = pair
         self._ends: dict[str, _End] = {}
@@ -80,18 +80,14 @@ class Stream:
         self._stop()
 
     def send(self, kinds: Mapping[str, Sequence[str]]) -> None:
-        """Let each named site send these kinds from now on, and the others nothing (endpoint.KINDS, endpoint.LOAD)."""
+        """Let each site send these kinds (endpoint.KINDS, endpoint.LOAD) from now on; a missing site sends nothing."""
         for name, end in self._ends.items():
             end.command(kinds.get(name, ()))
-
-    def send_everything(self, *also: str) -> None:
-        """Let both sites send every kind, and `also`."""
-        self.send(dict.fromkeys(self._ends, (*endpoint.KINDS, *also)))
 
     def crossings(self, way: Way, since: float, *, kind: str = "udp") -> list[Crossing]:
         """Return the packets of `kind` that were sent since a moment, in the direction `way`.
 
-        The newest may still be on their way: see IN_FLIGHT_SECONDS. An ICMP packet crosses when its echo comes back.
+        The newest may still be on their way; see IN_FLIGHT_SECONDS. An ICMP packet has arrived when its echo is back.
         Raises StreamError when an end has died.
         """
         sender, receiver = (self._ends[name].journal() for name in way)
@@ -99,7 +95,7 @@ class Stream:
         return outages.join(sent[bisect_left(sent, since, key=lambda entry: entry[1]) :], arrived)
 
     def probes(self, site: str, since: float) -> list[Crossing]:
-        """Return the requests to the web server on the Internet that a site's private host has made since a moment."""
+        """Return the requests of a site's private host to the web server on the Internet since a moment."""
         journal = self._ends[site].journal()
         sent = [entry for entry in journal.sent[endpoint.WEB] if entry[1] >= since]
         return outages.join(sent, journal.received[endpoint.WEB], late=endpoint.WEB_SECONDS)
@@ -110,20 +106,20 @@ class Stream:
 
 
 class _End:
-    """One process in a private host's namespace, and the thread that reads what it says."""
+    """One process in a private host's namespace, and the thread that reads its output."""
 
     def __init__(self, site: Site, peer: Site, marker: bytes) -> None:
-        self._name = site.private_host
+        self._name = site.private_host.name
         self._journal = Journal()
         options = {
-            "local": site.private_ip,
-            "peer": peer.private_ip,
+            "local": site.private_host.private_ip,
+            "peer": peer.private_host.private_ip,
             "web": settings.WEB_SERVER,
             "marker": marker.decode(),
         }
         self._process = subprocess.Popen(
             [
-                *("ip", "netns", "exec", site.private_host_namespace, sys.executable, "-m", "tests.scenarios.endpoint"),
+                *("ip", "netns", "exec", site.private_host.namespace, sys.executable, "-m", "tests.scenarios.endpoint"),
                 *(f"--{name}={value}" for name, value in options.items()),
             ],
             cwd=settings.ROOT,
@@ -136,18 +132,18 @@ class _End:
         self._reader.start()
 
     def wait_for_life(self) -> None:
-        """Wait until it has probed the Internet for the first time."""
+        """Wait for its first probe of the Internet."""
         deadline = time.monotonic() + _START_SECONDS
         while not self.journal().sent[endpoint.WEB]:
             if time.monotonic() > deadline:
-                raise StreamError(f"the stream's end on {self._name} said nothing for {_START_SECONDS:.0f} s")
+                raise StreamError(f"the stream's end on {self._name} printed nothing for {_START_SECONDS:.0f} s")
             time.sleep(0.05)
 
     def journal(self) -> Journal:
-        """Return what it did so far. Raises StreamError when it has died."""
+        """Return its packets so far. Raises StreamError when it has ended."""
         if self._process.poll() is not None:
-            words = self._process.stderr.read() if self._process.stderr else ""
-            raise StreamError(f"the stream's end on {self._name} died: {words.strip()[-2000:]}")
+            output = self._process.stderr.read() if self._process.stderr else ""
+            raise StreamError(f"the stream's end on {self._name} died: {output.strip()[-2000:]}")
         return self._journal
 
     def command(self, kinds: Iterable[str]) -> None:

@@ -9,10 +9,13 @@ import json
 
 import pytest
 
-from lab import evidence, hosts, settings, stack
-from lab import network_faults as faults
+from lab import evidence, network_faults, settings, stack
+from tests.scenarios.diagnosis import answers
+from tests.scenarios.sites import Pair
 
 pytestmark = [pytest.mark.brief, pytest.mark.timeout(1500), pytest.mark.usefixtures("running_stack")]
+
+SIDES = pytest.mark.parametrize("side", ["uk", "au"])
 
 
 def test_the_articles_evidence_holds() -> None:
@@ -40,52 +43,45 @@ def test_a_refresh_finds_no_drift() -> None:
     assert shown.returncode == 0, shown.stdout + shown.stderr
 
 
-@pytest.mark.parametrize("gateway", ["uk-gateway", "au-gateway"])
-def test_vpn_verify_says_that_every_layer_holds(gateway: str) -> None:
-    asked = hosts.run(gateway, ["vpn-verify", "--json"], timeout=60)
-    answer = json.loads(asked.stdout)
-    assert asked.returncode == 0, answer
-    assert {layer["status"] for layer in answer["layers"]} == {"ok"}
+@SIDES
+def test_vpn_verify_says_that_every_layer_holds(pair: Pair, side: str) -> None:
+    (look,) = answers.ask([pair.site(side).gateway]).values()
+    assert look.exit_code == 0, look.raw
+    assert {layer.status for layer in look.layers} == {"ok"}
 
 
-@pytest.mark.parametrize("private_host", ["uk-private", "au-private"])
-def test_private_hosts_reach_the_internet_through_their_gateway(private_host: str) -> None:
-    asked = hosts.run(
-        private_host, ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"http://{settings.WEB_SERVER}/"]
-    )
-    assert asked.stdout == b"200", asked.stderr
+@SIDES
+def test_private_hosts_reach_the_internet_through_their_gateway(pair: Pair, side: str) -> None:
+    asked = pair.site(side).private_host.ask(f"curl -sS -o /dev/null -w '%{{http_code}}' http://{settings.WEB_SERVER}/")
+    assert asked.stdout == "200", asked.stderr
 
 
-def test_the_tunnels_route_outlives_a_restart_of_what_configures_the_interface() -> None:
-    def route() -> str:
-        return hosts.run("uk-gateway", ["ip", "route", "show", "172.31.0.0/16"]).stdout.decode()
-
-    there = route()
-    assert "mtu 1400" in there
-    restart = ["systemctl", "restart", "systemd-networkd", "systemd-networkd-wait-online"]
-    assert hosts.run("uk-gateway", restart).returncode == 0
-    assert route() == there
+def test_the_tunnels_route_outlives_a_restart_of_what_configures_the_interface(pair: Pair) -> None:
+    gateway, show = pair.uk.gateway, "ip route show 172.31.0.0/16"
+    before = gateway.run(show)
+    assert "mtu 1400" in before
+    gateway.run("systemctl restart systemd-networkd systemd-networkd-wait-online")
+    assert gateway.run(show) == before
 
 
-def test_no_secret_stands_in_the_state_in_plain() -> None:
+def test_no_secret_stands_in_the_state_in_plain(pair: Pair) -> None:
     exported = stack.pulumi(["stack", "export", "--stack", stack.STACK], capture=True).stdout
     assert "BEGIN OPENSSH PRIVATE KEY" not in exported
-    psk = hosts.run("uk-gateway", ["sh", "-c", "cat /etc/ipsec.d/*.secrets"]).stdout.decode()
+    psk = pair.uk.gateway.read(pair.uk.gateway.secrets_file)
     value = psk.split("PSK", 1)[1].strip().strip('"').removeprefix("0x")
     assert len(value) >= 32
     assert value not in exported
 
 
-def test_a_partition_turns_the_proof_red_and_names_the_layer_and_healing_turns_it_green() -> None:
-    faults.inject("partition")
+def test_a_partition_turns_the_proof_red_and_names_the_layer_and_healing_turns_it_green(pair: Pair) -> None:
+    gateway = pair.uk.gateway
+    network_faults.inject("partition")
     try:
-        asked = hosts.run("uk-gateway", ["vpn-verify", "--json"], timeout=90)
+        (look,) = answers.ask([gateway]).values()
     finally:
-        faults.heal()
-    answer = json.loads(asked.stdout)
-    assert asked.returncode != 0
-    failed = [layer for layer in answer["layers"] if layer["status"] == "failed"]
-    assert failed, answer
-    assert all(layer["remedy"] for layer in failed)
-    healed = hosts.run("uk-gateway", ["vpn-verify", "--json", "--wait", "120"], timeout=150)
-    assert healed.returncode == 0, healed.stdout
+        network_faults.heal()
+    assert look.exit_code != 0
+    assert look.failed, look.raw
+    assert all(layer.remedy for layer in look.layers if layer.status == "failed")
+    (healed,) = answers.ask([gateway], wait=120).values()
+    assert healed.exit_code == 0, healed.raw

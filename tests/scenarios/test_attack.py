@@ -1,7 +1,7 @@
-"""The gateway under load and attack: one host with more connections than the table holds, and who may ask it what.
+"""The gateway under load and attack: a host with more connections than the table holds, and strangers.
 
 Proves that the tunnel loses nothing meanwhile, that `vpn-verify` names the table, and that strangers get no answer.
-Does not prove AWS's own fences, which the lab emulates.
+Does not prove AWS's own checks, which the lab emulates.
 """
 
 import json
@@ -16,17 +16,17 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from lab import hosts, settings
+from lab import settings
 from lab.network.sockets import call_in
 from tests.scenarios.crowd import crowd, room
 from tests.scenarios.diagnosis import answers
-from tests.scenarios.operations import on_gateway
+from tests.scenarios.gateway import Gateway
 from tests.scenarios.sites import Pair, Site
 
 pytestmark = pytest.mark.timeout(300)
 
 _SIZE = 1000
-"""Connections that the table is made to hold, so that ten times as many are few enough for an emulated gateway."""
+"""The size of the table, so small that an emulated gateway can take ten times as many connections."""
 
 _MORE = 9 * _SIZE
 _RATE = 1500
@@ -34,56 +34,56 @@ _PINGS = 15
 _SILENCE_SECONDS = 2.0
 
 IKE = bytes(range(1, 9)) + bytes.fromhex("0000000000000000 00 30 22 08 00000000 0000001c")
-"""What an IKE daemon answers to anybody (userdata/gateway/usr/local/lib/vpn-gateway/ike_probe.py)."""
+"""A message that an IKE daemon answers for every sender (userdata/gateway/usr/local/lib/vpn-gateway/ike_probe.py)."""
 
 
 @contextmanager
-def small_table(site: Site) -> Iterator[None]:
-    """Let the gateway's table of connections hold no more than _SIZE while the block runs."""
+def small_table(gateway: Gateway) -> Iterator[None]:
+    """Limit the gateway's table of connections to _SIZE while the block runs."""
     try:
-        on_gateway(site, f"sysctl -qw net.netfilter.nf_conntrack_max={_SIZE}")
+        gateway.run(f"sysctl -qw net.netfilter.nf_conntrack_max={_SIZE}")
         yield
     finally:
-        on_gateway(site, "systemctl restart vpn-sysctl")
+        gateway.restart("vpn-sysctl")
 
 
 def lost(site: Site, to: Site) -> int:
-    """Return how many pings through the tunnel are lost; each is a flow that no table has seen."""
-    command = ["ping", "-nqc1", "-W2", to.private_ip]
-    return sum(hosts.run(site.private_host, command).returncode != 0 for _ in range(_PINGS))
+    """Return how many pings through the tunnel are lost. Each is a new flow."""
+    command = f"ping -nqc1 -W2 {to.private_host.private_ip}"
+    return sum(site.private_host.ask(command).returncode != 0 for _ in range(_PINGS))
 
 
-def greets_from_outside(site: Site) -> bool:
-    """Say whether an administrator may begin to log in."""
-    with socket.create_connection((site.public_ip, 22), timeout=5) as link:
+def greets_from_outside(gateway: Gateway) -> bool:
+    """Return whether the gateway's sshd greets an administrator."""
+    with socket.create_connection((gateway.public_ip, 22), timeout=5) as link:
         return link.recv(4) == b"SSH-"
 
 
 @pytest.mark.brief
 def test_the_tunnel_loses_nothing_while_one_host_opens_ten_times_what_the_table_holds(pair: Pair) -> None:
-    with small_table(pair.uk), crowd(pair.uk, kept=_SIZE + 100, more=_MORE, rate=_RATE) as opened:
-        (stand,) = opened.hear("open")
-        # The pair's other connections are in the table as well: more of them on a busy machine.
-        assert int(stand) > 0.5 * _SIZE
+    with small_table(pair.uk.gateway), crowd(pair.uk, kept=_SIZE + 100, more=_MORE, rate=_RATE) as opened:
+        (up,) = opened.hear("open")
+        # The pair's other connections are in the table as well, more of them on a busy machine.
+        assert int(up) > 0.5 * _SIZE
         assert [lost(site, pair.other(site)) for site in pair.sites] == [0, 0]
-        said = answers.ask(site.gateway for site in pair.sites)
-        assert greets_from_outside(pair.uk)
+        looks = answers.ask(pair.gateways)
+        assert greets_from_outside(pair.uk.gateway)
         assert opened.hear("sent") == [str(_MORE)]
-    uk, au = (said[site.gateway] for site in pair.sites)
+    uk, au = (looks[gateway.name] for gateway in pair.gateways)
     assert au.diagnosis == "ok"
     assert {layer.name: layer.status for layer in uk.layers if layer.status != "ok"} == {
         "conntrack": "failed",
         "internet": "skipped",
     }
     assert uk.failed
+    host = re.escape(pair.uk.private_host.private_ip)
     seen = re.fullmatch(
-        rf"the table is full: (\d+) of {_SIZE} connections, (\d+) of them from {re.escape(pair.uk.private_ip)}",
-        uk.failed.evidence,
+        rf"the table is full: (\d+) of {_SIZE} connections, (\d+) of them from {host}", uk.failed.evidence
     )
     assert seen, uk.diagnosis
     assert int(seen[1]) >= 0.95 * _SIZE
     assert int(seen[2]) > 0.5 * _SIZE
-    assert answers.ask([pair.uk.gateway], wait=30)[pair.uk.gateway].diagnosis == "ok"
+    assert answers.ask([pair.uk.gateway], wait=30)[pair.uk.gateway.name].diagnosis == "ok"
 
 
 def answering(kind: int, address: str, ports: Iterable[int]) -> set[int]:
@@ -105,22 +105,22 @@ def _was_answered(link: socket.socket, kind: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        # An error that came back is an answer; none at all is a connection that is still on its way.
+        # An error is an answer. Without one the connection is still pending.
         return kind == socket.SOCK_DGRAM or link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
     return True
 
 
-def listened_to(site: Site, kind: str) -> list[int]:
+def listened_to(gateway: Gateway, kind: str) -> list[int]:
     """Return the ports that something on the gateway listens on."""
-    lines = on_gateway(site, f"ss -Hln{kind} | awk '{{print $4}}'").split()
+    lines = gateway.run(f"ss -Hln{kind} | awk '{{print $4}}'").split()
     return sorted({int(line.rpartition(":")[2]) for line in lines})
 
 
 def test_from_outside_a_gateway_answers_administrators_by_ssh_and_strangers_not_at_all(pair: Pair) -> None:
     room(2048)
-    for site in pair.sites:
-        tcp, udp = (sorted({*range(1, 1025), 4500, *listened_to(site, kind)}) for kind in "tu")
-        ask = partial(answering, address=site.public_ip)
+    for gateway in pair.gateways:
+        tcp, udp = (sorted({*range(1, 1025), 4500, *listened_to(gateway, kind)}) for kind in "tu")
+        ask = partial(answering, address=gateway.public_ip)
         assert (ask(socket.SOCK_STREAM, ports=tcp), ask(socket.SOCK_DGRAM, ports=udp)) == ({22}, set())
         stranger = [
             call_in(settings.INTERNET_NAMESPACE, partial(ask, kind, ports=ports))
@@ -132,7 +132,7 @@ def test_from_outside_a_gateway_answers_administrators_by_ssh_and_strangers_not_
 CREDENTIALS = """
 import sys
 sys.path.append("/usr/local/lib/vpn-gateway")
-from metadata import ask
+from vpn_metadata import ask
 token = ask("api/token")[1]
 roles = "meta-data/iam/security-credentials/"
 print(ask(roles + ask(roles, token)[1].strip(), token)[1])
@@ -140,22 +140,23 @@ print(ask(roles + ask(roles, token)[1].strip(), token)[1])
 
 
 def test_a_gateways_credentials_are_of_no_use_elsewhere(pair: Pair) -> None:
-    stolen = json.loads(on_gateway(pair.uk, "python3 -", stdin=CREDENTIALS))
-    parameters = json.loads(on_gateway(pair.uk, "cat /etc/vpn-gateway/secrets.json"))["ssm"]
+    gateway = pair.uk.gateway
+    stolen = json.loads(gateway.run("python3 -", stdin=CREDENTIALS))
+    parameters = json.loads(gateway.read("/etc/vpn-secrets.json"))["ssm"]
     ssm = boto3.session.Session(
         aws_access_key_id=stolen["AccessKeyId"],
         aws_secret_access_key=stolen["SecretAccessKey"],
         aws_session_token=stolen["Token"],
-        region_name=pair.uk.region,
+        region_name=gateway.region,
     ).client("ssm", endpoint_url=settings.API_URL)
     for what in ("psk", "host_key"):
         with pytest.raises(ClientError, match="AccessDenied"):
             ssm.get_parameter(Name=parameters[what], WithDecryption=True)
-    assert "keeping" not in on_gateway(pair.uk, "vpn-secrets")
+    assert "keeping" not in gateway.run("vpn-secrets")
 
 
 STRAY = bytes.fromhex("0badcafe") + bytes(44)
-"""ESP (RFC 4303) of an SA that nobody has: SPI, sequence number, and what would be encrypted."""
+"""ESP (RFC 4303) of an SA that does not exist: SPI, sequence number, and the encrypted part."""
 
 FROM_PEER = f"""
 import socket
@@ -165,25 +166,25 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
 """
 
 
-def strays(site: Site) -> int:
-    """Return how many packets for SAs that are not here the gateway's kernel has counted, which vpn-watch acts on."""
-    return int(on_gateway(site, "awk '/^XfrmInNoStates/ {print $2}' /proc/net/xfrm_stat"))
+def strays(gateway: Gateway) -> int:
+    """Return how many packets for unknown SAs the gateway's kernel has counted. vpn-watch acts on this counter."""
+    return int(gateway.run("awk '/^XfrmInNoStates/ {print $2}' /proc/net/xfrm_stat"))
 
 
 def test_strays_from_inside_a_network_do_not_reach_what_the_watch_counts(pair: Pair) -> None:
     def send() -> None:
         for kind, protocol, port in ((socket.SOCK_DGRAM, 0, 4500), (socket.SOCK_RAW, 50, 0)):
             with socket.socket(socket.AF_INET, kind, protocol) as link:
-                for address in (site.gateway_ip, other.gateway_ip):
-                    # The gateway may say that this is prohibited.
+                for address in (near.private_ip, far.private_ip):
+                    # The gateway may refuse it with an ICMP message.
                     with suppress(OSError):
                         link.sendto(STRAY, (address, port))
 
     for site in pair.sites:
-        other = pair.other(site)
-        before = strays(site), strays(other)
+        near, far = site.gateway, pair.other(site).gateway
+        before = strays(near), strays(far)
         for _ in range(_PINGS):
-            call_in(site.private_host_namespace, send)
-        assert (strays(site), strays(other)) == before
-        on_gateway(other, "python3 -", stdin=FROM_PEER.replace("ADDRESS", site.public_ip))
-        assert strays(site) >= before[0] + _PINGS
+            call_in(site.private_host.namespace, send)
+        assert (strays(near), strays(far)) == before
+        far.run("python3 -", stdin=FROM_PEER.replace("ADDRESS", near.public_ip))
+        assert strays(near) >= before[0] + _PINGS

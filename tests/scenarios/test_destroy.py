@@ -1,12 +1,11 @@
-"""The end of the stack, after all that was done to it: `pulumi destroy` and `lab down` leave nothing. Runs last."""
+"""`pulumi destroy` and `lab down` leave nothing, after everything that the other tests did. Runs last."""
 
 import os
 import subprocess
 
 import pytest
 
-from lab import daemons, processes, settings, stack
-from lab import network_faults as faults
+from lab import daemons, network_faults, processes, settings, stack
 from lab.api.client import client
 
 pytestmark = [pytest.mark.brief, pytest.mark.timeout(600), pytest.mark.usefixtures("running_stack")]
@@ -17,7 +16,7 @@ REGIONS = ("eu-west-2", "ap-southeast-2")
 def test_destroy_leaves_nothing_in_the_api_and_down_leaves_nothing_on_the_machine() -> None:
     if os.environ.get("LAB_KEEP"):
         pytest.skip("the stack is to stay up (LAB_KEEP)")
-    faults.heal()
+    network_faults.heal()
     assert stack.destroy() == 0
     for region in REGIONS:
         ec2, ssm = client("ec2", region), client("ssm", region)

@@ -1,6 +1,6 @@
-"""The test of the test: with a filter that leaks, the judge of the captures says so.
+"""The test of the test: the judge of the captures reports a packet filter that leaks.
 
-Each time uk has no daemon and no policies, as after `ipsec stop`; what is then left is the packet filter alone.
+In each test uk has no daemon and no policies, as after `ipsec stop`. Only the packet filter is left.
 """
 
 import time
@@ -8,10 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scenarios import operations, report, runner
+from tests.scenarios import ipsec, report, runner
 from tests.scenarios.captures import Captures, capturing, places
-from tests.scenarios.cases import EVERYBODY
-from tests.scenarios.operations import on_gateway
+from tests.scenarios.scenario import BOTH_SEND
 from tests.scenarios.sites import Pair
 from tests.scenarios.stream import Stream
 
@@ -43,29 +42,29 @@ iptables -w -t nat -A POSTROUTING -o ens5 -s {{local}} -j MASQUERADE
 
 @pytest.fixture
 def without_tunnel(pair: Pair) -> Iterator[Pair]:
-    """Take the daemon and the policies from uk; put them and its own filter back afterwards."""
-    with operations.without_tunnel(pair.uk):
+    """Remove the daemon and the policies from uk. Restore them and the gateway's own filter afterwards."""
+    with ipsec.without_tunnel(pair.uk.gateway):
         yield pair
-        on_gateway(pair.uk, "iptables -w -t nat -F POSTROUTING; systemctl reload vpn-filter")
-    # Flows that were tracked without the exemption would keep their translation; a new stream is new flows.
+        pair.uk.gateway.run("iptables -w -t nat -F POSTROUTING; systemctl reload vpn-filter")
+    # Flows that were tracked without the exemption keep their translation. A new stream has new flows.
     with Stream(pair) as stream:
         runner.settle(stream)
 
 
 def seen_with(pair: Pair, rules: str) -> Captures:
-    """Return what the captures hold after some seconds of a new stream against uk's filter, changed by `rules`."""
+    """Capture some seconds of a new stream while uk's filter is changed by `rules`."""
     if rules:
-        on_gateway(pair.uk, rules.format(local=pair.uk.network, remote=pair.au.network))
+        pair.uk.gateway.run(rules.format(local=pair.uk.network, remote=pair.au.network))
     with (
         Stream(pair) as stream,
         capturing(places(pair), report.FOLDER / "captures" / "judge", stream.marker) as captures,
     ):
-        stream.send(EVERYBODY)
+        stream.send(BOTH_SEND)
         time.sleep(_SECONDS)
     return captures
 
 
-def told(captures: Captures) -> set[tuple[str, str]]:
+def reported(captures: Captures) -> set[tuple[str, str]]:
     """Return (place, rule) of all violations."""
     return {(violation.where, violation.rule) for violation in captures.violations}
 
@@ -78,16 +77,16 @@ def test_the_gateways_own_filter_leaks_nothing_without_daemon_and_policies(witho
 
 def test_a_missing_drop_rule_is_told(without_tunnel: Pair) -> None:
     # Behind it, the range is also one of the private ones to which nothing is forwarded.
-    assert told(seen_with(without_tunnel, _WITHOUT_THE_DROP)) == {("uk-gateway", _PLAIN), ("uk-gateway", _MARKED)}
+    assert reported(seen_with(without_tunnel, _WITHOUT_THE_DROP)) == {("uk-gateway", _PLAIN), ("uk-gateway", _MARKED)}
 
 
 def test_the_articles_two_rules_alone_are_told(without_tunnel: Pair) -> None:
-    assert told(seen_with(without_tunnel, _ARTICLE)) == {("uk-gateway", _PLAIN), ("uk-gateway", _MARKED)}
+    assert reported(seen_with(without_tunnel, _ARTICLE)) == {("uk-gateway", _PLAIN), ("uk-gateway", _MARKED)}
 
 
 def test_an_exemption_by_policy_alone_is_told_also_in_the_internet(without_tunnel: Pair) -> None:
     captures = seen_with(without_tunnel, _EXEMPTION_BY_POLICY)
-    assert told(captures) >= {
+    assert reported(captures) >= {
         ("uk-gateway", _PLAIN),
         ("uk-gateway", _MARKED),
         ("internet", _PRIVATE_DESTINATION),

@@ -22,28 +22,28 @@ _OWN_MSS = settings.INTERNAL_MTU - 40
 
 @WAYS
 def test_a_packet_of_the_tunnels_mtu_crosses_in_one_piece(pair: Pair, sender: str, receiver: str) -> None:
-    said = mtu.ping(pair.site(sender), pair.site(receiver).private_ip, TUNNEL_MTU)
-    assert mtu.replies(said) == 3, said
+    output = mtu.ping(pair.site(sender), pair.site(receiver).private_host.private_ip, TUNNEL_MTU)
+    assert mtu.replies(output) == 3, output
 
 
 @WAYS
 def test_one_byte_more_is_refused_by_the_gateway_which_tells_the_mtu(pair: Pair, sender: str, receiver: str) -> None:
     site = pair.site(sender)
-    said = mtu.ping(site, pair.site(receiver).private_ip, TUNNEL_MTU + 1)
-    assert mtu.replies(said) == 0, said
-    assert mtu.refusal(said) == mtu.Refusal(site.gateway_ip, TUNNEL_MTU), said
+    output = mtu.ping(site, pair.site(receiver).private_host.private_ip, TUNNEL_MTU + 1)
+    assert mtu.replies(output) == 0, output
+    assert mtu.refusal(output) == mtu.Refusal(site.gateway.private_ip, TUNNEL_MTU), output
 
 
 @WAYS
 def test_a_large_packet_that_may_be_fragmented_crosses(pair: Pair, sender: str, receiver: str) -> None:
-    said = mtu.ping(pair.site(sender), pair.site(receiver).private_ip, 4000, may_fragment=True)
-    assert mtu.replies(said) == 3, said
+    output = mtu.ping(pair.site(sender), pair.site(receiver).private_host.private_ip, 4000, may_fragment=True)
+    assert mtu.replies(output) == 3, output
 
 
 @pytest.mark.parametrize("name", ["uk", "au"])
 def test_a_jumbo_packet_reaches_the_gateway_and_the_internet_takes_1500(pair: Pair, name: str) -> None:
     site = pair.site(name)
-    assert mtu.replies(mtu.ping(site, site.gateway_ip, settings.INTERNAL_MTU)) == 3
+    assert mtu.replies(mtu.ping(site, site.gateway.private_ip, settings.INTERNAL_MTU)) == 3
     assert mtu.replies(mtu.ping(site, str(settings.WEB_SERVER), settings.EXTERNAL_MTU)) == 3
     # "dropped if the Don't Fragment flag is set" (Amazon EC2 user guide, "Network MTU for your EC2 instance").
     assert mtu.replies(mtu.ping(site, str(settings.WEB_SERVER), settings.EXTERNAL_MTU + 1)) == 0
@@ -54,11 +54,11 @@ def test_the_syns_of_both_ends_arrive_with_the_clamped_segment_size(pair: Pair, 
     ends = pair.site(sender), pair.site(receiver)
     syns = [f"tcp port {mtu.PORT} and tcp[tcpflags] & tcp-syn != 0"]
     with (
-        capturing(ends[0].private_host, syns) as at_the_sender,
-        capturing(ends[1].private_host, syns) as at_the_receiver,
+        capturing(ends[0].private_host.name, syns) as at_the_sender,
+        capturing(ends[1].private_host.name, syns) as at_the_receiver,
     ):
         mtu.transfer(*ends, count=1000)
-    there, back = (f"{a.private_ip} > {b.private_ip}" for a, b in (ends, ends[::-1]))
+    there, back = (f"{a.private_host.private_ip} > {b.private_host.private_ip}" for a, b in (ends, ends[::-1]))
     # Each end asks for what its own link takes; the gateways make it what the tunnel takes.
     assert mtu.segment_sizes(at_the_sender) == {there: {_OWN_MSS}, back: {TCP_MSS}}
     assert mtu.segment_sizes(at_the_receiver) == {there: {TCP_MSS}, back: {_OWN_MSS}}

@@ -1,6 +1,6 @@
 """No flapping: half an hour at idle and half an hour under load, with rekeys every two minutes, lose no packet.
 
-But for the gap that a rekey has by its protocol (cases.REKEY), and no more gaps than rekeys.
+A rekey may have the gap of its protocol (faults/rekeyed.py), and there may be no more gaps than rekeys.
 
 Runs with `--soak` only (`make test-soak`); `--soak-minutes` shortens it.
 """
@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests.scenarios import captures, operations, runner, sites
+from tests.scenarios import captures, ipsec, runner, sites
 from tests.scenarios.captures import Place
-from tests.scenarios.cases import EVERYBODY, REKEY, Case, Talkers
 from tests.scenarios.conftest import record
 from tests.scenarios.endpoint import KINDS, LOAD
-from tests.scenarios.operations import on_gateway
+from tests.scenarios.faults import rekeyed
 from tests.scenarios.report import Result
+from tests.scenarios.scenario import BOTH_SEND, Scenario, Senders, Steps, Variant
 from tests.scenarios.sites import Pair
 from tests.scenarios.stream import Stream
 
@@ -27,7 +27,7 @@ _LIFETIMES = {"salifetime": "180s", "ikelifetime": "190s", "rekeymargin": "60s",
 _REKEY_SECONDS = 120.0
 _SAMPLE_SECONDS = 20.0
 
-BUSY: Talkers = {"uk": (*KINDS, LOAD), "au": (*KINDS, LOAD)}
+BUSY: Senders = {"uk": (*KINDS, LOAD), "au": (*KINDS, LOAD)}
 
 
 @pytest.fixture
@@ -39,56 +39,58 @@ def minutes(request: pytest.FixtureRequest) -> float:
 
 @pytest.fixture
 def short_lived(pair: Pair) -> Iterator[Pair]:
-    """Let both gateways rekey every two minutes; put the connections back afterwards."""
-    for site in pair.sites:
+    """Let both gateways rekey every two minutes. Restore the connections afterwards."""
+    for gateway in pair.gateways:
         lines = "".join(f"\\n  {keyword}={value}" for keyword, value in _LIFETIMES.items())
         names = "\\|".join(_LIFETIMES)
         script = f"cp -p {_FILE} /root/vpn.conf.before; sed -i '/^ *\\({names}\\)=/d; s/^ *auto=.*/&{lines}/' {_FILE}"
-        on_gateway(site, script)
+        gateway.run(script)
     restart(pair)
     yield pair
-    for site in pair.sites:
-        on_gateway(site, f"mv /root/vpn.conf.before {_FILE}")
+    for gateway in pair.gateways:
+        gateway.run(f"mv /root/vpn.conf.before {_FILE}")
     restart(pair)
 
 
 def restart(pair: Pair) -> None:
-    for site in pair.sites:
-        on_gateway(site, "systemctl restart ipsec")
+    for gateway in pair.gateways:
+        gateway.restart("ipsec")
 
 
 def unencrypted(pair: Pair) -> list[Place]:
-    """Return the usual places without ESP: an hour of it under load is gigabytes, and says nothing more."""
+    """Return the usual places without ESP: an hour of it under load is gigabytes and shows nothing more."""
     return [replace(one, interesting=f"({one.interesting}) and not udp port 4500") for one in captures.places(pair)]
 
 
 @pytest.mark.timeout(3 * 3600)
-@pytest.mark.parametrize("talkers", [EVERYBODY, BUSY], ids=["idle", "load"])
+@pytest.mark.parametrize("senders", [BOTH_SEND, BUSY], ids=["idle", "load"])
 def test_rekeys_every_two_minutes_lose_no_packet(
     minutes: float,
-    talkers: Talkers,
+    senders: Senders,
     short_lived: Pair,
     stream: Stream,
     results: list[Result],
 ) -> None:
     seen: set[str] = set()
 
-    def wait(pair: Pair) -> float:
+    def wait(pair: Pair, _variant: Variant) -> Steps:
         end = time.monotonic() + minutes * 60
         while (left := end - time.monotonic()) > 0:
-            seen.update(spi for _, _, spi in operations.security_associations(pair.uk)["out"])
+            seen.update(spi for _, _, spi in ipsec.security_associations(pair.uk.gateway)["out"])
             time.sleep(min(_SAMPLE_SECONDS, left))
-        return time.time()
+        yield
 
-    what = "under load" if talkers is BUSY else "at idle"
-    case = Case(
-        name=f"soak-{'load' if talkers is BUSY else 'idle'}",
+    what = "under load" if senders is BUSY else "at idle"
+    scenario = Scenario(
+        name=f"soak-{'load' if senders is BUSY else 'idle'}",
         title=f"{minutes:g} minutes {what}, rekeyed every {_REKEY_SECONDS:.0f} s",
-        act=wait,
-        talkers=talkers,
-        expectation=REKEY,
+        description="Both gateways rekey every two minutes. Only the protocol's own gap may be seen.",
+        steps=wait,
+        expectation=rekeyed.EXPECTATION,
+        seconds=minutes * 60,
+        senders=senders,
     )
-    result = runner.run(case, stream, at=unencrypted(sites.find()))
+    result = runner.run(scenario, stream, at=unencrypted(sites.find()))
     record(result, results)
     assert result.failures == ()
     assert max(len(flow.outages) for flow in result.flows) <= 2 * len(seen)

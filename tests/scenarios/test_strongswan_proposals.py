@@ -15,10 +15,10 @@ import pytest
 
 from components.decisions.tunnel import TunnelProfile
 from lab.machines.image import tool_root
-from tests.scenarios import strongswan
-from tests.scenarios.strongswan import Stranger, change, fresh, linked
-from tests.scenarios.strongswan_configuration import OFFERS, WEAK_OFFERS, WEAKER_THAN_THE_ARTICLE, Offer
-from tests.scenarios.strongswan_confinement import Confined, confined
+from tests.scenarios.strongswan import peer
+from tests.scenarios.strongswan.configuration import OFFERS, WEAK_OFFERS, WEAKER_THAN_THE_ARTICLE, Offer
+from tests.scenarios.strongswan.confined import Confined, confined
+from tests.scenarios.strongswan.peer import Peer, change, fresh, linked
 from tests.unit.gateway_documents import AU, PSK, UK, gateway_document, installed_files
 
 pytestmark = [
@@ -39,81 +39,83 @@ exec /usr/libexec/ipsec/pluto --config /etc/ipsec.conf --nofork --stderrlog
 
 
 @dataclass(frozen=True)
-class Meeting:
-    """A gateway's Libreswan without its machine, and a stranger who speaks to it."""
+class Setup:
+    """A gateway's Libreswan without its machine, and strongSwan as its peer."""
 
     pluto: Confined
-    stranger: Stranger
+    peer: Peer
 
     def attempt(self, offer: Offer, *, seconds: int = 15) -> tuple[str, str]:
-        """Let the stranger make an offer; return its log and the gateway's log of that."""
-        self.stranger.offer(offer)
+        """Let the peer make an offer. Return the logs of the peer and of the gateway."""
+        self.peer.offer(offer)
         before = len(self.pluto.log.read_text())
-        said = self.stranger.initiate(seconds=seconds)
-        return said.stdout + said.stderr, self.pluto.log.read_text()[before:]
+        log = self.peer.initiate(seconds=seconds)
+        return log.stdout + log.stderr, self.pluto.log.read_text()[before:]
 
 
-def meeting(release: str, profile: TunnelProfile) -> Iterator[Meeting]:
+def connected(release: str, profile: TunnelProfile) -> Iterator[Setup]:
     files = {
         "/etc/ipsec.d/vpn.conf": installed_files(gateway_document(UK, AU, profile))["/etc/ipsec.d/vpn.conf"],
         "/etc/ipsec.d/uk-to-au.secrets": f'{UK.public_ip} {AU.public_ip} : PSK "{PSK}"\n',
     }
     with ExitStack() as stack:
         stack.enter_context(fresh(HOME, UK.private_ip))
-        # No NAT here: the gateway's own address is its public one.
+        # There is no NAT: the gateway's own address is its public one.
         link = linked(HOME, here=AU.public_ip, there=UK.public_ip, addresses=[AU.private_ip])
         stack.enter_context(link)
         change(HOME, "route", "add", "default", "via", AU.public_ip)
         daemon = ["sh", "-euc", PLUTO]
         pluto = stack.enter_context(confined("pluto", daemon, namespace=HOME, tree=tool_root(release), files=files))
-        pluto.wait_until("sh", "-c", "ipsec status | grep -q '\"uk-to-au\"'")
-        yield Meeting(pluto, stack.enter_context(strongswan.running(AU, UK, PSK)))
+        pluto.wait_until("ipsec status | grep -q '\"uk-to-au\"'")
+        yield Setup(pluto, stack.enter_context(peer.running(AU, UK, PSK)))
 
 
 @pytest.fixture(scope="module", params=RELEASES)
-def modern(request: pytest.FixtureRequest) -> Iterator[Meeting]:
-    """Give a gateway of profile `modern`."""
-    yield from meeting(request.param, TunnelProfile.MODERN)
+def modern(request: pytest.FixtureRequest) -> Iterator[Setup]:
+    """Yield a gateway of profile `modern`."""
+    yield from connected(request.param, TunnelProfile.MODERN)
 
 
 @pytest.fixture(scope="module", params=RELEASES)
-def article(request: pytest.FixtureRequest) -> Iterator[Meeting]:
-    """Give a gateway of profile `article-2014`."""
-    yield from meeting(request.param, TunnelProfile.ARTICLE_2014)
+def article(request: pytest.FixtureRequest) -> Iterator[Setup]:
+    """Yield a gateway of profile `article-2014`."""
+    yield from connected(request.param, TunnelProfile.ARTICLE_2014)
 
 
-def test_modern_agrees_with_the_stranger_on_both_phases(modern: Meeting) -> None:
-    said, heard = modern.attempt(OFFERS[TunnelProfile.MODERN])
-    assert "selected proposal: IKE:AES_GCM_16_256/PRF_HMAC_SHA2_512/ECP_384" in said
-    assert "authenticated peer using authby=secret and ID_IPV4_ADDR '198.51.100.20'" in heard
+def test_modern_agrees_with_strongswan_on_both_phases(modern: Setup) -> None:
+    of_peer, of_gateway = modern.attempt(OFFERS[TunnelProfile.MODERN])
+    assert "selected proposal: IKE:AES_GCM_16_256/PRF_HMAC_SHA2_512/ECP_384" in of_peer
+    assert "authenticated peer using authby=secret and ID_IPV4_ADDR '198.51.100.20'" in of_gateway
     # The two releases name the cipher differently.
-    assert re.search(r"proposal 1:ESP=AES_GCM_(16|C)_256", heard), heard
+    assert re.search(r"proposal 1:ESP=AES_GCM_(16|C)_256", of_gateway), of_gateway
 
 
 @pytest.mark.parametrize("weakness", WEAK_OFFERS)
-def test_modern_refuses(modern: Meeting, weakness: str) -> None:
+def test_modern_refuses(modern: Setup, weakness: str) -> None:
     offer = WEAK_OFFERS[weakness]
     if offer.ike_version == 1:
-        # It says nothing to IKEv1, not even that.
-        said, heard = modern.attempt(offer, seconds=1)
-        assert re.search(r"ignoring IKEv1 packet as (global )?policy is set to silently drop all IKEv1", heard), heard
+        # The gateway ignores IKEv1.
+        of_peer, of_gateway = modern.attempt(offer, seconds=1)
+        assert re.search(r"ignoring IKEv1 packet as (global )?policy is set to silently drop all IKEv1", of_gateway), (
+            of_gateway
+        )
     else:
-        said, heard = modern.attempt(offer)
-        assert "received NO_PROPOSAL_CHOSEN notify" in said
-        assert "no local proposal matches remote proposals" in heard
-    assert "selected proposal: ESP" not in said
+        of_peer, of_gateway = modern.attempt(offer)
+        assert "received NO_PROPOSAL_CHOSEN notify" in of_peer
+        assert "no local proposal matches remote proposals" in of_gateway
+    assert "selected proposal: ESP" not in of_peer
 
 
-def test_article_2014_agrees_with_the_stranger_on_both_phases(article: Meeting) -> None:
-    said, heard = article.attempt(OFFERS[TunnelProfile.ARTICLE_2014], seconds=3)
-    assert "selected proposal: IKE:AES_CBC_256/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_2048" in said
-    assert "IKE_SA stranger[" in said
-    assert "responding to Quick Mode proposal" in heard
+def test_article_2014_agrees_with_strongswan_on_both_phases(article: Setup) -> None:
+    of_peer, of_gateway = article.attempt(OFFERS[TunnelProfile.ARTICLE_2014], seconds=3)
+    assert "selected proposal: IKE:AES_CBC_256/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_2048" in of_peer
+    assert "IKE_SA strongswan[" in of_peer
+    assert "responding to Quick Mode proposal" in of_gateway
 
 
 @pytest.mark.parametrize("weakness", WEAKER_THAN_THE_ARTICLE)
-def test_article_2014_refuses(article: Meeting, weakness: str) -> None:
-    said, heard = article.attempt(WEAKER_THAN_THE_ARTICLE[weakness], seconds=3)
-    # Aggressive mode is ignored: it would let anybody guess the key offline.
-    assert "NO_PROPOSAL_CHOSEN" in said or "initial Aggressive Mode message" in heard, heard
-    assert "selected proposal" not in said
+def test_article_2014_refuses(article: Setup, weakness: str) -> None:
+    of_peer, of_gateway = article.attempt(WEAKER_THAN_THE_ARTICLE[weakness], seconds=3)
+    # Aggressive mode is ignored: it allows guessing the key offline.
+    assert "NO_PROPOSAL_CHOSEN" in of_peer or "initial Aggressive Mode message" in of_gateway, of_gateway
+    assert "selected proposal" not in of_peer

@@ -1,4 +1,4 @@
-"""Proves the address decisions for any network. Does not prove that AWS agrees."""
+"""Proves the decisions about addresses for any network. Does not prove that AWS agrees."""
 
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
@@ -40,16 +40,16 @@ def test_default_subnets_are_disjoint_parts_of_the_vpc_that_aws_accepts(vpc: IPv
     assert check_host("gateway", default_gateway_address(public), [public]) == []
 
 
-def test_a_28_has_no_room_for_two_subnets() -> None:
+def test_a_28_is_too_small_for_two_subnets() -> None:
     assert default_subnets(IPv4Network("10.0.0.0/28")) is None
 
 
-def test_the_articles_gateway_is_where_the_default_would_put_it() -> None:
+def test_the_default_address_is_that_of_the_articles_gateway() -> None:
     assert default_gateway_address(IPv4Network("10.1.1.0/24")) == IPv4Address("10.1.1.254")
 
 
 @given(networks())
-def test_every_network_is_read_back_from_its_own_text(network: IPv4Network) -> None:
+def test_every_network_is_parsed_from_its_own_text(network: IPv4Network) -> None:
     assert parse_network("x", str(network)) == network
 
 
@@ -74,7 +74,7 @@ def test_a_malformed_or_non_canonical_cidr_is_a_named_problem(text: str, rule: s
 
 
 @given(st.text(max_size=30))
-def test_no_text_is_a_traceback(text: str) -> None:
+def test_no_text_causes_an_exception(text: str) -> None:
     assert isinstance(parse_network("x", text), IPv4Network | Problem)
     assert isinstance(parse_address("x", text), IPv4Address | Problem)
 
@@ -86,7 +86,7 @@ def test_a_vpc_is_a_16_to_a_28(prefix_length: int) -> None:
 
 
 @pytest.mark.parametrize("network", ["127.1.0.0/16", "169.254.0.0/16", "224.0.0.0/16", "0.0.0.0/16", "240.0.0.0/16"])
-def test_a_vpc_holds_no_addresses_that_belong_to_nobody(network: str) -> None:
+def test_a_vpc_contains_no_addresses_that_hosts_cannot_have(network: str) -> None:
     assert len(check_vpc("cidr_block", IPv4Network(network))) == 1
 
 
@@ -101,7 +101,7 @@ def test_exactly_the_first_four_addresses_and_the_last_are_reserved(subnet: IPv4
 
 
 @given(networks(), networks())
-def test_two_networks_are_disjoint_or_named(one: IPv4Network, other: IPv4Network) -> None:
+def test_two_overlapping_networks_are_a_problem_and_disjoint_ones_are_not(one: IPv4Network, other: IPv4Network) -> None:
     problems = check_disjoint([("left", one), ("right", other)])
     assert bool(problems) == (one[0] in other or other[0] in one)
     assert all(problem.setting == "right" and "'left'" not in problem.rule for problem in problems)
@@ -115,11 +115,11 @@ def test_an_address_outside_every_subnet_is_refused_with_all_of_them() -> None:
 
 
 @given(st.lists(networks(1, 6), max_size=4), st.lists(networks(1, 6), max_size=4), st.integers(0, 2**32 - 1))
-def test_what_two_lists_have_in_common_is_what_is_in_both(
+def test_common_returns_the_addresses_that_both_lists_contain(
     some: list[IPv4Network], others: list[IPv4Network], number: int
 ) -> None:
-    found = common(some, others)
+    shared = common(some, others)
     for address in (IPv4Address(number), *(network.network_address for network in (*some, *others))):
         inside = all(any(address in network for network in each) for each in (some, others))
-        assert any(address in network for network in found) is inside
-    assert not any(one.overlaps(other) for one, other in combinations(found, 2))
+        assert any(address in network for network in shared) is inside
+    assert not any(one.overlaps(other) for one, other in combinations(shared, 2))

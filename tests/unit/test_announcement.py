@@ -1,13 +1,13 @@
-"""Proves what the warning of a replacement says. That it comes at preview, tests/engine/test_changes.py proves."""
+"""Proves the text of the warning of a replacement. tests/engine/test_changes.py proves that it appears at preview."""
 
 from components.resources.announcement import replacement_text
 
 
-def test_the_warning_names_the_gateway_every_reason_and_what_stays() -> None:
+def test_the_warning_names_the_gateway_all_reasons_and_what_stays() -> None:
     text = replacement_text("uk", ["psk", "peer au"])
     assert text.startswith("uk-gateway is to be replaced, for another psk, peer au: the tunnel, and")
     assert text.endswith("Its addresses and routes stay.")
 
 
-def test_reasons_that_are_not_known_yet_are_left_out() -> None:
+def test_reasons_that_are_still_unknown_are_left_out() -> None:
     assert replacement_text("uk", []).startswith("uk-gateway is to be replaced: the tunnel, and")

@@ -1,4 +1,4 @@
-"""What the documents for operators quote is there: messages, layers, settings, files. Proves no advice."""
+"""Proves that messages, layers, settings and files quoted in the operators' documents exist. Proves no advice."""
 
 import ast
 import re
@@ -12,7 +12,11 @@ import yaml
 from tests.generated import ROOT
 from vpn_verify.table import LAYERS as TABLE
 
-DOCUMENTS = ("README.md", "docs/article.md", "docs/leaving.md", "docs/troubleshooting.md", "docs/updates.md")
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "lab/README.md", ROOT / "examples/README.md")
+    if path.name != "reference.md"
+)
 TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
 OF_THE_PROVIDER = {
     "i/o timeout",
@@ -23,7 +27,7 @@ OF_THE_PROVIDER = {
     "ssh: rejected: connect failed",
     "proxy: after 0 failed attempts: ssh: handshake failed: ssh: unable to authenticate",
 }
-"""Messages of Go and of golang.org/x/crypto/ssh, which the `command` provider hands on: nothing here prints them."""
+"""Messages of Go and of golang.org/x/crypto/ssh that the `command` provider shows; no code here has them."""
 OF_AWS = {
     "AddressLimitExceeded",
     "InsufficientInstanceCapacity",
@@ -36,7 +40,7 @@ FILLED_IN = "\0"
 
 
 def literals(path: Path) -> Iterator[str]:
-    """Yield every text in a program but its docstrings; what an f-string fills in is `FILLED_IN`."""
+    """Yield every string of a program except docstrings, with `FILLED_IN` for the values of f-strings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -47,7 +51,7 @@ def literals(path: Path) -> Iterator[str]:
 
 
 PRINTED = [
-    # One text of a shell script may be written as two, joined by the end of a line.
+    # A shell script may split one text into two strings at the end of a line.
     re.sub(r'" \\\n *"', " ", text)
     for pattern in ("components/**/*.py", "userdata/**/*.py", "userdata/**/vpn-secrets")
     for path in sorted(ROOT.glob(pattern))
@@ -56,9 +60,9 @@ PRINTED = [
 
 
 def is_printed(message: str) -> bool:
-    """Say whether a text of the code has the message in it; `…` stands for what is filled in, and for that alone.
+    """Return whether a string of the code contains the message; `…` stands for a value that is filled in.
 
-    That is also a setting's name: it is printed as the configuration spells it.
+    `…` may also stand for a setting's name, which is printed as the configuration spells it.
     """
     pattern = r"(?:\0|\$\w+|[a-z]+(?:_[a-z]+)+)".join(map(re.escape, message.split("…")))
     return any(re.search(pattern, text) for text in PRINTED)
@@ -85,18 +89,18 @@ MESSAGES = [message for row in rows(TROUBLESHOOTING, "the line has") for message
 LAYERS = [(layer, row[1]) for row in rows(TROUBLESHOOTING, "layer") for layer in quoted(row[0])]
 
 
-def test_the_tables_are_read() -> None:
+def test_the_tables_can_be_read() -> None:
     assert len(MESSAGES) > 30
     assert len(LAYERS) > 30
 
 
 @pytest.mark.parametrize("message", [each for each in MESSAGES if each not in OF_THE_PROVIDER | OF_AWS])
-def test_a_message_in_the_tables_is_one_of_the_code(message: str) -> None:
+def test_a_message_in_the_tables_exists_in_the_code(message: str) -> None:
     assert is_printed(message)
 
 
 @pytest.mark.parametrize("message", sorted({message for _, seen in LAYERS for message in quoted(seen)}))
-def test_what_a_layer_saw_is_one_of_the_code(message: str) -> None:
+def test_a_layers_text_in_the_table_exists_in_the_code(message: str) -> None:
     assert is_printed(message)
 
 
@@ -110,7 +114,7 @@ def test_every_layer_of_vpn_verify_has_a_row_and_no_other() -> None:
     assert {layer for layer, _ in LAYERS} == {layer.name for layer in TABLE}
 
 
-def test_every_line_of_the_articles_stack_is_explained_as_it_is() -> None:
+def test_every_line_of_the_articles_stack_is_quoted_and_explained() -> None:
     config = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]
 
     def spelled(value: Any) -> str:
@@ -121,16 +125,16 @@ def test_every_line_of_the_articles_stack_is_explained_as_it_is() -> None:
     assert [quoted(row[0])[0] for row in rows(article, "setting")] == lines
 
 
-def test_every_setting_that_the_readme_names_is_one() -> None:
+def test_every_setting_that_the_readme_names_exists() -> None:
     settings = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = {name for row in rows(readme, "setting (`left…` and `right…` alike)") for name in quoted(row[0])}
+    named = {name for row in rows(readme, "setting") for name in quoted(row[0])}
     assert named
     assert named - set(settings) == set()
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_what_a_document_links_to_is_there(name: str) -> None:
+def test_every_link_of_a_document_has_a_target(name: str) -> None:
     path = ROOT / name
     for target in re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
         if target.startswith("https://"):
@@ -148,7 +152,7 @@ def sections(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_make_target_that_a_document_names_is_one(name: str) -> None:
+def test_every_make_target_that_a_document_names_exists(name: str) -> None:
     makefile, document = ((ROOT / each).read_text(encoding="utf-8") for each in ("Makefile", name))
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     named = re.findall(r"\bmake ([a-z-]+)`|^make ([a-z-]+)", document, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What a red test of the engine shows of `pulumi`'s output. Does not prove what the real one prints (tests/engine)."""
+"""Proves the order of `pulumi`'s output in a failed engine test. Does not prove what `pulumi` prints (tests/engine)."""
 
 from tests.engine.diagnostics import causes_last
 
@@ -17,7 +17,7 @@ Diagnostics:
 """
 
 
-def test_the_programs_traceback_comes_before_what_the_resources_say() -> None:
+def test_the_programs_traceback_comes_before_the_resources_messages() -> None:
     lines = causes_last(UP).splitlines()
     order = [line for line in lines if line.startswith("  ") and not line.startswith("   ")]
     assert order == [
@@ -28,6 +28,6 @@ def test_the_programs_traceback_comes_before_what_the_resources_say() -> None:
     assert lines[-1] == "    error: failed         ike           the pre-shared keys differ"
 
 
-def test_nothing_is_lost_and_what_has_no_diagnostics_stays_as_it_is() -> None:
+def test_no_line_is_lost_and_output_without_diagnostics_stays_unchanged() -> None:
     assert sorted(causes_last(UP).splitlines()) == sorted(UP.splitlines())
     assert causes_last("error: no stack selected\n") == "error: no stack selected\n"

@@ -1,4 +1,4 @@
-"""Proves that the wheel has all that the package needs, under its one distinct name. Builds and reads it in seconds."""
+"""Proves that the wheel contains everything that the package needs, under one distinct name. Takes seconds."""
 
 import ast
 import os
@@ -45,7 +45,7 @@ print("version", import_module("vpn_gateway_pair.plugin.provider").version())
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the wheel, built from a copy of what it is made of: a build writes beside its sources."""
+    """Return the wheel, built from a copy of its sources, because a build writes beside them."""
     folder = tmp_path_factory.mktemp("wheel")
     for name in ("components", "userdata"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "venv"))
@@ -59,7 +59,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_has_every_file_of_both_packages_and_none_of_the_lab(wheel: Path) -> None:
+def test_the_wheel_contains_all_files_of_both_packages_and_none_of_the_lab(wheel: Path) -> None:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "components", "userdata"],
         cwd=ROOT,
@@ -106,7 +106,7 @@ reveal_type(pair.left["vpc_id"])
 """
 
 
-def test_a_consumers_mypy_knows_the_types_of_arguments_and_outputs(wheel: Path, tmp_path: Path) -> None:
+def test_mypy_knows_the_types_of_arguments_and_outputs_in_a_consumers_program(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     program = tmp_path / "program" / "consumer.py"
     program.parent.mkdir()
@@ -120,11 +120,11 @@ def test_a_consumers_mypy_knows_the_types_of_arguments_and_outputs(wheel: Path, 
     assert 'Extra key "regio" for TypedDict "SiteArgs"' in wrong
 
 
-def test_every_project_file_declares_the_same_oldest_pulumi() -> None:
+def test_every_project_file_declares_the_same_minimum_version_of_pulumi() -> None:
     files = ("Pulumi.yaml", "components/PulumiPlugin.yaml", "templates/vpn-gateway-pair-python/Pulumi.yaml")
     declared = {yaml.safe_load((ROOT / file).read_text())["requiredPulumiVersion"] for file in files}
     assert declared == {">=3.238.0"}
-    # An older one on PATH would be taken for the lab, and then refuse the project.
+    # Otherwise the lab would choose an older `pulumi` on PATH, which then refuses the project.
     assert declared == {f">={'.'.join(map(str, real.OLDEST))}"}
 
 
@@ -139,7 +139,7 @@ except pulumi.RunError as error:
     print(error)
 print([name for name in sys.modules if name.startswith("components.")])
 """
-"""Pulumi prints a RunError as it is, any other one with a traceback."""
+"""Pulumi prints a RunError without a traceback, and any other exception with one."""
 
 
 def test_an_old_python_is_refused_in_one_sentence_before_anything_is_imported() -> None:

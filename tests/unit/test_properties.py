@@ -1,7 +1,7 @@
-"""Proves over generated argument sets: whatever is wrong is refused by name, all of it at once.
+"""Proves with generated argument sets that all wrong settings are refused at once, each by its name.
 
-Every other set becomes decisions and user data that hold what this product promises. Does not prove what the engine is
-asked for (test_properties_plan.py), nor what AWS makes of it.
+For every other set the decisions and the user data keep the product's promises. Does not prove which resources the
+engine gets (test_properties_plan.py), nor what AWS does with them.
 """
 
 import base64
@@ -25,7 +25,7 @@ from tests.unit.argument_sets import ArgumentSet, argument_sets, rows_missing
 from tests.unit.gateway_documents import HOST_KEY, PSK, PUBLIC_KEY
 
 SETS = 5 * settings().max_examples
-"""Two thousand with the profile `whole` (`make test-properties`), else five hundred."""
+"""Two thousand with the profile `whole` (`make test-properties`), otherwise five hundred."""
 STORED = StoredSecrets(
     endpoint="ssm.ap-southeast-2.amazonaws.com",
     region="ap-southeast-2",
@@ -37,7 +37,7 @@ GIVEN = GivenSecrets(psk=PSK, host_private_key=HOST_KEY)
 
 
 def outcome(made: ArgumentSet) -> PairSettings | SettingsError:
-    """Return the settings, or the one error that there may be; any other is a traceback, and the test's."""
+    """Return the settings or the error that refuses them. Any other exception fails the test."""
     try:
         return pair_settings("vpn", made.args)
     except SettingsError as error:
@@ -45,7 +45,7 @@ def outcome(made: ArgumentSet) -> PairSettings | SettingsError:
 
 
 def check_error(made: ArgumentSet, error: SettingsError) -> None:
-    """Check that the error names every wrong setting, with the rule and the remedy, and shows no secret."""
+    """Check that the error names every wrong setting with its rule and remedy, and shows no secret."""
     assert error.problems
     for problem in error.problems:
         assert problem.setting
@@ -60,7 +60,7 @@ def check_error(made: ArgumentSet, error: SettingsError) -> None:
 
 
 def check_site(site: SiteSettings) -> None:
-    """Check the addresses of one site, by arithmetic of this test's own."""
+    """Check the addresses of one site with independent arithmetic."""
     check_ranges(site)
     if site.public_subnet is None:
         assert site.existing
@@ -81,7 +81,7 @@ def check_site(site: SiteSettings) -> None:
 
 
 def check_ranges(site: SiteSettings) -> None:
-    """Check that the tunnel carries exactly what is at the site and not excluded, and both ends of the proof."""
+    """Check that the tunnel carries exactly the site's ranges without the excluded ones, and both ends of the proof."""
     for one, other in combinations([*site.tunnelled, *site.excluded], 2):
         assert not one.overlaps(other)
     assert all(any(part.subnet_of(network) for network in site.networks) for part in site.tunnelled)
@@ -99,7 +99,7 @@ def _usable(address: int, subnet: IPv4Network) -> bool:
 
 
 def ends(made: PairSettings) -> tuple[End, End]:
-    """Return both ends as the components make them, with addresses for the Elastic IPs."""
+    """Return both ends as the components make them, with example addresses as Elastic IPs."""
     left, right = (
         End(
             site=site.name,
@@ -113,7 +113,7 @@ def ends(made: PairSettings) -> tuple[End, End]:
 
 
 def check_mirror(one: ConnectionDecision, other: ConnectionDecision, local: End, peer: End) -> None:
-    """Check that what one gateway says of itself is what the other says of its peer, and all else is the same."""
+    """Check that each gateway's own side equals the peer's side on the other gateway, and all else is the same."""
 
     def of_side(decision: ConnectionDecision, side: str) -> dict[str, str]:
         words = (f"{side}id", f"{side}subnet", f"{side}subnets")
@@ -130,7 +130,7 @@ def check_mirror(one: ConnectionDecision, other: ConnectionDecision, local: End,
 
 
 def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | GivenSecrets) -> None:
-    """Check that EC2 takes one side's user data and that only what is to be delivered by it is secret in it."""
+    """Check that one side's user data is small enough for EC2, and has secrets only if it delivers them."""
     local, peer = (made.left, made.right) if side == "left" else (made.right, made.left)
     files = site_files(
         local,
@@ -150,7 +150,7 @@ def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | Give
 
 
 def check_plan(made: PairSettings) -> None:
-    """Check all that is decided about both sides before anything exists."""
+    """Check all decisions about both sides."""
     check_site(made.left)
     check_site(made.right)
     assert not any(one.overlaps(other) for one in made.left.networks for other in made.right.networks)
@@ -164,11 +164,11 @@ def check_plan(made: PairSettings) -> None:
     check_mirror(other, one, right, left)
 
 
-def test_every_argument_has_values_that_are_right_and_values_that_are_wrong() -> None:
+def test_every_argument_has_right_and_wrong_values() -> None:
     assert rows_missing() == []
 
 
-def test_argument_sets_are_refused_by_name_or_hold_what_is_promised() -> None:
+def test_argument_sets_are_refused_by_name_or_keep_the_promises() -> None:
     seen: Counter[str] = Counter()
 
     @settings(
@@ -184,17 +184,17 @@ def test_argument_sets_are_refused_by_name_or_hold_what_is_promised() -> None:
         inline=st.booleans(),
     )
     def hold(made: ArgumentSet, rendered: str | None, inline: bool) -> None:
-        found = outcome(made)
-        kind = "refused" if isinstance(found, SettingsError) else "planned"
+        result = outcome(made)
+        kind = "refused" if isinstance(result, SettingsError) else "planned"
         seen[kind] += 1
-        if isinstance(found, SettingsError):
-            assert made.named != frozenset(), str(found)
-            check_error(made, found)
+        if isinstance(result, SettingsError):
+            assert made.named != frozenset(), str(result)
+            check_error(made, result)
             return
-        assert not made.named, f"nothing was said of {made.named}"
-        check_plan(found)
+        assert not made.named, f"no problem names {made.named}"
+        check_plan(result)
         if rendered is not None:
-            check_user_data(found, rendered, GIVEN if inline else STORED)
+            check_user_data(result, rendered, GIVEN if inline else STORED)
 
     hold()
     assert seen.total() >= SETS

@@ -1,8 +1,8 @@
-"""Proves over generated argument sets what a pair asks the engine for.
+"""Proves with generated argument sets which resources a pair registers.
 
-That is: exact admissions, mirrored connections, no secret in any plain input or output, user data within EC2's limit, a
-role for exactly its own two parameters; and nothing at all when a setting is wrong. Fewer sets than in
-test_properties.py, which has the decisions: a whole pair takes a fifth of a second. Does not prove what AWS makes of it
+They have exact admissions, mirrored connections, no secret in any plain input or output, user data within EC2's limit,
+and a role for exactly its own two parameters. A pair with a wrong setting registers nothing. There are fewer sets than
+in test_properties.py, because a whole pair takes a fifth of a second. Does not prove what AWS does with the resources
 (tests/engine).
 """
 
@@ -33,7 +33,7 @@ from tests.unit.recording import Deployment, Recorder, address_of
 from tests.unit.test_properties import check_error, outcome
 
 PAIRS = 15 * settings().max_examples // 100
-"""Sixty with the profile `whole` (`make test-properties`), else fifteen."""
+"""Sixty with the profile `whole` (`make test-properties`), otherwise fifteen."""
 GROUP_RULE = {
     "ingress": "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     "egress": "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
@@ -44,7 +44,7 @@ Rule = tuple[str, str, str, int | None, int | None, str]
 
 
 def deploy(deployment: Deployment, made: ArgumentSet) -> Recorder:
-    """Return what the pair asks for, on an event loop of its own."""
+    """Return the pair's registrations, made on an event loop of its own."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     left = made.args.get("left")
@@ -60,7 +60,7 @@ def deploy(deployment: Deployment, made: ArgumentSet) -> Recorder:
 
 
 def check_admissions(recorder: Recorder, site: SiteSettings, peer: SiteSettings, pair: PairSettings) -> None:
-    """Check that both groups of a site have exactly these rules, and there is no other group."""
+    """Check that a site has two security groups with exactly the expected rules."""
     side = f"vpn-{site.name}"
     gateway, private = (f"{side}-{group}-security-group-id" for group in ("gateway", "private-hosts"))
     eip = f"{address_of(f'vpn-{peer.name}-gateway-address')}/32"
@@ -72,7 +72,7 @@ def check_admissions(recorder: Recorder, site: SiteSettings, peer: SiteSettings,
         *((private, "ingress", "-1", None, None, str(network)) for network in peer.tunnelled),
         *((group, "egress", "-1", None, None, "0.0.0.0/0") for group in (gateway, private)),
     ]
-    found: list[Rule] = [
+    registered: list[Rule] = [
         (
             each.inputs["securityGroupId"],
             direction,
@@ -85,13 +85,13 @@ def check_admissions(recorder: Recorder, site: SiteSettings, peer: SiteSettings,
         for each in recorder.of_type(token)
         if each.parent == side
     ]
-    assert Counter(found) == Counter(expected)
+    assert Counter(registered) == Counter(expected)
     groups = [each.name for each in recorder.of_type("aws:ec2/securityGroup:SecurityGroup") if each.parent == side]
     assert sorted(f"{name}-id" for name in groups) == sorted([gateway, private])
 
 
 def connection(recorder: Recorder, site: SiteSettings, peer: SiteSettings) -> dict[str, str]:
-    """Return the keywords of the gateway's connection, as its ipsec.conf has them."""
+    """Return the keywords of the gateway's connection in its ipsec.conf."""
     text = files_of(user_data_of(recorder.named(f"vpn-{site.name}-gateway").inputs))
     _, _, body = text["/etc/ipsec.d/vpn.conf"].partition(f"conn {site.name}-to-{peer.name}\n")
     return dict(re.findall(r"^\s+([a-z0-9-]+)\s*=\s*(.+)$", body, re.MULTILINE))
@@ -102,33 +102,33 @@ def _ranges(keywords: dict[str, str], side: str) -> list[str]:
 
 
 def check_mirror(recorder: Recorder, pair: PairSettings) -> None:
-    """Check the two files that the gateways get against each other."""
-    own, others = connection(recorder, pair.left, pair.right), connection(recorder, pair.right, pair.left)
-    for here, there in (("left", "right"), ("right", "left")):
+    """Check that the files of both gateways mirror each other."""
+    own, peers = connection(recorder, pair.left, pair.right), connection(recorder, pair.right, pair.left)
+    for own_side, peers_side in (("left", "right"), ("right", "left")):
         for word in ("id", "subnet", "subnets"):
-            assert own.get(here + word) == others.get(there + word)
+            assert own.get(own_side + word) == peers.get(peers_side + word)
     assert _ranges(own, "left") == sorted(map(str, pair.left.tunnelled))
     assert _ranges(own, "right") == sorted(map(str, pair.right.tunnelled))
     assert own["right"] == own["rightid"] == address_of(f"vpn-{pair.right.name}-gateway-address")
-    common = [{key: value for key, value in each.items() if not re.match("left|right", key)} for each in (own, others)]
+    common = [{key: value for key, value in each.items() if not re.match("left|right", key)} for each in (own, peers)]
     assert common[0] == common[1]
     assert len(common[0]) > 5
 
 
 def check_secrets(recorder: Recorder, made: ArgumentSet) -> None:
-    """Check that nothing the engine keeps in plain text holds a secret, neither inputs nor outputs."""
+    """Check that no input or output that the engine keeps in plain text has a secret."""
     secrets = {made.args.get("psk", GENERATED_PSK), GENERATED_HOST_KEY, made.args.get("ssh_private_key")}
     secrets |= {made.args[side].get("host_private_key") for side in ("left", "right")}
     plain = [without_secrets(each.inputs, each.secrets) for each in recorder.registrations]
     plain += [without_secrets(each, recorder.output_secrets[name]) for name, each in recorder.outputs.items()]
     for text in map(str, plain):
-        # As `str` shows text inside a dictionary.
+        # `repr`, because `str` shows the text inside a dictionary so.
         assert not [secret for secret in secrets if secret and repr(secret)[1:-1] in text]
         assert "PRIVATE KEY" not in text
 
 
 def without_secrets(value: Any, secrets: frozenset[str], path: str = "") -> Any:
-    """Return inputs without what the engine was told is secret."""
+    """Return inputs or outputs without the values that are marked as secret."""
     if path in secrets:
         return None
     if isinstance(value, dict):
@@ -139,7 +139,7 @@ def without_secrets(value: Any, secrets: frozenset[str], path: str = "") -> Any:
 
 
 def check_role(recorder: Recorder, made: ArgumentSet, site: SiteSettings, pair: PairSettings) -> None:
-    """Check that the instance's role has one policy: to read exactly its own parameters; none with user data."""
+    """Check that the instance's role has one policy, for its own parameters, and that user data needs no role."""
     (args,) = [made.args[side] for side in ("left", "right") if made.args[side]["name"] == site.name]
     side = f"vpn-{site.name}"
     parameters = [each for each in recorder.of_type("aws:ssm/parameter:Parameter") if each.parent == side]
@@ -165,7 +165,7 @@ def check_role(recorder: Recorder, made: ArgumentSet, site: SiteSettings, pair: 
 
 
 def check_network(recorder: Recorder, site: SiteSettings, peer: SiteSettings) -> None:
-    """Check that a new network is made, and of one that is there nothing but the routes of the named tables."""
+    """Check that a new network has all its parts, and that an existing one gets only routes in the named tables."""
     side = f"vpn-{site.name}"
     made = [each.type for each in recorder.registrations if each.parent == side and each.type in NETWORK]
     routes = {
@@ -183,7 +183,7 @@ def check_network(recorder: Recorder, site: SiteSettings, peer: SiteSettings) ->
 
 
 def check_refusal(made: ArgumentSet, error: SettingsError) -> None:
-    """Check that the component says the same, before it asks for anything."""
+    """Check that the component raises the same error before it registers anything."""
     check_error(made, error)
     deployment = Deployment()
     with pytest.raises(SettingsError) as caught:
@@ -193,7 +193,7 @@ def check_refusal(made: ArgumentSet, error: SettingsError) -> None:
 
 
 def check_pair(made: ArgumentSet, pair: PairSettings) -> None:
-    """Check all that the pair asks for."""
+    """Check all registrations of the pair."""
     recorder = deploy(Deployment(), made)
     assert set(Counter(each.urn for each in recorder.registrations).values()) == {1}
     for site, peer in ((pair.left, pair.right), (pair.right, pair.left)):
@@ -209,10 +209,10 @@ def check_pair(made: ArgumentSet, pair: PairSettings) -> None:
     check_secrets(recorder, made)
 
 
-def test_whatever_is_not_refused_is_a_plan_that_holds_what_is_promised() -> None:
+def test_argument_sets_register_nothing_or_resources_that_keep_the_promises() -> None:
     seen: Counter[str] = Counter()
 
-    # A failing set is shown as it was found: making it smaller takes minutes.
+    # A failing set is not reduced, because that takes minutes.
     each_third = settings(
         max_examples=PAIRS // 3,
         deadline=None,
@@ -222,18 +222,18 @@ def test_whatever_is_not_refused_is_a_plan_that_holds_what_is_promised() -> None
     )
 
     def hold(made: ArgumentSet) -> None:
-        found = outcome(made)
-        if isinstance(found, PairSettings):
+        result = outcome(made)
+        if isinstance(result, PairSettings):
             seen["planned"] += 1
-            seen["in a network that is there"] += found.left.existing is not None
-            check_pair(made, found)
+            seen["in an existing network"] += result.left.existing is not None
+            check_pair(made, result)
         else:
             seen["refused"] += 1
-            check_refusal(made, found)
+            check_refusal(made, result)
 
-    # One after the other: of a choice among them, Hypothesis may take one much more often than another.
+    # One after the other, because Hypothesis may choose one of several strategies much more often than another.
     for sets in (sound(may_exist=True), sound(), arbitrary()):
         each_third(given(made=sets)(hold))()
     assert seen["planned"] >= PAIRS * 2 / 3, seen
     assert seen["refused"], seen
-    assert seen["in a network that is there"], seen
+    assert seen["in an existing network"], seen

@@ -1,4 +1,4 @@
-"""Proves which pre-shared keys pass. Does not prove that one that passes is random: nobody can tell that."""
+"""Proves which pre-shared keys are accepted. Cannot prove that an accepted key is random."""
 
 import random
 from base64 import b32encode, b64encode, urlsafe_b64encode
@@ -11,9 +11,9 @@ import pytest
 from components.inputs.psk import LONGEST_PSK, psk_weakness
 
 SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
-"""What RandomPassword takes besides letters and digits when `special` is on."""
+"""The characters that RandomPassword uses besides letters and digits if `special` is on."""
 
-generator = random.Random(20261128)  # noqa: S311 - the same keys each time, so that no run is red by chance
+generator = random.Random(20261128)  # noqa: S311 - the same keys each time, so that no run fails by chance
 GENERATED: dict[str, Callable[[], str]] = {
     "hexadecimal": lambda: generator.randbytes(16).hex(),
     "hexadecimal, capitals": lambda: generator.randbytes(16).hex().upper(),
@@ -32,7 +32,7 @@ GENERATED: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("kind", GENERATED)
-def test_every_generated_psk_passes(kind: str) -> None:
+def test_every_generated_psk_is_accepted(kind: str) -> None:
     for _ in range(50):
         psk = GENERATED[kind]()
         assert psk_weakness(psk) is None or "{{" in psk, psk
@@ -74,12 +74,12 @@ def test_every_generated_psk_passes(kind: str) -> None:
         ("".join(generator.choices(ascii_letters, k=LONGEST_PSK + 1)), "has 129 characters, more than 128"),
     ],
 )
-def test_a_weak_psk_is_refused_without_being_said(psk: str, rule: str) -> None:
+def test_a_weak_psk_is_refused_without_being_shown(psk: str, rule: str) -> None:
     weakness = psk_weakness(psk)
     assert weakness is not None
     assert rule in weakness[0]
     assert not psk or psk not in "".join(weakness)
 
 
-def test_the_longest_psk_passes() -> None:
+def test_the_longest_psk_is_accepted() -> None:
     assert psk_weakness("".join(generator.choices(ascii_letters + digits, k=LONGEST_PSK))) is None

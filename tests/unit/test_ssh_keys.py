@@ -8,6 +8,9 @@ import pytest
 from components.inputs.ssh_keys import key_problems
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 
+RSA = ("-t", "rsa", "-b", "2048")
+"""Smaller than the default of ssh-keygen, whose keys take a second each."""
+
 
 def made(folder: Path, *options: str, passphrase: str = "") -> tuple[str, str]:
     """Return both halves of a key that ssh-keygen makes with these options."""
@@ -39,7 +42,7 @@ def rules(private: str | None, public: str | None, *, host: bool = False) -> lis
     return [f"{problem.setting} {problem.rule}" for problem in problems]
 
 
-@pytest.mark.parametrize("options", [("-t", "ed25519"), ("-t", "rsa", "-b", "2048"), ("-t", "rsa", "-m", "PEM")])
+@pytest.mark.parametrize("options", [("-t", "ed25519"), RSA, (*RSA, "-m", "PEM")])
 def test_both_halves_of_a_key_are_taken_and_of_two_keys_are_not(tmp_path: Path, options: tuple[str, ...]) -> None:
     private, public = made(tmp_path, *options)
     _, other = made(tmp_path, *options)
@@ -58,13 +61,11 @@ def test_pkcs8_is_taken_as_far_as_it_says_whose_it_is(tmp_path: Path, algorithm:
         assert rules(private, PUBLIC_KEY)
     else:
         assert rules(private, PUBLIC_KEY) == []  # it has no public half in it
-    assert rules(private, made(tmp_path, "-t", "rsa")[1])
+    assert rules(private, made(tmp_path, *RSA)[1])
     assert rules(private, None, host=True) == ["ssh_private_key is not in OpenSSH's own format"]
 
 
-@pytest.mark.parametrize(
-    "options", [("-t", "ed25519"), ("-t", "rsa"), ("-t", "rsa", "-m", "PEM"), ("-t", "rsa", "-m", "PKCS8")]
-)
+@pytest.mark.parametrize("options", [("-t", "ed25519"), RSA, (*RSA, "-m", "PEM"), (*RSA, "-m", "PKCS8")])
 def test_a_passphrase_is_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
     private, public = made(tmp_path, *options, passphrase="hush hush")  # noqa: S106
     for half in (public, None):
@@ -109,5 +110,5 @@ def test_what_is_no_public_key_is_refused_without_being_shown(public: str) -> No
 
 def test_a_host_key_is_ed25519_in_opensshs_own_format(tmp_path: Path) -> None:
     assert rules(HOST_KEY, PUBLIC_KEY, host=True) == []
-    private, public = made(tmp_path, "-t", "rsa")
+    private, public = made(tmp_path, *RSA)
     assert rules(private, public, host=True) == ["ssh_public_key is not one line of an SSH public key"]

@@ -1,4 +1,4 @@
-"""The list of tiers is the same everywhere, and a run of tiers says what it does. Runs no tier."""
+"""Proves that all lists of tiers are the same, and that a run of tiers reports what it does. Runs no real tier."""
 
 import sys
 from pathlib import Path
@@ -12,28 +12,27 @@ from tests.tiers import Tier
 ALL = (*tiers.TEST, *tiers.REST)
 
 
-def made(name: str, *, minutes: float = 1, code: int = 0) -> Tier:
+def tier_of(name: str, *, minutes: float = 1, code: int = 0) -> Tier:
     command = (sys.executable, "-c", f"import sys; print('{name} runs', flush=True); sys.exit({code})")
     return Tier(name=name, what="nothing", minutes=minutes, commands=(command,))
 
 
 @pytest.mark.parametrize("tier", ALL, ids=lambda tier: tier.name)
-def test_make_help_says_of_a_tier_what_the_list_says(tier: Tier) -> None:
+def test_make_help_describes_a_tier_like_the_list(tier: Tier) -> None:
     lines = (ROOT / "Makefile").read_text().splitlines()
     assert f"test-{tier.name}: setup ## {tier.what} ({tier.minutes:g} min)" in lines
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md"])
-def test_a_document_says_of_the_tiers_what_the_list_says(document: str) -> None:
-    require_section(document, "test", tiers.table(tiers.TEST))
-    require_section(document, "test-all", tiers.table(tiers.REST))
+def test_the_document_has_the_list_of_tiers() -> None:
+    require_section("docs/architecture.md", "test", tiers.table(tiers.TEST))
+    require_section("docs/architecture.md", "test-all", tiers.table(tiers.REST))
 
 
-def test_make_test_is_a_quarter_of_an_hour() -> None:
+def test_make_test_takes_at_most_a_quarter_of_an_hour() -> None:
     assert sum(tier.minutes for tier in tiers.TEST) <= 15
 
 
-def test_tiers_run_in_order_until_one_fails_whose_logs_are_kept(
+def test_tiers_run_in_order_until_one_fails_and_its_logs_are_kept(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     console = tmp_path / "logs/machines/i-1.log"
@@ -42,24 +41,24 @@ def test_tiers_run_in_order_until_one_fails_whose_logs_are_kept(
     monkeypatch.setattr("lab.settings.LOGS", tmp_path / "logs")
     monkeypatch.setattr("lab.settings.ROOT", tmp_path)
     monkeypatch.setattr(tiers, "FAILED", tmp_path / "failed")
-    assert tiers.run([made("one"), made("two", code=3), made("three")]) == 1
-    output, told = capfd.readouterr()
+    assert tiers.run([tier_of("one"), tier_of("two", code=3), tier_of("three")]) == 1
+    output, progress = capfd.readouterr()
     assert output.splitlines() == ["one runs", "two runs"]
-    assert "1 of 3: one (nothing), about 1 min; then 2 min more" in told
-    assert [line.split()[1:3] for line in told.splitlines()[-5:-2]] == [
+    assert "1 of 3: one (nothing), about 1 min; then 2 min more" in progress
+    assert [line.split()[1:3] for line in progress.splitlines()[-5:-2]] == [
         ["one", "passed"],
         ["two", "FAILED"],
         ["three", "not"],
     ]
-    assert "exits with 3" in told.splitlines()[-1]
+    assert "exits with 3" in progress.splitlines()[-1]
     assert (tmp_path / "failed/two/machines/i-1.log").read_text() == "Kernel panic\n"
 
 
-def test_what_does_not_fit_into_the_time_is_left_out_and_named(capfd: pytest.CaptureFixture[str]) -> None:
-    assert tiers.run([made("long", minutes=10), made("short", minutes=1)], within=120) == 0
-    output, told = capfd.readouterr()
+def test_a_tier_that_does_not_fit_into_the_time_is_left_out_and_named(capfd: pytest.CaptureFixture[str]) -> None:
+    assert tiers.run([tier_of("long", minutes=10), tier_of("short", minutes=1)], within=120) == 0
+    output, progress = capfd.readouterr()
     assert output.splitlines() == ["short runs"]
-    assert "long        left out: it takes about 10 min" in told
+    assert "long        left out: takes about 10 min, too long; run `make test-long`" in progress
 
 
 def test_ci_runs_the_readmes_command_and_then_the_rest_within_45_minutes() -> None:

@@ -1,4 +1,4 @@
-"""Proves what both ends of a tunnel are told. Does not prove that Libreswan agrees."""
+"""Proves the connections of both ends of a tunnel. Does not prove that Libreswan accepts them."""
 
 import pytest
 from hypothesis import given
@@ -20,13 +20,13 @@ addresses = st.ip_addresses(v=4).map(str)
 
 @st.composite
 def ends(draw: st.DrawFn) -> End:
-    """Draw an end with one to three ranges, the gateway's address in one of them."""
-    within = draw(st.lists(addresses, min_size=1, max_size=3, unique=True))
+    """Draw an end with one to three ranges; one of them has the gateway's address."""
+    hosts = draw(st.lists(addresses, min_size=1, max_size=3, unique=True))
     return End(
         site=draw(st.from_regex(r"[a-z]{1,5}", fullmatch=True)),
         public_ip=draw(addresses),
-        private_ip=draw(st.sampled_from(within)),
-        cidr_blocks=tuple(f"{address}/32" for address in within),
+        private_ip=draw(st.sampled_from(hosts)),
+        cidr_blocks=tuple(f"{address}/32" for address in hosts),
     )
 
 
@@ -36,25 +36,25 @@ def _side(keywords: dict[str, str], side: str) -> dict[str, str]:
 
 
 @given(ends(), ends(), st.sampled_from(TunnelProfile))
-def test_each_sides_right_is_the_others_left(one: End, other: End, profile: TunnelProfile) -> None:
-    here, there = dict(connect(one, other, profile).keywords), dict(connect(other, one, profile).keywords)
-    assert _side(here, "left") == _side(there, "right")
-    assert _side(here, "right") == _side(there, "left")
-    assert here["right"] == there["leftid"]
-    assert there["right"] == here["leftid"]
-    unsided = [{k: v for k, v in each.items() if not k.startswith(("left", "right"))} for each in (here, there)]
+def test_each_sides_right_equals_the_others_left(one: End, other: End, profile: TunnelProfile) -> None:
+    own, peers = dict(connect(one, other, profile).keywords), dict(connect(other, one, profile).keywords)
+    assert _side(own, "left") == _side(peers, "right")
+    assert _side(own, "right") == _side(peers, "left")
+    assert own["right"] == peers["leftid"]
+    assert peers["right"] == own["leftid"]
+    unsided = [{k: v for k, v in each.items() if not k.startswith(("left", "right"))} for each in (own, peers)]
     assert unsided[0] == unsided[1]
 
 
 @given(ends(), ends())
-def test_the_pair_of_the_gateways_own_ranges_is_named_by_where_they_stand_on_each_side(one: End, other: End) -> None:
-    here, there = (connect(*ends, TunnelProfile.MODERN).pair_of_addresses for ends in ((one, other), (other, one)))
-    assert here.strip("/").split("x") == there.strip("/").split("x")[::-1]
-    if not here:
+def test_the_ranges_with_the_gateways_addresses_are_numbered_by_their_place_on_each_side(one: End, other: End) -> None:
+    own, peers = (connect(*ends, TunnelProfile.MODERN).pair_of_addresses for ends in ((one, other), (other, one)))
+    assert own.strip("/").split("x") == peers.strip("/").split("x")[::-1]
+    if not own:
         assert len(one.cidr_blocks) == len(other.cidr_blocks) == 1
         return
-    for end, number in zip((one, other), map(int, here.strip("/").split("x")), strict=True):
-        # As Libreswan counts what it makes of `leftsubnets`: a single `leftsubnet` is number 0.
+    for end, number in zip((one, other), map(int, own.strip("/").split("x")), strict=True):
+        # Libreswan counts `leftsubnets` from 1; a single `leftsubnet` has the number 0.
         assert (number == 0) == (len(end.cidr_blocks) == 1)
         assert end.cidr_blocks[max(number - 1, 0)] == f"{end.private_ip}/32"
 
@@ -89,7 +89,7 @@ def test_modern_is_ikev2_with_gcm_and_accepts_no_weak_algorithm() -> None:
     assert modern.weaknesses is None
 
 
-def test_the_weak_profile_says_that_it_is_weak() -> None:
+def test_the_weak_profile_has_a_warning() -> None:
     assert PROFILES[TunnelProfile.ARTICLE_2014].weaknesses
 
 

@@ -1,1 +1,1 @@
-"""What all language hosts share."""
+"""The base of all language hosts."""

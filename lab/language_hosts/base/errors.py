@@ -1,5 +1,5 @@
-"""What a language host tells the user."""
+"""Errors that a language host reports to the user."""
 
 
 class EnvironmentUnusableError(Exception):
-    """A program, its options or what it runs in cannot be used; the message is for the user."""
+    """A program, its options or its environment cannot be used; the message is for the user."""

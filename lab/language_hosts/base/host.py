@@ -1,4 +1,4 @@
-"""What every language host answers the engine: one method for each call of `pulumirpc.LanguageRuntime`."""
+"""The gRPC methods of `pulumirpc.LanguageRuntime`, as far as they are the same for every language."""
 
 import contextlib
 import json
@@ -16,16 +16,16 @@ from lab.language_hosts.base.errors import EnvironmentUnusableError
 from lab.language_hosts.base.processes import Children, Output
 from lab.language_hosts.base.protocol import language_pb2, language_pb2_grpc, plugin_pb2
 
-# Exit code of a program's SDK after it has shown the user an error (a constant of every SDK).
+# Exit code of a program whose SDK has already shown the error to the user (a constant of every SDK).
 _BAIL = 32
 
-# gRPC gives the methods their names and arguments.
+# gRPC defines the names and arguments of the methods.
 # ruff: noqa: N802, ARG002
 
 
 @dataclass(frozen=True)
 class Execution:
-    """A process: its command, where it runs, and its whole environment."""
+    """A process: its command, its working directory and its whole environment."""
 
     command: Sequence[str]
     folder: Path
@@ -34,19 +34,19 @@ class Execution:
 
 @dataclass(frozen=True)
 class Sdk:
-    """An SDK of a component plugin that was generated into the project of a program."""
+    """The SDK of a component plugin, generated into the project of a program."""
 
     package: str
     """Name of the plugin, e.g. `vpn-gateway-pair`."""
     path: str
-    """Its folder, relative to the program's."""
+    """Its folder, relative to the program's folder."""
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer, ABC):
-    """Runs programs of one language; `children` are their processes, `engine` the engine's address."""
+    """Runs programs of one language. `children` are their processes, `engine` is the engine's address."""
 
     language: str
-    """As the engine calls it, e.g. `python`."""
+    """The engine's name of the language, e.g. `python`."""
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
@@ -54,15 +54,15 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer, ABC):
 
     @abstractmethod
     def required_packages(self, info: Any) -> list[Any]:
-        """Return a PackageDependency of every resource plugin that the program's dependencies ask for."""
+        """Return a PackageDependency for every resource plugin that the program's dependencies require."""
 
     @abstractmethod
     def execution(self, request: Any) -> Execution:
-        """Return how to run a program; what the engine says of configuration is added to its environment."""
+        """Return how to run a program; `Run` adds the configuration to its environment."""
 
     @abstractmethod
     def install(self, info: Any, *, is_plugin: bool) -> Iterator[Output]:
-        """Install what the program needs; yield what that prints."""
+        """Install the program's dependencies; yield the output."""
 
     @abstractmethod
     def link(self, info: Any, sdks: Sequence[Sdk]) -> str:
@@ -71,31 +71,31 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer, ABC):
     def plugin_execution(self, request: Any) -> Execution:
         """Return how to run a component plugin."""
         raise EnvironmentUnusableError(
-            f"the lab's {self.language} language host runs programs, no plugins; write the plugin in Python"
+            f"the lab's {self.language} language host runs programs, not plugins; write the plugin in Python"
         )
 
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Learn the engine's address, which an attached host has not got as an argument."""
+        """Store the engine's address, which a host that the engine attaches to does not get as an argument."""
         self.engine = request.engine_address
         return language_pb2.LanguageHandshakeResponse()
 
     def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Answer the version of the SDK this host belongs to."""
-        from importlib.metadata import version  # noqa: PLC0415 - 50 ms that few commands need
+        """Return the version of the SDK, which is also the host's."""
+        from importlib.metadata import version  # noqa: PLC0415 - takes 50 ms, and few commands need it
 
         return plugin_pb2.PluginInfo(version=version("pulumi"))
 
     def GetRequiredPackages(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Answer the resource plugins that the program's dependencies ask for."""
-        with refusals(context):
+        """Return the resource plugins that the program's dependencies require, after installing their stand-ins."""
+        with errors_as_status(context):
             packages = self.required_packages(request.info)
             for each in packages:
-                _stand_in(each.name, each.version)
+                _ensure_stand_in(each.name, each.version)
             return language_pb2.GetRequiredPackagesResponse(packages=packages)
 
     def Run(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Run a program to its end. Its output is this process's own, which the engine shows."""
-        with refusals(context):
+        """Run a program to its end. It writes to this process's own output, which the engine shows."""
+        with errors_as_status(context):
             run = self.execution(request)
             variables = {
                 **run.environment,
@@ -111,91 +111,91 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer, ABC):
         return language_pb2.RunResponse(error=f"program exited with non-zero exit code: {code}" if code else "")
 
     def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        """Run a component plugin (a folder with PulumiPlugin.yaml); stream what it writes until the engine hangs up."""
-        with refusals(context):
+        """Run a component plugin (a folder with PulumiPlugin.yaml); stream its output until the engine disconnects."""
+        with errors_as_status(context):
             run = self.plugin_execution(request)
             with self.children.start(
                 run.command, folder=run.folder, environment=run.environment, captured=True
             ) as child:
-                # While it waits for output, this generator is not told that the engine has gone.
+                # A generator that waits for output does not notice that the engine has disconnected.
                 if not context.add_callback(child.kill):
                     child.kill()
                 for each in child.output():
-                    yield _piece(language_pb2.RunPluginResponse, each)
+                    yield _output_message(language_pb2.RunPluginResponse, each)
                 yield language_pb2.RunPluginResponse(exitcode=child.wait())
 
     def InstallDependencies(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        """Install what the program or plugin needs; stream the output."""
-        with refusals(context):
+        """Install the dependencies of the program or plugin; stream the output."""
+        with errors_as_status(context):
             for each in self.install(request.info, is_plugin=request.is_plugin):
-                yield _piece(language_pb2.InstallDependenciesResponse, each)
+                yield _output_message(language_pb2.InstallDependenciesResponse, each)
 
     def GeneratePackage(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Generate the SDK of a package for this language into a folder."""
-        from lab.language_hosts.base.sdk import generate  # noqa: PLC0415 - once in a project's life
+        from lab.language_hosts.base.sdk import generate  # noqa: PLC0415 - rarely needed
 
-        with refusals(context):
+        with errors_as_status(context):
             return language_pb2.GeneratePackageResponse(diagnostics=generate(self.language, request))
 
     def Link(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Make generated SDKs dependencies of the program."""
-        with refusals(context):
+        with errors_as_status(context):
             sdks = [Sdk(each.package.name, each.path) for each in request.packages]
             return language_pb2.LinkResponse(import_instructions=self.link(request.info, sdks))
 
     def RuntimeOptionsPrompts(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Ask nothing: every option has a default."""
+        """Return no prompts: every option has a default."""
         return language_pb2.RuntimeOptionsResponse()
 
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Ask the program to end."""
+        """Interrupt the program."""
         self.children.interrupt()
         return empty_pb2.Empty()
 
     def About(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Refuse."""
-        self._not_here(context, "About")
+        self._refuse(context, "About")
 
     def GetProgramDependencies(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Refuse."""
-        self._not_here(context, "GetProgramDependencies")
+        self._refuse(context, "GetProgramDependencies")
 
     def GenerateProgram(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
         """Refuse."""
-        self._not_here(context, "GenerateProgram")
+        self._refuse(context, "GenerateProgram")
 
     def GenerateProject(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
         """Refuse."""
-        self._not_here(context, "GenerateProject")
+        self._refuse(context, "GenerateProject")
 
     def Pack(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
         """Refuse."""
-        self._not_here(context, "Pack")
+        self._refuse(context, "Pack")
 
-    def _not_here(self, context: grpc.ServicerContext, method: str) -> NoReturn:
+    def _refuse(self, context: grpc.ServicerContext, method: str) -> NoReturn:
         context.abort(
             grpc.StatusCode.UNIMPLEMENTED,
-            f"the lab's {self.language} language host does not do {method}; use a real Pulumi installation for it",
+            f"the lab's {self.language} language host does not support {method}; use a real Pulumi installation for it",
         )
         raise AssertionError  # abort raises
 
 
-def _stand_in(package: str, version: str) -> None:
-    """See that the lab's stand-in is where the engine will look for it, in the version that it will look for."""
+def _ensure_stand_in(package: str, version: str) -> None:
+    """Install the stand-in in the version that the engine will look for, unless it is installed."""
     home = os.environ.get("PULUMI_HOME")
     if home and not Path(home, "plugins", f"resource-{package}-{version}").exists():
-        from lab.engine.plugins import install_stand_in  # noqa: PLC0415 - once for each version
+        from lab.engine.plugins import install_stand_in  # noqa: PLC0415 - needed once per version
 
         install_stand_in(package, version, Path(home))
 
 
-def _piece(response: Any, output: Output) -> Any:
+def _output_message(response: Any, output: Output) -> Any:
     return response(stdout=output.stdout) if output.stdout else response(stderr=output.stderr)
 
 
 @contextlib.contextmanager
-def refusals(context: grpc.ServicerContext) -> Iterator[None]:
-    """Tell the engine what cannot be done, in words rather than as a trace."""
+def errors_as_status(context: grpc.ServicerContext) -> Iterator[None]:
+    """Turn the errors that are meant for the user into a gRPC status with their message."""
     try:
         yield
     except (EnvironmentUnusableError, FileNotFoundError) as error:

@@ -1,4 +1,4 @@
-"""Show the user lines by the engine's log, as long as the command runs."""
+"""Writes output to the engine's log, where the user sees it until the command ends."""
 
 import os
 from types import TracebackType
@@ -11,12 +11,12 @@ from lab.language_hosts.base.processes import Output
 
 
 class EngineLog:
-    """A connection to the engine's log; a context manager."""
+    """A connection to the engine's log, as a context manager."""
 
     def __init__(self, engine: str) -> None:
         self._channel = grpc.insecure_channel(engine)
         self._client = protocol.engine_pb2_grpc.EngineStub(self._channel)
-        # One stream, so that pieces of one line are shown as one line.
+        # With one stream the engine shows pieces of a line as one line.
         self._stream = os.getpid()
 
     def __enter__(self) -> Self:
@@ -28,7 +28,7 @@ class EngineLog:
         self._channel.close()
 
     def write(self, output: Output) -> None:
-        """Show a piece of output: stdout as information, stderr as an error, both gone when the command is over."""
+        """Show a piece of output until the command ends: stdout as information, stderr as an error."""
         severity = protocol.engine_pb2.INFO if output.stdout else protocol.engine_pb2.ERROR
         self._client.Log(
             protocol.engine_pb2.LogRequest(

@@ -1,4 +1,4 @@
-"""Which resource plugin a package of an SDK asks the engine for, in every language alike."""
+"""The resource plugin that an SDK's package requires; the same in every language."""
 
 import base64
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from typing import Any
 from lab.language_hosts.base.protocol import plugin_pb2
 
 
-def dependency(plugin: Mapping[str, Any], *, name: str, version: str | None) -> Any:
-    """Return the PackageDependency of what a package says of its plugin (`pulumi-plugin.json` or the like).
+def plugin_dependency(plugin: Mapping[str, Any], *, name: str, version: str | None) -> Any:
+    """Return the PackageDependency for a package's description of its plugin (the content of `pulumi-plugin.json`).
 
-    `name` and `version` are what follows from the package's own, for what it does not say. None for a package that says
-    it has no plugin, or whose plugin version cannot be told.
+    `name` and `version` are derived from the package's own, and used where the description has none. Returns None when
+    the package has no plugin or the plugin's version is unknown.
     """
     version = plugin.get("version") or version
     if not plugin.get("resource") or not version:

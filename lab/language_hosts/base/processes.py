@@ -1,4 +1,4 @@
-"""Processes that end when the language host ends, when the engine cancels, or by themselves."""
+"""The processes of a language host. They end by themselves, when the engine cancels, or when the host ends."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ _GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Output:
-    """A piece of what a process wrote; one of the two is empty."""
+    """A piece of a process's output; one of the two fields is empty."""
 
     stdout: bytes = b""
     stderr: bytes = b""
@@ -30,11 +30,11 @@ class Child:
         self._process = process
 
     def wait(self) -> int:
-        """Return the exit code at the end (negative: ended by that signal)."""
+        """Wait for the end and return the exit code; a negative one is the signal that ended the process."""
         return self._process.wait()
 
     def output(self) -> Iterator[Output]:
-        """Yield what a captured process writes, as it writes it, until both its streams are closed."""
+        """Yield the output of a captured process as it comes, until both its streams are closed."""
         pieces: queue.SimpleQueue[Output | None] = queue.SimpleQueue()
         for name in ("stdout", "stderr"):
             threading.Thread(target=self._pump, args=(name, pieces), daemon=True).start()
@@ -47,9 +47,9 @@ class Child:
                 yield piece
 
     def interrupt(self) -> None:
-        """Ask it to end, and kill it when it has not done so after five seconds.
+        """Send SIGTERM, and SIGKILL five seconds later if the process still runs.
 
-        By SIGTERM: at SIGINT Python shows where it was, below the error for which the engine has given up.
+        Not SIGINT: Python would print a traceback below the error because of which the engine cancels.
         """
         if self._process.poll() is None:
             self._signal(signal.SIGTERM)
@@ -58,7 +58,7 @@ class Child:
             timer.start()
 
     def kill(self) -> None:
-        """End it at once; one that has ended is left alone."""
+        """Kill the process if it runs."""
         if self._process.poll() is None:
             self._signal(signal.SIGKILL)
 
@@ -74,7 +74,7 @@ class Child:
 
 
 class Children:
-    """The processes a language host has started."""
+    """The running processes of a language host."""
 
     def __init__(self) -> None:
         self._running: dict[int, Child] = {}
@@ -83,10 +83,10 @@ class Children:
     def start(
         self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], captured: bool
     ) -> Iterator[Child]:
-        """Start a process; leaving the block ends it.
+        """Start a process, and kill it at the end of the block.
 
-        Its stdout and stderr are this process's own, which the engine reads, or `captured` for `Child.output`. Raises
-        FileNotFoundError when there is no such command or folder.
+        It writes to this process's own stdout and stderr, which the engine reads, or is `captured` for `Child.output`.
+        Raises FileNotFoundError when the command or folder does not exist.
         """
         stream = subprocess.PIPE if captured else None
         process = subprocess.Popen(
@@ -102,7 +102,7 @@ class Children:
             del self._running[process.pid]
 
     def run_to_end(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Output]:
-        """Run one step of an installation; yield its output. Raises EnvironmentUnusableError when it fails."""
+        """Run a step of an installation and yield its output. Raises EnvironmentUnusableError when it fails."""
         with self.start(command, folder=folder, environment=environment, captured=True) as child:
             yield from child.output()
             code = child.wait()
@@ -110,11 +110,11 @@ class Children:
             raise EnvironmentUnusableError(f"`{' '.join(command)}` failed with exit code {code}; see its output above")
 
     def interrupt(self) -> None:
-        """Interrupt all; see `Child.interrupt`."""
+        """Interrupt all processes; see `Child.interrupt`."""
         for child in list(self._running.values()):
             child.interrupt()
 
     def kill(self) -> None:
-        """Kill all."""
+        """Kill all processes."""
         for child in list(self._running.values()):
             child.kill()

@@ -1,8 +1,8 @@
-"""The engine's protocol, without the SDK around it.
+"""The generated modules of the engine's protocol, imported without the SDK.
 
-`import pulumi.runtime.proto` runs all of `pulumi` first: 0.2 s, three times as long as the language host needs for
-everything else, and every command of the CLI waits for it. The generated modules only import each other, relatively, so
-they are loaded under a package name of our own.
+`import pulumi.runtime.proto` runs all of `pulumi` first. That takes 0.2 s, three times as long as everything else in a
+language host, and every command of the CLI waits for it. The generated modules import only each other, relatively, so
+they can be loaded under another package name.
 """
 
 import sys
@@ -32,7 +32,7 @@ else:
     plugin_pb2 = _load("plugin_pb2")
 
     def __getattr__(name):
-        # The engine's own service is needed only when something is installed.
+        # Loaded on demand: the engine's own service is needed only during an installation.
         if name in {"engine_pb2", "engine_pb2_grpc"}:
             return _load(name)
         raise AttributeError(name)

@@ -1,4 +1,4 @@
-"""Generate the SDK of a package by the library that the real language hosts do it with."""
+"""Generates the SDK of a package with the same library as the real language hosts."""
 
 import base64
 import json
@@ -15,15 +15,15 @@ _ERROR, _WARNING = 1, 2
 
 
 def generate(language: str, request: Any) -> list[dict[str, Any]]:
-    """Write the SDK that a GeneratePackageRequest asks for; return its diagnostics.
+    """Write the SDK for a GeneratePackageRequest; return the diagnostics.
 
-    The generator is built at its first use. Raises EnvironmentUnusableError when there is none or it fails.
+    The generator is built at its first use. Raises EnvironmentUnusableError when it cannot be built, or fails.
     """
     try:
         generator = ensure_tool(SDK_GENERATOR, lambda line: print(line, file=sys.stderr, flush=True))
     except EngineError as error:
         raise EnvironmentUnusableError(str(error)) from error
-    wanted = {
+    arguments = {
         "language": language,
         "directory": request.directory,
         "schema": request.schema,
@@ -33,10 +33,10 @@ def generate(language: str, request: Any) -> list[dict[str, Any]]:
         "local": request.local,
     }
     done = subprocess.run(
-        [str(generator)], input=json.dumps(wanted), capture_output=True, text=True, check=False, timeout=300
+        [str(generator)], input=json.dumps(arguments), capture_output=True, text=True, check=False, timeout=300
     )
     if done.returncode:
-        raise EnvironmentUnusableError(f"no SDK was generated: {done.stderr.strip()}")
+        raise EnvironmentUnusableError(f"generating the SDK failed: {done.stderr.strip()}")
     return [
         {"severity": _ERROR if each["isError"] else _WARNING, "summary": each["summary"], "detail": each["detail"]}
         for each in json.loads(done.stdout)

@@ -1,8 +1,8 @@
-"""Serve a language host, as the engine starts one: a process that prints its port.
+"""Serves a language host as the engine expects it: as a process that prints its port.
 
-The real ones are Go programs that cannot be had where only registries can be reached. These speak the same protocol and
-do the same for what programs, component plugins and SDKs need; what nothing here needs is refused by name. Every
-command of the CLI waits for its host to start, so a host imports nothing that it can do without.
+The real language hosts are Go programs that no package registry has. These stand-ins speak the same protocol and
+support what programs, component plugins and SDKs need; every other method is refused with its name. Every command of
+the CLI waits for its host to start, so a host imports as little as possible.
 """
 
 import os
@@ -20,22 +20,22 @@ from lab.language_hosts.base.protocol import language_pb2_grpc
 
 _MESSAGE_BYTES = 400 * 1024 * 1024
 """The engine's own limit (rpcutil.maxRPCMessageSize)."""
-# RunPlugin holds a thread for as long as the plugin lives; a program may use several plugins in Python.
+# RunPlugin occupies a thread while the plugin runs, and a program may use several plugins in Python.
 _THREADS = 64
-_SECONDS_BETWEEN_LOOKS = 1.0
+_POLL_SECONDS = 1.0
 
 
-def serve(host_of: Callable[[str], LanguageHost], arguments: list[str]) -> None:
-    """Serve on a free loopback port and print it, as the engine expects; arguments end with the engine's address."""
+def serve(make_host: Callable[[str], LanguageHost], arguments: list[str]) -> None:
+    """Serve on a free loopback port and print the port. The last of `arguments` is the engine's address."""
     if "--version" in arguments or "-version" in arguments:
-        from importlib.metadata import version  # noqa: PLC0415 - 50 ms that few commands need
+        from importlib.metadata import version  # noqa: PLC0415 - takes 50 ms, and few commands need it
 
         print(version("pulumi"))
         return
-    host = host_of(arguments[-1] if arguments else "")
+    host = make_host(arguments[-1] if arguments else "")
 
-    def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler gets both
-        # The engine waits five seconds for a host that tidies up, at every command.
+    def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - arguments of a signal handler
+        # Without cleaning up: at the end of every command the engine waits up to five seconds for the host.
         host.children.kill()
         os._exit(0)
 
@@ -47,13 +47,13 @@ def serve(host_of: Callable[[str], LanguageHost], arguments: list[str]) -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    threading.Thread(target=_follow_the_engine, args=(host, os.getppid()), daemon=True).start()
+    threading.Thread(target=_end_with_engine, args=(host, os.getppid()), daemon=True).start()
     server.wait_for_termination()
 
 
-def _follow_the_engine(host: LanguageHost, engine: int) -> None:
-    """End when the engine has died without a word: nobody else would end this process and what it has started."""
+def _end_with_engine(host: LanguageHost, engine: int) -> None:
+    """End this process and its children when the engine was killed and could not end them."""
     while os.getppid() == engine:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        time.sleep(_POLL_SECONDS)
     host.children.kill()
     os._exit(1)

@@ -1,4 +1,4 @@
-"""The Go language host: what the engine starts to run a program in Go."""
+"""The Go language host: `python -m lab.language_hosts.go ENGINE_ADDRESS`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The Go language host's own answers; the rest is every host's."""
+"""The methods that are specific to the Go language host."""
 
 import json
 import subprocess
@@ -11,36 +11,36 @@ from lab.engine import golang
 from lab.engine.errors import EngineError
 from lab.language_hosts.base.errors import EnvironmentUnusableError
 from lab.language_hosts.base.host import Execution, LanguageHost, Sdk
-from lab.language_hosts.base.plugin_dependency import dependency
+from lab.language_hosts.base.plugin_dependency import plugin_dependency
 from lab.language_hosts.base.processes import Output
 
 _PLUGIN_FILES = ("pulumi-plugin.json", "go/pulumi-plugin.json", "go/*/pulumi-plugin.json", "*/pulumi-plugin.json")
-"""Where a module may say which plugin it wants, in the order of the real host."""
+"""Where a module may describe its plugin, in the order of the real host."""
 
 
 class GoHost(LanguageHost):
-    """Builds the program and runs it."""
+    """Builds a Go program and runs it."""
 
     language = "go"
 
     def required_packages(self, info: Any) -> list[Any]:
-        """Ask Go where the modules that go.mod names are, and read what they say of their plugins."""
+        """Read the plugin descriptions in the folders of the modules that go.mod requires."""
         folder = Path(info.program_directory)
         modules = [each["Path"] for each in json.loads(_go(folder, "mod", "edit", "-json"))["Require"] or []]
         if not modules:
             return []
-        # Not `all`: Go would want the go.mod of modules that no package of the program is in.
-        listed = _go(folder, "list", "-m", "-f", "{{.Path}} {{.Version}} {{.Dir}}", *modules)
-        found = (_dependency(*line.split(" ", 2)) for line in listed.splitlines())
-        return [each for each in found if each is not None]
+        # Not `all`: Go would need the go.mod of modules that the program uses no package of.
+        listing = _go(folder, "list", "-m", "-f", "{{.Path}} {{.Version}} {{.Dir}}", *modules)
+        dependencies = (_dependency(*line.split(" ", 2)) for line in listing.splitlines())
+        return [each for each in dependencies if each is not None]
 
     def execution(self, request: Any) -> Execution:
-        """Build the program into the lab's cache, and run it in its folder."""
+        """Build the program into the lab's cache; run it in its folder."""
         folder = Path(request.info.program_directory)
         program = settings.CACHE / "go-programs" / request.project
         program.parent.mkdir(parents=True, exist_ok=True)
         _go(folder, "build", "-o", str(program), request.info.entry_point)
-        # Names of the Go SDK (pulumi/run.go).
+        # The names are defined by the Go SDK (pulumi/run.go).
         values = {
             "PULUMI_MONITOR": request.monitor_address,
             "PULUMI_ENGINE": self.engine,
@@ -53,14 +53,14 @@ class GoHost(LanguageHost):
         }
         return Execution([str(program), *request.args], Path(request.pwd), {**golang.environment(), **values})
 
-    def install(self, info: Any, *, is_plugin: bool) -> Iterator[Output]:  # noqa: ARG002 - the base has it
+    def install(self, info: Any, *, is_plugin: bool) -> Iterator[Output]:  # noqa: ARG002 - part of the base's signature
         """Run `go mod tidy`."""
         folder = Path(info.program_directory)
         yield Output(stdout=b"Installing dependencies by go mod tidy...\n")
         yield from self.children.run_to_end([_command(folder), "mod", "tidy"], folder, golang.environment())
 
     def link(self, info: Any, sdks: Sequence[Sdk]) -> str:
-        """Let go.mod take the SDKs' modules from their folders."""
+        """Replace the SDKs' modules in go.mod with their folders."""
         folder = Path(info.program_directory)
         modules = [_go(folder / sdk.path, "list", "-m").strip() for sdk in sdks]
         for sdk, module in zip(sdks, modules, strict=True):
@@ -88,10 +88,10 @@ def _go(folder: Path, *arguments: str) -> str:
 
 
 def _dependency(module: str, version: str, folder: str) -> Any:
-    """Return what a module asks for; a module that is not there, or says nothing, asks for nothing."""
+    """Return the plugin that a module requires; None when it is not downloaded or does not describe a plugin."""
     files = (path for pattern in _PLUGIN_FILES for path in sorted(Path(folder).glob(pattern))) if folder else iter(())
-    described = next(files, None)
-    if described is None:
+    description = next(files, None)
+    if description is None:
         return None
     name = module.rpartition("/pulumi-")[2].partition("/")[0]
-    return dependency(json.loads(described.read_text()), name=name, version=version)
+    return plugin_dependency(json.loads(description.read_text()), name=name, version=version)

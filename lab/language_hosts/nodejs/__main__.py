@@ -1,4 +1,4 @@
-"""The Node.js language host: what the engine starts to run a program in TypeScript or JavaScript."""
+"""The Node.js language host, for TypeScript and JavaScript: `python -m lab.language_hosts.nodejs ENGINE_ADDRESS`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The Node.js language host's own answers; the rest is every host's."""
+"""The methods that are specific to the Node.js language host."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,24 +11,25 @@ from lab.engine import nodejs
 from lab.engine.errors import EngineError
 from lab.language_hosts.base.errors import EnvironmentUnusableError
 from lab.language_hosts.base.host import Execution, LanguageHost, Sdk
-from lab.language_hosts.base.plugin_dependency import dependency
+from lab.language_hosts.base.plugin_dependency import plugin_dependency
 from lab.language_hosts.base.processes import Output
 
 _OPTIONS = frozenset({"typescript", "packagemanager"})
 
 
 class NodeJsHost(LanguageHost):
-    """Runs programs by the module `cmd/run` of their own `@pulumi/pulumi`, which compiles TypeScript itself."""
+    """Runs programs with the module `cmd/run` of their own `@pulumi/pulumi`, which also compiles TypeScript."""
 
     language = "nodejs"
 
     def required_packages(self, info: Any) -> list[Any]:
         """Read the package.json of every installed package."""
         modules = Path(info.program_directory) / "node_modules"
-        return [found for each in _installed(modules) if (found := _dependency(each)) is not None]
+        dependencies = (_dependency(each) for each in _installed(modules))
+        return [each for each in dependencies if each is not None]
 
     def execution(self, request: Any) -> Execution:
-        """Run the SDK's own runner by `node`, in the program's folder."""
+        """Run the SDK's own runner with `node`, in the program's folder."""
         folder = Path(request.info.program_directory)
         runner = folder / "node_modules" / "@pulumi" / "pulumi" / "cmd" / "run"
         if not runner.is_dir():
@@ -51,7 +52,7 @@ class NodeJsHost(LanguageHost):
         variables = {"PULUMI_NODEJS_TYPESCRIPT": "true" if typescript else "false"}
         return Execution(command, folder, {**node.environment(), **variables})
 
-    def install(self, info: Any, *, is_plugin: bool) -> Iterator[Output]:  # noqa: ARG002 - the base has it
+    def install(self, info: Any, *, is_plugin: bool) -> Iterator[Output]:  # noqa: ARG002 - part of the base's signature
         """Run `npm install`."""
         yield Output(stdout=b"Installing dependencies by npm...\n")
         folder = Path(info.program_directory)
@@ -62,9 +63,9 @@ class NodeJsHost(LanguageHost):
         folder = Path(info.program_directory)
         names = {sdk: json.loads((folder / sdk.path / "package.json").read_text())["name"] for sdk in sdks}
         manifest = folder / "package.json"
-        described = json.loads(manifest.read_text())
-        described.setdefault("dependencies", {}).update({name: f"file:{sdk.path}" for sdk, name in names.items()})
-        manifest.write_text(json.dumps(described, indent=2) + "\n")
+        package = json.loads(manifest.read_text())
+        package.setdefault("dependencies", {}).update({name: f"file:{sdk.path}" for sdk, name in names.items()})
+        manifest.write_text(json.dumps(package, indent=2) + "\n")
         imports = "\n".join(f'  import * as {_camel(sdk.package)} from "{name}";' for sdk, name in names.items())
         return f"You can then import the SDK in your TypeScript code with:\n\n{imports}\n"
 
@@ -74,7 +75,7 @@ def _options(info: Any) -> dict[str, Any]:
     unknown = sorted(options.keys() - _OPTIONS)
     if unknown or options.get("packagemanager", "npm") != "npm":
         raise EnvironmentUnusableError(
-            f"runtime options {options} are not all supported by the lab's Node.js host; use typescript, and the "
+            f"the lab's Node.js host does not support all runtime options of {options}; use typescript, and the "
             "packagemanager npm"
         )
     return options
@@ -88,21 +89,21 @@ def _node() -> nodejs.NodeJs:
 
 
 def _installed(modules: Path) -> Iterator[dict[str, Any]]:
-    """Yield the package.json of every package below a node_modules folder, those of packages' own ones too."""
+    """Yield the package.json of every package in a node_modules folder and in the node_modules of its packages."""
     for pattern in ("*/package.json", "@*/*/package.json"):
         for manifest in sorted(modules.glob(pattern)):
-            described = json.loads(manifest.read_text())
-            if isinstance(described, dict):
-                yield described
+            package = json.loads(manifest.read_text())
+            if isinstance(package, dict):
+                yield package
             yield from _installed(manifest.parent / "node_modules")
 
 
-def _dependency(described: dict[str, Any]) -> Any:
-    plugin = described.get("pulumi")
+def _dependency(package: dict[str, Any]) -> Any:
+    plugin = package.get("pulumi")
     if not isinstance(plugin, dict):
         return None
-    name = str(described.get("name", "")).removeprefix("@pulumi/").removeprefix("@")
-    return dependency(plugin, name=name, version=str(described.get("version", "")))
+    name = str(package.get("name", "")).removeprefix("@pulumi/").removeprefix("@")
+    return plugin_dependency(plugin, name=name, version=str(package.get("version", "")))
 
 
 def _camel(name: str) -> str:

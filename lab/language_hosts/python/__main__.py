@@ -1,4 +1,4 @@
-"""The Python language host: what the engine starts to run a Python program or a Python component plugin."""
+"""The Python language host, for programs and plugins: `python -m lab.language_hosts.python ENGINE_ADDRESS`."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ EXECUTOR = settings.BIN / "pulumi-language-python-exec"
 
 
 def main(arguments: list[str]) -> None:
-    """Serve; see `serve`."""
+    """Serve the Python language host."""
     executor = Path(os.environ.get("LAB_PULUMI_EXECUTOR", EXECUTOR))
     serve(lambda engine: PythonHost(engine, executor), arguments)
 

@@ -1,4 +1,4 @@
-"""Which Python runs a program or a component plugin: the `runtime.options` of Pulumi.yaml and PulumiPlugin.yaml."""
+"""The Python of a program or component plugin, from the `runtime.options` of Pulumi.yaml or PulumiPlugin.yaml."""
 
 import json
 import os
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lab.language_hosts.base.errors import EnvironmentUnusableError
-from lab.language_hosts.python import packages
+from lab.language_hosts.python import installed_packages
 
 _TOOLCHAINS = ("pip", "uv")
-_PACKAGES = Path(packages.__file__)
+_LISTING_SCRIPT = Path(installed_packages.__file__)
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class PythonEnvironment:
     """The Python of one program or plugin."""
 
     folder: Path
-    """Where its requirements.txt or pyproject.toml is."""
+    """Folder with its requirements.txt or pyproject.toml."""
     toolchain: str
     """`pip` or `uv`."""
     virtual_environment: Path | None
@@ -29,24 +29,24 @@ class PythonEnvironment:
 
     @property
     def python(self) -> Path:
-        """The interpreter. Without a virtual environment: PULUMI_PYTHON_CMD, or the one that runs this host."""
+        """The interpreter. Without a virtual environment: PULUMI_PYTHON_CMD, or this host's interpreter."""
         if self.virtual_environment is None:
             return Path(os.environ.get("PULUMI_PYTHON_CMD") or sys.executable)
         return self.virtual_environment / "bin" / "python"
 
     @property
     def exists(self) -> bool:
-        """Whether the interpreter is there."""
+        """Whether the interpreter exists. The ambient Python always does."""
         return self.virtual_environment is None or self.python.is_file()
 
     @property
     def can_be_made(self) -> bool:
-        """Whether its place is free: what somebody else has put there is not overwritten unasked."""
-        place = self.virtual_environment
-        return place is not None and (not place.exists() or (place.is_dir() and not any(place.iterdir())))
+        """Whether the virtual environment can be created without overwriting files: its folder is missing or empty."""
+        target = self.virtual_environment
+        return target is not None and (not target.exists() or (target.is_dir() and not any(target.iterdir())))
 
     def variables(self, base: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """Return `base` as an activated virtual environment changes it."""
+        """Return the environment variables `base` as activating the virtual environment changes them."""
         if self.virtual_environment is None:
             return dict(base)
         kept = {name: value for name, value in base.items() if name != "PYTHONHOME"}
@@ -54,51 +54,54 @@ class PythonEnvironment:
         return {**kept, "PATH": search, "VIRTUAL_ENV": str(self.virtual_environment)}
 
     def validate(self) -> None:
-        """Raise EnvironmentUnusableError when the virtual environment is not one."""
+        """Raise EnvironmentUnusableError unless the virtual environment exists."""
         if not self.exists:
             raise EnvironmentUnusableError(
                 f"the 'virtualenv' option is set to '{self.virtual_environment}', which is not a virtual environment; "
-                "let it name a folder that is free, and run `pulumi install` to create it and install the dependencies"
+                "choose a folder that is missing or empty, and run `pulumi install` to create the environment and "
+                "install the dependencies"
             )
 
     def version(self) -> str:
         """Return the interpreter's version, e.g. `3.11.7`."""
-        if self._is_ours():
+        if self._runs_this_host():
             return sys.version.split(maxsplit=1)[0]
         command = [str(self.python), "-c", "import platform; print(platform.python_version())"]
         return self._run(command).strip()
 
     def pulumi_packages(self) -> list[dict[str, Any]]:
-        """Return what `packages.plugins` says in this environment."""
-        return packages.plugins() if self._is_ours() else self._ask("plugins")
+        """Return `installed_packages.plugins()` of this environment."""
+        return installed_packages.plugins() if self._runs_this_host() else self._list("plugins")
 
     def distributions(self) -> list[dict[str, Any]]:
-        """Return what `packages.distributions` says in this environment."""
-        return packages.distributions() if self._is_ours() else self._ask("distributions")
+        """Return `installed_packages.distributions()` of this environment."""
+        return installed_packages.distributions() if self._runs_this_host() else self._list("distributions")
 
-    def _is_ours(self) -> bool:
-        # By folder: its interpreter has several names. Unresolved: they are links to the one it was made by.
+    def _runs_this_host(self) -> bool:
+        # The folders are compared, because an environment's interpreter has several names. Links are not resolved,
+        # because the interpreters of all environments are links to the same file.
         if self.virtual_environment is not None:
             return self.exists and os.path.abspath(self.virtual_environment) == os.path.abspath(sys.prefix)
         return os.path.abspath(self.python) == os.path.abspath(sys.executable)
 
-    def _ask(self, what: str) -> list[dict[str, Any]]:
-        listed: list[dict[str, Any]] = json.loads(self._run([str(self.python), "-c", _PACKAGES.read_text(), what]))
-        return listed
+    def _list(self, kind: str) -> list[dict[str, Any]]:
+        output = self._run([str(self.python), "-c", _LISTING_SCRIPT.read_text(), kind])
+        listing: list[dict[str, Any]] = json.loads(output)
+        return listing
 
     def _run(self, command: list[str]) -> str:
-        answer = subprocess.run(command, env=self.variables(), capture_output=True, text=True, check=False)
-        if answer.returncode:
-            raise EnvironmentUnusableError(f"{self.python} does not work: {answer.stderr.strip()}")
-        return answer.stdout
+        done = subprocess.run(command, env=self.variables(), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise EnvironmentUnusableError(f"{self.python} does not work: {done.stderr.strip()}")
+        return done.stdout
 
 
 def resolve(root: Path, folder: Path, options: Mapping[str, Any], *, is_plugin: bool) -> PythonEnvironment:
-    """Decide from the project's root folder, the program's folder and the runtime options.
+    """Return the environment for a project's root folder, the program's folder and the runtime options.
 
-    `virtualenv` is relative to the root. A plugin without it gets `venv`: plugins never run in the ambient Python.
-    Without `toolchain`, a uv.lock in the program's folder or above means uv, and pip otherwise, as in the real host.
-    Raises EnvironmentUnusableError for what is not supported.
+    `virtualenv` is relative to the root. Its default for a plugin is `venv`: plugins never run in the ambient Python.
+    The default of `toolchain` is, as in the real host, uv with a uv.lock in the program's folder or above, otherwise
+    pip. Raises EnvironmentUnusableError for unsupported options.
     """
     toolchain = _text(options, "toolchain") or ("uv" if _nearest(folder, "uv.lock") else "pip")
     if toolchain not in _TOOLCHAINS:
@@ -108,11 +111,12 @@ def resolve(root: Path, folder: Path, options: Mapping[str, Any], *, is_plugin: 
         )
     if _text(options, "typechecker"):
         raise EnvironmentUnusableError(
-            "runtime option 'typechecker' is not supported by the lab's Python host; remove it, run the checker itself"
+            "runtime option 'typechecker' is not supported by the lab's Python host; remove it and run the checker "
+            "yourself"
         )
-    named = _text(options, "virtualenv")
-    if named:
-        return PythonEnvironment(folder, toolchain, root / named)
+    configured = _text(options, "virtualenv")
+    if configured:
+        return PythonEnvironment(folder, toolchain, root / configured)
     if toolchain == "uv":
         project = _nearest(folder, "uv.lock") or _nearest(folder, "pyproject.toml") or folder
         return PythonEnvironment(folder, toolchain, project / ".venv")

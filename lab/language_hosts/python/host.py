@@ -1,4 +1,4 @@
-"""The Python language host's own answers; the rest is every host's."""
+"""The methods that are specific to the Python language host."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,20 +9,20 @@ import grpc
 from google.protobuf import json_format
 
 from lab.language_hosts.base.errors import EnvironmentUnusableError
-from lab.language_hosts.base.host import Execution, LanguageHost, Sdk, refusals
+from lab.language_hosts.base.host import Execution, LanguageHost, Sdk, errors_as_status
 from lab.language_hosts.base.processes import Output
 from lab.language_hosts.base.protocol import language_pb2
-from lab.language_hosts.python.dependencies import dependency
 from lab.language_hosts.python.environment import PythonEnvironment, resolve
 from lab.language_hosts.python.installation import install
+from lab.language_hosts.python.plugin_dependency import dependency_of
 from lab.language_hosts.python.sdk import link
 
-# gRPC gives the methods their names and arguments.
+# gRPC defines the names and arguments of the methods.
 # ruff: noqa: N802
 
 
 class PythonHost(LanguageHost):
-    """Runs programs by the script `executor` and plugins by themselves."""
+    """Runs programs with the script `executor`, and plugins directly."""
 
     language = "python"
 
@@ -31,13 +31,13 @@ class PythonHost(LanguageHost):
         self._executor = executor
 
     def required_packages(self, info: Any) -> list[Any]:
-        """Ask the program's own Python; one that is not there yet is made first."""
+        """List the packages of the program's own Python, and create that first if it is missing."""
         environment = _environment(info)
         if not environment.exists and environment.can_be_made:
             self._install_and_log(environment)
         environment.validate()
-        found = [dependency(each) for each in environment.pulumi_packages()]
-        return [each for each in found if each is not None]
+        dependencies = [dependency_of(each) for each in environment.pulumi_packages()]
+        return [each for each in dependencies if each is not None]
 
     def execution(self, request: Any) -> Execution:
         """Run the executor in the program's environment."""
@@ -47,12 +47,12 @@ class PythonHost(LanguageHost):
         return Execution(command, Path(request.info.program_directory), environment.variables())
 
     def plugin_execution(self, request: Any) -> Execution:
-        """Run the plugin's folder in the plugin's environment."""
+        """Run the plugin in its own environment."""
         environment = _environment(request.info, is_plugin=True)
         environment.validate()
-        given = dict(each.split("=", 1) for each in request.env)
+        variables = dict(each.split("=", 1) for each in request.env)
         command = [str(environment.python), *_plugin_arguments(request)]
-        return Execution(command, Path(request.pwd), environment.variables({**os.environ, **given}))
+        return Execution(command, Path(request.pwd), environment.variables({**os.environ, **variables}))
 
     def install(self, info: Any, *, is_plugin: bool) -> Iterator[Output]:
         """Create the virtual environment and install into it."""
@@ -63,8 +63,8 @@ class PythonHost(LanguageHost):
         return link(_environment(info), sdks)
 
     def About(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Answer which Python runs the program."""
-        with refusals(context):
+        """Return the Python that runs the program."""
+        with errors_as_status(context):
             environment = _environment(request.info)
             return language_pb2.AboutResponse(
                 executable=str(environment.python),
@@ -73,19 +73,19 @@ class PythonHost(LanguageHost):
             )
 
     def GetProgramDependencies(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Answer what is installed; without `transitiveDependencies` only what nothing else requires."""
-        with refusals(context):
-            listed = _environment(request.info).distributions()
+        """Return the installed packages; without `transitiveDependencies` only those that no other package requires."""
+        with errors_as_status(context):
+            distributions = _environment(request.info).distributions()
         return language_pb2.GetProgramDependenciesResponse(
             dependencies=[
                 language_pb2.DependencyInfo(name=each["name"], version=each["version"])
-                for each in listed
+                for each in distributions
                 if request.transitiveDependencies or not each["required"]
             ]
         )
 
     def _arguments(self, request: Any) -> list[str]:
-        """Return the executor and its arguments; what is empty is left out."""
+        """Return the executor and its arguments, without the empty ones."""
         values = {
             "monitor": request.monitor_address,
             "engine": self.engine,
@@ -101,7 +101,7 @@ class PythonHost(LanguageHost):
         return [str(self._executor), *flags, request.info.entry_point, *request.args]
 
     def _install_and_log(self, environment: PythonEnvironment) -> None:
-        from lab.language_hosts.base.log import EngineLog  # noqa: PLC0415 - once in an environment's life
+        from lab.language_hosts.base.log import EngineLog  # noqa: PLC0415 - needed once per environment
 
         with EngineLog(self.engine) as log:
             for each in install(environment, self.children, is_plugin=False):
@@ -114,7 +114,7 @@ def _environment(info: Any, *, is_plugin: bool = False) -> PythonEnvironment:
 
 
 def _plugin_arguments(request: Any) -> list[str]:
-    """Run the folder's __main__.py; a package without one is started by the SDK's own entry point."""
+    """Return the arguments that run the folder's __main__.py, or the package with the SDK's own entry point."""
     folder = Path(request.info.program_directory)
     if (folder / "__main__.py").is_file():
         return ["-u", str(folder), *request.args]
@@ -123,6 +123,6 @@ def _plugin_arguments(request: Any) -> list[str]:
         raise EnvironmentUnusableError(
             f"plugin {folder} cannot be run: it has neither a __main__.py nor a pyproject.toml; add one of the two"
         )
-    import tomllib  # noqa: PLC0415 - hardly any plugin is a package
+    import tomllib  # noqa: PLC0415 - few plugins are packages
 
     return ["-u", "-m", "pulumi.run.plugin", tomllib.loads(project.read_text())["project"]["name"], *request.args]

@@ -1,4 +1,4 @@
-"""Create a program's or plugin's virtual environment and install what it needs; nothing to do is quick."""
+"""Creates the virtual environment of a program or plugin and installs its dependencies. Quick when nothing changed."""
 
 import hashlib
 import os
@@ -16,26 +16,26 @@ _STAMP = ".lab-installed"
 
 @dataclass(frozen=True)
 class _Step:
-    says: str
+    title: str
     command: list[str]
 
 
 def install(environment: PythonEnvironment, children: Children, *, is_plugin: bool) -> Iterator[Output]:
-    """Yield the output of installing; raise EnvironmentUnusableError when a step fails.
+    """Install, and yield the output. Raises EnvironmentUnusableError when a step fails.
 
-    pip: `python -m venv`, the folder itself when it is a plugin that is a package, then its requirements.txt. uv:
-    `uv sync`. An environment whose inputs are those of the last complete installation is left alone.
+    Steps of pip: `python -m venv`, the plugin itself if it is a package, its requirements.txt. Step of uv: `uv sync`.
+    Nothing runs when the inputs are those of the last complete installation.
     """
-    wanted = _inputs(environment, is_plugin=is_plugin)
+    digest = _digest(environment, is_plugin=is_plugin)
     stamp = environment.virtual_environment and environment.virtual_environment / _STAMP
-    if environment.exists and stamp and stamp.is_file() and stamp.read_text() == wanted:
+    if environment.exists and stamp and stamp.is_file() and stamp.read_text() == digest:
         return
     steps = _uv_steps() if environment.toolchain == "uv" else _pip_steps(environment, is_plugin=is_plugin)
     for step in steps:
-        yield Output(stdout=f"{step.says}...\n".encode())
+        yield Output(stdout=f"{step.title}...\n".encode())
         yield from _run(step, environment, children)
     if stamp:
-        stamp.write_text(wanted)
+        stamp.write_text(digest)
 
 
 def _pip_steps(environment: PythonEnvironment, *, is_plugin: bool) -> Iterator[_Step]:
@@ -60,10 +60,12 @@ def _run(step: _Step, environment: PythonEnvironment, children: Children) -> Ite
     try:
         yield from children.run_to_end(step.command, environment.folder, variables)
     except FileNotFoundError as error:
-        raise EnvironmentUnusableError(f"{error.filename} is not there; install it or use the toolchain pip") from error
+        raise EnvironmentUnusableError(
+            f"{error.filename} was not found; install it or use the toolchain pip"
+        ) from error
 
 
-def _inputs(environment: PythonEnvironment, *, is_plugin: bool) -> str:
+def _digest(environment: PythonEnvironment, *, is_plugin: bool) -> str:
     digest = hashlib.sha256(f"{environment.toolchain} {is_plugin} {environment.folder}".encode())
     for name in ("requirements.txt", "pyproject.toml", "uv.lock"):
         path = environment.folder / name
@@ -74,7 +76,7 @@ def _inputs(environment: PythonEnvironment, *, is_plugin: bool) -> str:
 
 
 def _local_packages(folder: Path) -> Iterator[Path]:
-    """Yield the sources of packages that requirements.txt names by folder: an SDK may be generated anew there."""
+    """Yield the sources of packages that requirements.txt names as folders: a generated SDK may have changed."""
     requirements = folder / "requirements.txt"
     for line in requirements.read_text().splitlines() if requirements.is_file() else []:
         package = folder / line
@@ -86,6 +88,6 @@ def _is_package(folder: Path) -> bool:
     path = folder / "pyproject.toml"
     if not path.is_file():
         return False
-    import tomllib  # noqa: PLC0415 - hardly any plugin is a package, and every command waits for this module
+    import tomllib  # noqa: PLC0415 - few plugins are packages, and every command imports this module
 
     return {"project", "build-system"} <= tomllib.loads(path.read_text()).keys()

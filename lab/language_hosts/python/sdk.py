@@ -1,4 +1,4 @@
-"""Make generated SDKs dependencies of a Python program."""
+"""Makes generated SDKs dependencies of a Python program."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from lab.language_hosts.python.environment import PythonEnvironment
 
 
 def link(environment: PythonEnvironment, sdks: Sequence[Sdk]) -> str:
-    """Add the SDKs' folders to requirements.txt, unless they are in it; return how to import them."""
+    """Add the SDKs' folders to requirements.txt where they are missing; return how to import them."""
     if environment.toolchain != "pip":
         raise EnvironmentUnusableError(
             f"the lab's Python host adds SDKs with the toolchain pip, not {environment.toolchain}; run "

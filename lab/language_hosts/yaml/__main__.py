@@ -1,4 +1,4 @@
-"""The YAML language host: the real one, which is built when the first YAML program asks for it."""
+"""The YAML language host: the real one, which is built when the first YAML program runs."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from lab.engine.tools import YAML_HOST, ensure_tool
 
 
 def main(arguments: list[str]) -> None:
-    """Become the real host. Its standard output is the engine's: whatever is said here goes to standard error."""
+    """Become the real host. Status lines go to standard error, because the engine reads standard output."""
     try:
         host = ensure_tool(YAML_HOST, lambda line: print(line, file=sys.stderr, flush=True))
     except EngineError as error:

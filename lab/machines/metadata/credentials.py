@@ -1,4 +1,4 @@
-"""Temporary credentials of an instance's role, as the metadata service hands them out."""
+"""Temporary credentials of an instance's role, for the metadata service."""
 
 import json
 import threading
@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from lab.api.client import client
 
 _DURATION = timedelta(hours=1)
-# IAM user guide: new credentials are there at least five minutes before the old ones expire.
+# IAM user guide: new credentials are available at least five minutes before the old ones expire.
 _RENEW_BEFORE = timedelta(minutes=10)
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -26,7 +26,7 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Credentials:
-    """What AssumeRole answered. Its secrets are never part of its text."""
+    """The result of AssumeRole. Its string form shows no secrets."""
 
     access_key_id: str
     secret_access_key: str
@@ -50,17 +50,18 @@ class Credentials:
         )
 
 
-def profile(region: str, arn: str) -> Profile | None:
+def find_profile(region: str, arn: str) -> Profile | None:
     """Return the instance profile from the API; None when it has no role."""
-    found = client("iam", region).get_instance_profile(InstanceProfileName=arn.rpartition("/")[2])["InstanceProfile"]
-    if not found["Roles"]:
+    name = arn.rpartition("/")[2]
+    answer = client("iam", region).get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
+    if not answer["Roles"]:
         return None
-    role = found["Roles"][0]
-    return Profile(arn=found["Arn"], id=found["InstanceProfileId"], role_name=role["RoleName"], role_arn=role["Arn"])
+    role = answer["Roles"][0]
+    return Profile(arn=answer["Arn"], id=answer["InstanceProfileId"], role_name=role["RoleName"], role_arn=role["Arn"])
 
 
 def assume(region: str, role_arn: str, session_name: str) -> Credentials:
-    """Return new credentials of the role for one hour, from the API."""
+    """Return new credentials of the role from the API, valid for one hour."""
     answer = client("sts", region).assume_role(
         RoleArn=role_arn, RoleSessionName=session_name, DurationSeconds=int(_DURATION.total_seconds())
     )["Credentials"]
@@ -74,18 +75,18 @@ def assume(region: str, role_arn: str, session_name: str) -> Credentials:
 
 
 class CredentialsCache:
-    """Credentials by instance and role, renewed before they expire. Safe for several threads."""
+    """Credentials by instance and role, renewed before they expire. Thread-safe."""
 
     def __init__(self, assume_role: Callable[[str, str, str], Credentials] = assume) -> None:
         self._assume = assume_role
-        self._known: dict[tuple[str, str], Credentials] = {}
+        self._credentials: dict[tuple[str, str], Credentials] = {}
         self._lock = threading.Lock()
 
     def get(self, region: str, role_arn: str, instance_id: str) -> Credentials:
-        """Return credentials that are valid for ten minutes or more."""
+        """Return credentials that are valid for at least ten minutes."""
         key = (instance_id, role_arn)
         with self._lock:
-            known = self._known.get(key)
-            if known is None or known.expiration - datetime.now(UTC) < _RENEW_BEFORE:
-                known = self._known[key] = self._assume(region, role_arn, instance_id)
-            return known
+            credentials = self._credentials.get(key)
+            if credentials is None or credentials.expiration - datetime.now(UTC) < _RENEW_BEFORE:
+                credentials = self._credentials[key] = self._assume(region, role_arn, instance_id)
+            return credentials

@@ -1,6 +1,6 @@
-"""The metadata service's HTTP side: one listener for each VPC, at 169.254.169.254 port 80 in the VPC's namespace.
+"""The HTTP server of the metadata service: one for each VPC, at 169.254.169.254 port 80 in the VPC's namespace.
 
-Only version 2 is served.
+Only version 2 (IMDSv2) is served.
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
 """
 
@@ -21,14 +21,14 @@ ADDRESS = "169.254.169.254"
 PORT = 80
 
 _POLL_SECONDS = 0.05
-"""How soon a server notices that it is to end."""
+"""How often a server checks whether it shall end."""
 
 _TOKEN = "X-aws-ec2-metadata-token"  # noqa: S105 - the name of a header
 _LIFETIME = "X-aws-ec2-metadata-token-ttl-seconds"
 _log = logging.getLogger("lab.metadata")
 
 FindSubject = Callable[[str], Subject | None]
-"""Source address of a request -> the instance that asks."""
+"""Source address of a request -> the instance that sent it."""
 
 
 class MetadataServer(ThreadingHTTPServer):
@@ -41,7 +41,7 @@ class MetadataServer(ThreadingHTTPServer):
         super().__init__(listener.getsockname(), _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
-        # HTTPServer looks the name up in the DNS when it binds; nobody may wait for that.
+        # HTTPServer would look up its name in the DNS when it binds, which can take long.
         self.server_name, self.server_port = listener.getsockname()
         self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_SECONDS,), name="metadata", daemon=True)
         self._thread.start()
@@ -52,8 +52,8 @@ class MetadataServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
-        """Log what went wrong in one request."""
-        _log.exception("a request of %s failed", client_address)
+        """Log the failure of a request."""
+        _log.exception("a request from %s failed", client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(HTTPStatus.NOT_FOUND)
         if urlsplit(self.path).path.rstrip("/") != "/latest/api/token":
             return self._send(HTTPStatus.METHOD_NOT_ALLOWED)
-        # A token must not be had through a misled proxy.
+        # No token is issued through a proxy, which an attacker may have misled.
         if "X-Forwarded-For" in self.headers:
             return self._send(HTTPStatus.FORBIDDEN)
         seconds = lifetime(self.headers.get(_LIFETIME))
@@ -82,18 +82,18 @@ class _Handler(BaseHTTPRequestHandler):
         subject = self._subject()
         if subject is None:
             return self._send(HTTPStatus.NOT_FOUND)
-        left = self.server.tokens.seconds_left(subject.instance.id, self.headers.get(_TOKEN) or "")
-        if left <= 0:
+        seconds_left = self.server.tokens.seconds_left(subject.instance.id, self.headers.get(_TOKEN) or "")
+        if seconds_left <= 0:
             return self._send(HTTPStatus.UNAUTHORIZED)
         try:
             body = self.server.answers.get(subject, urlsplit(self.path).path)
         except Exception:
-            # AWS answers so while credentials are not there; clients try again.
+            # AWS answers this while there are no credentials; clients retry.
             _log.exception("%s: no answer to %s", subject.instance.id, self.path)
             return self._send(HTTPStatus.SERVICE_UNAVAILABLE)
         if body is None:
             return self._send(HTTPStatus.NOT_FOUND)
-        return self._send(HTTPStatus.OK, body, {_LIFETIME: str(left)})
+        return self._send(HTTPStatus.OK, body, {_LIFETIME: str(seconds_left)})
 
     def do_HEAD(self) -> None:
         self.do_GET()

@@ -1,4 +1,4 @@
-"""Session tokens of the metadata service: bound to one instance and a time to live."""
+"""Session tokens of the metadata service: valid for one instance and a limited time."""
 
 import secrets
 import threading
@@ -13,7 +13,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.
 
 
 class Tokens:
-    """Tokens that were issued and are still valid. Safe for several threads."""
+    """The valid tokens. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -21,7 +21,7 @@ class Tokens:
         self._lock = threading.Lock()
 
     def issue(self, instance_id: str, seconds: int) -> str:
-        """Return a new token for the instance; forget the expired ones of all."""
+        """Return a new token for the instance; drop all expired tokens."""
         token = secrets.token_urlsafe(40)
         with self._lock:
             now = self._clock()
@@ -30,13 +30,13 @@ class Tokens:
         return token
 
     def seconds_left(self, instance_id: str, token: str) -> int:
-        """Return the whole seconds for which the token is still valid for that instance; 0 or less when it is not."""
+        """Return for how many whole seconds the token is still valid for the instance; 0 or less if it is not."""
         with self._lock:
             return int(self._expiry.get((instance_id, token), 0) - self._clock())
 
 
 def lifetime(text: str | None) -> int | None:
-    """Return the time to live that a request's header asks for, or None when it is missing or outside 1..21600."""
+    """Return the lifetime that a request's header asks for, or None when it is missing or outside 1..21600."""
     if text is None or not text.isascii() or not text.isdigit():
         return None
     seconds = int(text)

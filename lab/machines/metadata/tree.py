@@ -1,4 +1,4 @@
-"""An instance -> the tree that its metadata service shows. Pure.
+"""An instance -> the tree of its metadata. Pure.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-metadata.html#instancemetadata-data-categories
 """
@@ -15,7 +15,7 @@ from lab.world import Instance, NetworkInterface, Subnet, Vpc, World
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """An instance and where it is in the network."""
+    """An instance and its place in the network."""
 
     instance: Instance
     vpc: Vpc
@@ -25,7 +25,7 @@ class Subject:
 
 
 def find(world: World, vpc_id: str, address: str) -> Subject | None:
-    """Return the instance whose interface has the private address in that VPC, or None."""
+    """Return the instance whose interface has a private address in a VPC, or None."""
     for vpc in world.vpcs:
         if vpc.id != vpc_id:
             continue
@@ -37,7 +37,7 @@ def find(world: World, vpc_id: str, address: str) -> Subject | None:
 
 
 def metadata(subject: Subject) -> dict[str, str]:
-    """Return what is below `meta-data/`: path of a leaf -> its text. The role's credentials are not in it."""
+    """Return the leaves below `meta-data/`: path -> text, without the role's credentials."""
     instance, interface = subject.instance, subject.interface
     hostname = private_name(subject)
     leaves = {
@@ -102,9 +102,9 @@ def short_name(subject: Subject) -> str:
 
 
 def listing(leaves: Mapping[str, str], directory: str) -> str | None:
-    """Return what is in `directory` (empty, or ending in `/`), one name a line, directories with `/`; None if nothing.
+    """Return the names in `directory`, one a line and directories with a final `/`; None if there are none.
 
-    `public-keys/` is the exception that EC2 makes: its names are `<index>=<name of the key pair>`.
+    `directory` is empty or ends in `/`. In `public-keys/` the names are `<index>=<name of the key pair>`, as on EC2.
     """
     below = [path[len(directory) :] for path in leaves if path.startswith(directory)]
     if directory == "public-keys/":
@@ -115,7 +115,7 @@ def listing(leaves: Mapping[str, str], directory: str) -> str | None:
 
 def _interface(subject: Subject) -> dict[str, str]:
     interface = subject.interface
-    at = f"network/interfaces/macs/{interface.mac_address}/"
+    directory = f"network/interfaces/macs/{interface.mac_address}/"
     cidr_blocks = [str(cidr_block) for cidr_block in subject.vpc.cidr_blocks]
     leaves = {
         "device-number": "0",
@@ -134,7 +134,7 @@ def _interface(subject: Subject) -> dict[str, str]:
     if interface.public_ip:
         leaves["public-ipv4s"] = str(interface.public_ip)
         leaves[f"ipv4-associations/{interface.public_ip}"] = str(interface.private_ip)
-    return {at + name: value for name, value in leaves.items()}
+    return {directory + name: value for name, value in leaves.items()}
 
 
 def _subject(vpc: Vpc, instance: Instance) -> Subject | None:

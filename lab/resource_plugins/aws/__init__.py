@@ -1,1 +1,1 @@
-"""Stand-in for `pulumi-resource-aws`: what this project uses of it, over AWS's own API (real or emulated)."""
+"""Stand-in for the resource plugin `aws`, as far as this project needs it, on AWS's own API (real or emulated)."""

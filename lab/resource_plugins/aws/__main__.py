@@ -1,20 +1,38 @@
-"""`python -m lab.resource_plugins.aws ENGINE_ADDRESS` serves package `aws`; AWS_ENDPOINT_URL names the API."""
+"""`python -m lab.resource_plugins.aws ENGINE_ADDRESS` serves package `aws`; AWS_ENDPOINT_URL is the API's address."""
 
 from lab.resource_plugins.aws import (
+    elastic_addresses,
     iam,
     instances,
-    interfaces,
+    internet_gateways,
+    key_pairs,
     lookups,
+    network_interfaces,
     policy_documents,
     routes,
+    security_group_rules,
     security_groups,
     ssm,
-    vpc,
+    subnets,
+    vpcs,
 )
 from lab.resource_plugins.aws.session import TEXTS, configure
 from lab.resource_plugins.base import Provider, serve
 
-_AREAS = (vpc, routes, security_groups, interfaces, instances, iam, ssm)
+_AREAS = (
+    vpcs,
+    subnets,
+    internet_gateways,
+    routes,
+    security_groups,
+    security_group_rules,
+    network_interfaces,
+    elastic_addresses,
+    key_pairs,
+    instances,
+    iam,
+    ssm,
+)
 
 if __name__ == "__main__":
     serve(

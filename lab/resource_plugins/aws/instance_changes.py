@@ -1,11 +1,11 @@
-"""Changes of an instance that keep it; some need it stopped for a moment."""
+"""Changes of an instance in place; some of them stop and start it."""
 
 import base64
 from collections.abc import Callable
 from typing import Any
 
+from lab.resource_plugins.aws.common import ec2, filters, first, tag_list
 from lab.resource_plugins.aws.instance_state import find
-from lab.resource_plugins.aws.kinds import ec2, filters, first, tag_list
 from lab.resource_plugins.base import Call, Properties
 
 _STOPPED_ONLY = ("instanceType", "userData", "userDataBase64")
@@ -21,13 +21,13 @@ _VOLUME = {"iops": "Iops", "throughput": "Throughput", "volumeSize": "Size", "vo
 
 
 def root_needs_replacement(state: Properties, inputs: Properties) -> bool:
-    """Tell whether a change of the root volume needs a new instance: its encryption cannot change."""
+    """Tell whether a change of the root volume needs a new instance, as a change of its encryption does."""
     old, new = state.get("rootBlockDevice") or {}, inputs.get("rootBlockDevice") or {}
     return any(key in new and new[key] != old.get(key) for key in _FIXED_OF_ROOT)
 
 
 def change(call: Call, instance_id: str, state: Properties, inputs: Properties, changed: frozenset[str]) -> None:
-    """Make an instance what the program says; stops and starts it when its type or user data change."""
+    """Change an instance in place; stop and start it for a new type or new user data."""
     api = ec2(call, state)
     for key in sorted(changed & _CHANGES.keys()):
         _CHANGES[key](api, instance_id, state, inputs)
@@ -41,7 +41,7 @@ def _while_stopped(call: Call, api: Any, instance_id: str, action: Callable[[], 
         def probe() -> bool:
             instance = find(api, instance_id)
             if instance is None:
-                raise RuntimeError(f"instance {instance_id} is gone")
+                raise RuntimeError(f"instance {instance_id} no longer exists")
             return bool(instance["State"]["Name"] == state)
 
         return probe
@@ -62,19 +62,20 @@ def _change_stopped(api: Any, instance_id: str, inputs: Properties, changed: lis
 
 
 def _profile(api: Any, instance_id: str, _state: Properties, inputs: Properties) -> None:
-    found = first(
+    association = first(
         api.describe_iam_instance_profile_associations,
         "IamInstanceProfileAssociations",
         Filters=filters(instance_id=instance_id, state=["associating", "associated"]),
     )
-    wanted = {"Name": inputs.get("iamInstanceProfile")}
-    if found and wanted["Name"]:
-        association = found["AssociationId"]
-        api.replace_iam_instance_profile_association(AssociationId=association, IamInstanceProfile=wanted)
-    elif found:
-        api.disassociate_iam_instance_profile(AssociationId=found["AssociationId"])
+    profile = {"Name": inputs.get("iamInstanceProfile")}
+    if association and profile["Name"]:
+        api.replace_iam_instance_profile_association(
+            AssociationId=association["AssociationId"], IamInstanceProfile=profile
+        )
+    elif association:
+        api.disassociate_iam_instance_profile(AssociationId=association["AssociationId"])
     else:
-        api.associate_iam_instance_profile(InstanceId=instance_id, IamInstanceProfile=wanted)
+        api.associate_iam_instance_profile(InstanceId=instance_id, IamInstanceProfile=profile)
 
 
 def _source_dest_check(api: Any, instance_id: str, _state: Properties, inputs: Properties) -> None:
@@ -99,8 +100,8 @@ def _metadata_options(api: Any, instance_id: str, state: Properties, inputs: Pro
 
 
 def _credits(api: Any, instance_id: str, _state: Properties, inputs: Properties) -> None:
-    wanted = {"InstanceId": instance_id, "CpuCredits": inputs["creditSpecification"]["cpuCredits"]}
-    api.modify_instance_credit_specification(InstanceCreditSpecifications=[wanted])
+    specification = {"InstanceId": instance_id, "CpuCredits": inputs["creditSpecification"]["cpuCredits"]}
+    api.modify_instance_credit_specification(InstanceCreditSpecifications=[specification])
 
 
 def _root_volume(api: Any, instance_id: str, state: Properties, inputs: Properties) -> None:

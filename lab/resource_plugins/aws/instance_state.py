@@ -1,10 +1,10 @@
-"""What an instance is like now."""
+"""Reads the properties of an instance."""
 
 import base64
 from typing import Any
 
-from lab.resource_plugins.aws.interfaces import dns_name
-from lab.resource_plugins.aws.kinds import ec2, first, region_of, session_of, tags_read
+from lab.resource_plugins.aws.common import ec2, first, region_of, session_of, tags_read
+from lab.resource_plugins.aws.elastic_addresses import dns_name
 from lab.resource_plugins.base import Call, Properties
 
 INSTANCE_GONE = ("InvalidInstanceID.NotFound",)
@@ -13,7 +13,7 @@ _BURSTABLE = ("t2.", "t3.", "t3a.", "t4g.")
 
 
 def find(api: Any, instance_id: str) -> Properties | None:
-    """Return what the API says about an instance; None when it is terminated or forgotten."""
+    """Return the API's description of an instance; None when it is terminated or unknown."""
     reservation = first(api.describe_instances, "Reservations", INSTANCE_GONE, InstanceIds=[instance_id])
     instance = dict(reservation["Instances"][0]) if reservation else None
     return None if instance and instance["State"]["Name"] == "terminated" else instance
@@ -28,7 +28,7 @@ def root_device(api: Any, image_id: str) -> str:
 
 
 def read(call: Call, instance_id: str, state: Properties) -> Properties | None:
-    """Return an instance's properties; None when it is gone."""
+    """Return an instance's properties; None when it does not exist."""
     api, session, region = ec2(call, state), session_of(call), region_of(call, state)
     instance = find(api, instance_id)
     if instance is None:
@@ -77,7 +77,7 @@ def _network(instance: Properties, region: str, state: Properties) -> Properties
     }
     if primary is None:
         return {**addresses, "sourceDestCheck": instance.get("SourceDestCheck", True)}
-    handed_in = "primaryNetworkInterface" in state or "networkInterfaces" in state
+    has_existing = "primaryNetworkInterface" in state or "networkInterfaces" in state
     attachment = {
         "networkInterfaceId": primary["NetworkInterfaceId"],
         "deleteOnTermination": primary["Attachment"].get("DeleteOnTermination", False),
@@ -86,7 +86,7 @@ def _network(instance: Properties, region: str, state: Properties) -> Properties
         **addresses,
         "associatePublicIpAddress": "Association" in primary,
         "primaryNetworkInterfaceId": primary["NetworkInterfaceId"],
-        **({"primaryNetworkInterface": attachment} if "networkInterfaces" not in state and handed_in else {}),
+        **({"primaryNetworkInterface": attachment} if "networkInterfaces" not in state and has_existing else {}),
         "sourceDestCheck": primary["SourceDestCheck"],
         "subnetId": primary["SubnetId"],
         "vpcSecurityGroupIds": [group["GroupId"] for group in primary["Groups"]],
@@ -105,8 +105,8 @@ def _attributes(api: Any, instance_id: str) -> Properties:
 
 
 def _user_data(api: Any, instance_id: str, state: Properties) -> Properties:
-    answer = api.describe_instance_attribute(InstanceId=instance_id, Attribute="userData")
-    encoded = (answer.get("UserData") or {}).get("Value") or ""
+    attribute = api.describe_instance_attribute(InstanceId=instance_id, Attribute="userData")
+    encoded = (attribute.get("UserData") or {}).get("Value") or ""
     if not encoded:
         return {"userData": None, "userDataBase64": None}
     raw = base64.b64decode(encoded)
@@ -151,7 +151,7 @@ def _root_volume(call: Call, api: Any, instance: Properties, state: Properties) 
             "volumeType": volume["VolumeType"],
             **tags,
         },
-        # Read only where the program says them (ec2_instance.go, readVolumeTags).
+        # As in the real provider, only if the program sets them (ec2_instance.go, readVolumeTags).
         **({"volumeTags": tags["tags"]} if state.get("volumeTags") else {}),
     }
 
@@ -159,10 +159,10 @@ def _root_volume(call: Call, api: Any, instance: Properties, state: Properties) 
 def _credits(api: Any, instance: Properties) -> Properties:
     if not instance["InstanceType"].startswith(_BURSTABLE):
         return {}
-    found = first(
+    specification = first(
         api.describe_instance_credit_specifications,
         "InstanceCreditSpecifications",
         INSTANCE_GONE,
         InstanceIds=[instance["InstanceId"]],
     )
-    return {"creditSpecification": {"cpuCredits": found["CpuCredits"]}} if found else {}
+    return {"creditSpecification": {"cpuCredits": specification["CpuCredits"]}} if specification else {}

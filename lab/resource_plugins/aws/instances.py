@@ -1,32 +1,15 @@
-"""Key pairs, and instances from launch to termination."""
+"""Instances, from launch to termination."""
 
 import base64
 import uuid
 from typing import Any
 
+from lab.resource_plugins.aws.common import CHOSEN, FIXED_CHOSEN, ec2, ec2_resource, ignoring_errors, retry, tag_list
 from lab.resource_plugins.aws.instance_changes import change, root_needs_replacement
 from lab.resource_plugins.aws.instance_state import INSTANCE_GONE, find, read, root_device, root_volume
-from lab.resource_plugins.aws.interfaces import wait_until_available
-from lab.resource_plugins.aws.kinds import (
-    CHOSEN,
-    FIXED_CHOSEN,
-    ec2,
-    ec2_resource,
-    first,
-    gone_is_fine,
-    persistently,
-    region_of,
-    regional,
-    retag_ec2,
-    session_of,
-    tag_list,
-    tag_specifications,
-    tagged,
-    tags_read,
-)
+from lab.resource_plugins.aws.network_interfaces import wait_until_available
 from lab.resource_plugins.base import Call, Input, Properties, Resource
 
-_KEY_GONE = ("InvalidKeyPair.NotFound",)
 _SIMPLE = {
     "ami": "ImageId",
     "ebsOptimized": "EbsOptimized",
@@ -57,13 +40,13 @@ _VOLUME = {
 
 
 def _named(properties: Properties | None, names: dict[str, str]) -> dict[str, Any]:
-    given = properties or {}
-    return {name: given[key] for key, name in names.items() if given.get(key) is not None and given[key] != ""}
+    values = properties or {}
+    return {name: values[key] for key, name in names.items() if values.get(key) is not None and values[key] != ""}
 
 
 def _launch_arguments(api: Any, inputs: Properties) -> dict[str, Any]:
     arguments = _named(inputs, _SIMPLE)
-    if "userDataBase64" in inputs:  # botocore encodes what it is given
+    if "userDataBase64" in inputs:  # decoded, because botocore encodes it
         arguments["UserData"] = base64.b64decode(inputs["userDataBase64"])
     options = {
         "MetadataOptions": _named(inputs.get("metadataOptions"), _METADATA),
@@ -88,10 +71,10 @@ def _launch_tags(inputs: Properties) -> list[dict[str, Any]]:
 
 
 def _network(inputs: Properties) -> dict[str, Any]:
-    """Return the launch arguments that say where the instance is attached: handed-in interfaces, or a new one."""
-    handed_in = _handed_in(inputs)
-    if handed_in:
-        return {"NetworkInterfaces": handed_in}
+    """Return the launch arguments for the network: existing interfaces, or the description of a new one."""
+    existing = _existing_interfaces(inputs)
+    if existing:
+        return {"NetworkInterfaces": existing}
     names = {"subnetId": "SubnetId", "privateIp": "PrivateIpAddress"}
     if "associatePublicIpAddress" not in inputs:
         groups = inputs.get("vpcSecurityGroupIds")
@@ -104,7 +87,7 @@ def _network(inputs: Properties) -> dict[str, Any]:
     return {"NetworkInterfaces": [interface]}
 
 
-def _handed_in(inputs: Properties) -> list[dict[str, Any]]:
+def _existing_interfaces(inputs: Properties) -> list[dict[str, Any]]:
     primary = inputs.get("primaryNetworkInterface")
     if primary:
         return [{"DeviceIndex": 0, "NetworkInterfaceId": primary["networkInterfaceId"]}]
@@ -121,26 +104,26 @@ def _handed_in(inputs: Properties) -> list[dict[str, Any]]:
 
 def _create(call: Call, inputs: Properties) -> str:
     api = ec2(call, inputs)
-    # The token makes a repeated request the same launch.
+    # The token prevents a second launch when botocore repeats the request.
     arguments = {**_launch_arguments(api, inputs), "ClientToken": f"pulumi-{uuid.uuid4().hex}"}
-    # A profile made a moment ago may not have reached EC2 yet.
-    launched = persistently(
+    # EC2 may not know a new instance profile yet.
+    launch = retry(
         call,
         f"launch of instance {call.name}",
         lambda: api.run_instances(MinCount=1, MaxCount=1, **arguments),
         {"InvalidParameterValue"},
         text="Invalid IAM Instance Profile",
     )
-    instance_id = call.created(launched["Instances"][0]["InstanceId"])
+    instance_id = call.created(launch["Instances"][0]["InstanceId"])
     _wait_until_running(call, api, instance_id)
     _tag_root_volume(api, instance_id, inputs)
-    if not inputs["sourceDestCheck"] and not _handed_in(inputs):
+    if not inputs["sourceDestCheck"] and not _existing_interfaces(inputs):
         api.modify_instance_attribute(InstanceId=instance_id, SourceDestCheck={"Value": False})
     return instance_id
 
 
 def _tag_root_volume(api: Any, instance_id: str, inputs: Properties) -> None:
-    """Give the root volume its own tags: not part of the launch, as with the real provider (ec2_instance.go)."""
+    """Tag the root volume. The real provider does this after the launch, too (ec2_instance.go)."""
     tags = (inputs.get("rootBlockDevice") or {}).get("tags")
     if tags:
         api.create_tags(Resources=[root_volume(find(api, instance_id) or {})], Tags=tag_list(tags))
@@ -160,18 +143,18 @@ def _wait_until_running(call: Call, api: Any, instance_id: str) -> None:
 
 def _delete(call: Call, instance_id: str, state: Properties) -> None:
     api = ec2(call, state)
-    with gone_is_fine(*INSTANCE_GONE):
+    with ignoring_errors(*INSTANCE_GONE):
         if state.get("disableApiTermination") and state.get("forceDestroy"):
             api.modify_instance_attribute(InstanceId=instance_id, DisableApiTermination={"Value": False})
         api.terminate_instances(InstanceIds=[instance_id])
     call.wait_until(f"instance {instance_id} terminated", lambda: find(api, instance_id) is None)
-    for interface in _handed_in(state):
+    for interface in _existing_interfaces(state):
         wait_until_available(call, api, interface["NetworkInterfaceId"])
 
 
 def _has_interfaces(state: Properties, inputs: Properties) -> bool:
-    # Not `primaryNetworkInterface`: there the real provider compares the interface's check with the instance's default,
-    # and would change it back (terraform-provider-aws #44768); a program has to say `ignore_changes`.
+    # Not `primaryNetworkInterface`: with it the real provider compares the interface's check with the instance's
+    # default and changes it back (terraform-provider-aws #44768), so a program needs `ignore_changes`.
     return bool(inputs.get("networkInterfaces") or state.get("networkInterfaces"))
 
 
@@ -233,60 +216,4 @@ INSTANCE = ec2_resource(
     )
 )  # fmt: skip
 
-
-def _import_key(call: Call, inputs: Properties) -> str:
-    made = ec2(call, inputs).import_key_pair(
-        KeyName=inputs["keyName"],
-        PublicKeyMaterial=inputs["publicKey"].encode(),
-        **tag_specifications("key-pair", inputs.get("tags")),
-    )
-    return call.created(made["KeyName"])
-
-
-def _read_key(call: Call, name: str, state: Properties) -> Properties | None:
-    key = first(ec2(call, state).describe_key_pairs, "KeyPairs", _KEY_GONE, KeyNames=[name])
-    if key is None:
-        return None
-    session, region = session_of(call), region_of(call, state)
-    return {
-        "arn": session.arn("ec2", f"key-pair/{name}", region=region),
-        "fingerprint": key["KeyFingerprint"],
-        "keyName": key["KeyName"],
-        "keyPairId": key["KeyPairId"],
-        "keyType": key.get("KeyType"),
-        **tags_read(call, key.get("Tags")),
-    }
-
-
-def _delete_key(call: Call, name: str, state: Properties) -> None:
-    with gone_is_fine(*_KEY_GONE):
-        ec2(call, state).delete_key_pair(KeyName=name)
-
-
-def _retag_key(call: Call, _name: str, state: Properties, removed: Any, added: Any) -> None:
-    retag_ec2(call, state["keyPairId"], state, removed, added)
-
-
-def _same_key(one: str, other: str) -> bool:
-    return one.strip() == other.strip()
-
-
-KEY_PAIR = regional(
-    tagged(
-        Resource(
-            "aws:ec2/keyPair:KeyPair",
-            {
-                "keyName": FIXED_CHOSEN,
-                "publicKey": Input(required=True, replaces=True, same=_same_key),
-            },
-            _import_key,
-            _read_key,
-            delete=_delete_key,
-            outputs=("arn", "fingerprint", "keyPairId", "keyType"),
-            auto_name="keyName",
-        ),
-        _retag_key,
-    )
-)
-
-RESOURCES = (KEY_PAIR, INSTANCE)
+RESOURCES = (INSTANCE,)

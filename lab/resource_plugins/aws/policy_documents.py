@@ -1,4 +1,4 @@
-"""`aws.iam.getPolicyDocument`: a policy's JSON, made without asking AWS."""
+"""`aws.iam.getPolicyDocument`: the JSON of a policy, composed without a call of AWS."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ _VERSION = "2012-10-17"
 
 
 def _single(values: list[str]) -> Any:
-    """Return a list of one as its element, longer lists in descending order, as the real provider does."""
+    """Return the element of a list of one, and a longer list in descending order, as the real provider does."""
     return values[0] if len(values) == 1 else sorted(values, reverse=True)
 
 
@@ -27,7 +27,7 @@ def _conditions(blocks: list[Properties]) -> dict[str, dict[str, Any]]:
     merged: dict[str, dict[str, list[str]]] = {}
     for block in blocks:
         merged.setdefault(block["test"], {}).setdefault(block["variable"], []).extend(block["values"])
-    # Only identifiers are sorted: the order of a condition's values is the program's.
+    # The values of a condition keep the program's order, unlike identifiers, which are sorted.
     return {
         test: {variable: values[0] if len(values) == 1 else values for variable, values in sorted(variables.items())}
         for test, variables in sorted(merged.items())
@@ -36,18 +36,18 @@ def _conditions(blocks: list[Properties]) -> dict[str, dict[str, Any]]:
 
 def _statement(statement: Properties) -> Properties:
     lists = {"actions": "Action", "notActions": "NotAction", "resources": "Resource", "notResources": "NotResource"}
-    people = {"principals": "Principal", "notPrincipals": "NotPrincipal"}
+    principals = {"principals": "Principal", "notPrincipals": "NotPrincipal"}
     return {
         **({"Sid": statement["sid"]} if statement.get("sid") else {}),
         "Effect": statement.get("effect") or "Allow",
         **{name: _single(statement[key]) for key, name in lists.items() if statement.get(key)},
-        **{name: _principals(statement[key]) for key, name in people.items() if statement.get(key)},
+        **{name: _principals(statement[key]) for key, name in principals.items() if statement.get(key)},
         **({"Condition": _conditions(statement["conditions"])} if statement.get("conditions") else {}),
     }
 
 
 def _merge(sources: list[Properties], own: list[Properties], overrides: list[Properties]) -> list[Properties]:
-    """Put statements together: an override replaces the statement of its Sid, everything else is added."""
+    """Merge statements. An override replaces the statement with the same Sid; all others are added."""
     merged = [*sources, *own]
     for override in overrides:
         same = [
@@ -61,15 +61,15 @@ def _merge(sources: list[Properties], own: list[Properties], overrides: list[Pro
 
 
 def _statements(documents: list[str]) -> list[Properties]:
-    found = []
+    statements = []
     for document in documents:
         content = json.loads(document)["Statement"] if document else []
-        found += content if isinstance(content, list) else [content]
-    return found
+        statements += content if isinstance(content, list) else [content]
+    return statements
 
 
 def policy_document(arguments: Properties) -> Properties:
-    """Return the document for the statements and the documents it is to be merged with."""
+    """Return the document of the statements, merged with the source and override documents."""
     document = {
         "Version": arguments.get("version") or _VERSION,
         **({"Id": arguments["policyId"]} if arguments.get("policyId") else {}),
@@ -89,8 +89,8 @@ def policy_document(arguments: Properties) -> Properties:
     }
 
 
-def _answer(_call: Call, arguments: Properties) -> Properties:
+def _get_policy_document(_call: Call, arguments: Properties) -> Properties:
     return policy_document(arguments)
 
 
-FUNCTIONS = (Function("aws:iam/getPolicyDocument:getPolicyDocument", _answer),)
+FUNCTIONS = (Function("aws:iam/getPolicyDocument:getPolicyDocument", _get_policy_document),)

@@ -1,21 +1,21 @@
-"""Route tables, routes, and which subnets use which table."""
+"""Route tables, routes, and associations of route tables with subnets and gateways."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 from zlib import crc32
 
-from lab.resource_plugins.aws.kinds import (
+from lab.resource_plugins.aws.common import (
     FIXED,
     NEEDED,
     ec2,
     ec2_resource,
     filters,
     first,
-    gone_is_fine,
-    persistently,
+    ignoring_errors,
     region_of,
     regional,
+    retry,
     session_of,
     tag_specifications,
     tags_read,
@@ -57,14 +57,14 @@ def _named(properties: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
     return {name: properties[key] for key, name in names.items() if properties.get(key)}
 
 
-def _read_keys(found: Mapping[str, Any], names: Mapping[str, str]) -> Properties:
-    return {key: found.get(name) for key, name in names.items()}
+def _read_keys(description: Mapping[str, Any], names: Mapping[str, str]) -> Properties:
+    return {key: description.get(name) for key, name in names.items()}
 
 
 def _create_table(call: Call, inputs: Properties) -> str:
     api = ec2(call, inputs)
-    made = api.create_route_table(VpcId=inputs["vpcId"], **tag_specifications("route-table", inputs.get("tags")))
-    table_id = call.created(made["RouteTable"]["RouteTableId"])
+    response = api.create_route_table(VpcId=inputs["vpcId"], **tag_specifications("route-table", inputs.get("tags")))
+    table_id = call.created(response["RouteTable"]["RouteTableId"])
     _change_inline_routes(api, table_id, [], inputs.get("routes") or [])
     return table_id
 
@@ -73,7 +73,7 @@ def _change_inline_routes(api: Any, table_id: str, old: Iterable[Properties], ne
     before = {_destination(route): route for route in old}
     after = {_destination(route): route for route in new}
     for destination in before.keys() - after.keys():
-        with gone_is_fine(*_ROUTE_GONE):
+        with ignoring_errors(*_ROUTE_GONE):
             api.delete_route(RouteTableId=table_id, **_named(before[destination], _INLINE_DESTINATIONS))
     for destination, route in after.items():
         arguments = {**_named(route, _INLINE_DESTINATIONS), **_named(route, _TARGETS)}
@@ -88,10 +88,10 @@ def _destination(route: Properties) -> tuple[Any, ...]:
 
 
 def describe_routes(table: Properties, more: Mapping[str, str] = MappingProxyType({})) -> list[Properties]:
-    """Return a table's routes as a program writes them, without the local ones and those that a gateway propagates.
+    """Return a table's routes in a program's form, without the local and the propagated ones.
 
-    `more` adds attributes. The look-up also has the instance of an attached interface, which a program does not write
-    (terraform-provider-aws, vpc_route_table_data_source.go).
+    `more` adds keys: the look-up also returns the instance of an interface (terraform-provider-aws,
+    vpc_route_table_data_source.go).
     """
     return [
         _read_keys(route, {**_INLINE_DESTINATIONS, **_TARGETS, **more})
@@ -124,9 +124,9 @@ def _delete_table(call: Call, table_id: str, state: Properties) -> None:
     api = ec2(call, state)
     for association in (_table(api, table_id) or {}).get("Associations", []):
         if not association.get("Main"):
-            with gone_is_fine(*_ASSOCIATION_GONE):
+            with ignoring_errors(*_ASSOCIATION_GONE):
                 api.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
-    with gone_is_fine(*_TABLE_GONE):
+    with ignoring_errors(*_TABLE_GONE):
         api.delete_route_table(RouteTableId=table_id)
 
 
@@ -149,20 +149,18 @@ ROUTE_TABLE = ec2_resource(
 
 def _check_route(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
     failures = []
-    for what, names in (("destination", _DESTINATIONS), ("target", _TARGETS)):
-        given = [key for key in names if inputs.get(key)]
-        if len(given) != 1:
-            said = f"not {len(given)} ({', '.join(given)})" if given else "not none"
-            failures.append(
-                (given[0] if given else next(iter(names)), f"a route has one {what}, {said}: {list(names)}")
-            )
+    for kind, names in (("destination", _DESTINATIONS), ("target", _TARGETS)):
+        set_keys = [key for key in names if inputs.get(key)]
+        if len(set_keys) != 1:
+            place = set_keys[0] if set_keys else next(iter(names))
+            failures.append((place, f"a route needs one {kind}: set exactly one of {list(names)}, not {set_keys}"))
     return failures or inputs
 
 
 def _create_route(call: Call, inputs: Properties) -> str:
     api, table_id = ec2(call, inputs), inputs["routeTableId"]
     arguments = {**_named(inputs, _DESTINATIONS), **_named(inputs, _TARGETS)}
-    persistently(
+    retry(
         call,
         f"route in {table_id}",
         lambda: api.create_route(RouteTableId=table_id, **arguments),
@@ -180,9 +178,9 @@ def _route_id(state: Properties) -> str:
 
 def _route(api: Any, state: Properties) -> Properties | None:
     table = _table(api, state["routeTableId"])
-    wanted = _named(state, _DESTINATIONS).items()
+    destination = _named(state, _DESTINATIONS).items()
     routes = table["Routes"] if table else []
-    return next((dict(route) for route in routes if wanted <= route.items()), None)
+    return next((dict(route) for route in routes if destination <= route.items()), None)
 
 
 def _read_route(call: Call, route_id: str, state: Properties) -> Properties | None:
@@ -212,7 +210,7 @@ def _update_route(call: Call, _id: str, state: Properties, inputs: Properties, _
 
 
 def _delete_route(call: Call, _id: str, state: Properties) -> None:
-    with gone_is_fine(*_ROUTE_GONE):
+    with ignoring_errors(*_ROUTE_GONE):
         ec2(call, state).delete_route(RouteTableId=state["routeTableId"], **_named(state, _DESTINATIONS))
 
 
@@ -234,55 +232,55 @@ ROUTE = regional(
 
 def _create_association(call: Call, inputs: Properties) -> str:
     api = ec2(call, inputs)
-    place = _named(inputs, {"subnetId": "SubnetId", "gatewayId": "GatewayId"})
-    made = api.associate_route_table(RouteTableId=inputs["routeTableId"], **place)
-    return call.created(made["AssociationId"])
+    user = _named(inputs, {"subnetId": "SubnetId", "gatewayId": "GatewayId"})
+    association = api.associate_route_table(RouteTableId=inputs["routeTableId"], **user)
+    return call.created(association["AssociationId"])
 
 
 def _association(api: Any, association_id: str, state: Properties) -> Properties | None:
-    """Find an association by its id, or, as replacing the table gives it a new one, by its subnet or gateway."""
+    """Return an association by its id, or by its subnet, because replacing the table gives it a new id."""
     if "/" in association_id:  # an id for import: subnet-1234/rtb-1234
-        place, table_id = association_id.split("/")
-        found = _associations(api, route_table_id=table_id)
-        return next((each for each in found if place in {each.get("SubnetId"), each.get("GatewayId")}), None)
-    found = _associations(api, association__route_table_association_id=association_id)
-    if not any(each["RouteTableAssociationId"] == association_id for each in found) and state.get("subnetId"):
-        found = _associations(api, association__subnet_id=state["subnetId"])
-        return next((each for each in found if each.get("SubnetId") == state["subnetId"]), None)
-    return next((each for each in found if each["RouteTableAssociationId"] == association_id), None)
+        user, table_id = association_id.split("/")
+        matches = _associations(api, route_table_id=table_id)
+        return next((each for each in matches if user in {each.get("SubnetId"), each.get("GatewayId")}), None)
+    matches = _associations(api, association__route_table_association_id=association_id)
+    if not any(each["RouteTableAssociationId"] == association_id for each in matches) and state.get("subnetId"):
+        matches = _associations(api, association__subnet_id=state["subnetId"])
+        return next((each for each in matches if each.get("SubnetId") == state["subnetId"]), None)
+    return next((each for each in matches if each["RouteTableAssociationId"] == association_id), None)
 
 
-def _associations(api: Any, **wanted: str) -> list[Properties]:
-    tables = api.describe_route_tables(Filters=filters(**wanted))["RouteTables"]
+def _associations(api: Any, **criteria: str) -> list[Properties]:
+    tables = api.describe_route_tables(Filters=filters(**criteria))["RouteTables"]
     return [dict(each) for table in tables for each in table.get("Associations", [])]
 
 
 def _read_association(call: Call, association_id: str, state: Properties) -> Properties | None:
-    found = _association(ec2(call, state), association_id, state)
-    if found is None:
+    association = _association(ec2(call, state), association_id, state)
+    if association is None:
         return None
     return {
-        # Replacing the table gave it a new id; the old one stays the resource's name.
-        "id": found["RouteTableAssociationId"] if "/" in association_id else association_id,
-        "routeTableId": found["RouteTableId"],
-        "subnetId": found.get("SubnetId"),
-        "gatewayId": found.get("GatewayId"),
+        # Replacing the table changes the association's id; the resource keeps its old id.
+        "id": association["RouteTableAssociationId"] if "/" in association_id else association_id,
+        "routeTableId": association["RouteTableId"],
+        "subnetId": association.get("SubnetId"),
+        "gatewayId": association.get("GatewayId"),
     }
 
 
 def _update_association(call: Call, resource_id: str, state: Properties, inputs: Properties, _: frozenset[str]) -> None:
     api = ec2(call, state)
-    found = _association(api, resource_id, state)
-    current = found["RouteTableAssociationId"] if found else resource_id
+    association = _association(api, resource_id, state)
+    current = association["RouteTableAssociationId"] if association else resource_id
     api.replace_route_table_association(AssociationId=current, RouteTableId=inputs["routeTableId"])
 
 
 def _delete_association(call: Call, resource_id: str, state: Properties) -> None:
     api = ec2(call, state)
-    found = _association(api, resource_id, state)
-    if found is not None:
-        with gone_is_fine(*_ASSOCIATION_GONE):
-            api.disassociate_route_table(AssociationId=found["RouteTableAssociationId"])
+    association = _association(api, resource_id, state)
+    if association is not None:
+        with ignoring_errors(*_ASSOCIATION_GONE):
+            api.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
 
 
 ROUTE_TABLE_ASSOCIATION = regional(

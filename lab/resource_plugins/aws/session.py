@@ -1,4 +1,4 @@
-"""The configuration of one `aws.Provider`: region, credentials, tags for everything, and the API clients."""
+"""The configuration of an `aws.Provider`: region, credentials, default tags, and the API clients."""
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ TEXTS = frozenset({
     "httpsProxy", "noProxy", "profile", "region", "retryMode", "s3UsEast1RegionalEndpoint", "secretKey", "stsRegion",
     "tagPolicyCompliance", "token", "version",
 })  # fmt: skip
-"""Settings that arrive as they are; all others arrive as JSON."""
+"""The string settings; all others arrive as JSON."""
 
 _MOST_CONNECTIONS = 64
 _RETRIES = 5
@@ -29,7 +29,7 @@ class ConfigurationError(Exception):
 
 @dataclass
 class Session:
-    """One account and region, as a provider is configured for it."""
+    """A provider's account and region."""
 
     core: botocore.session.Session
     region: str
@@ -37,15 +37,15 @@ class Session:
     ignored_tags: Collection[str] = ()
     ignored_tag_prefixes: Sequence[str] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict)
-    """Service name to URL; services not named here use AWS_ENDPOINT_URL or AWS itself."""
+    """Service name -> URL; other services use AWS_ENDPOINT_URL or AWS itself."""
     retries: int = _RETRIES
     verify: bool | str | None = None
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
-    # Loading a service's model is not thread-safe in botocore, and twice the work when two threads do it.
+    # Loading a service's model is slow, and not thread-safe in botocore.
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """Return the API client of `service` in `region` (default: the provider's)."""
+        """Return the API client of `service` in `region`, by default the provider's."""
         key = (service, region or self.region)
         with self._lock:
             if key not in self._clients:
@@ -68,23 +68,22 @@ class Session:
 
     @property
     def account(self) -> str:
-        """The account's twelve digits."""
+        """The id of the account."""
         return str(self.identity["Account"])
 
     @cached_property
     def partition(self) -> Properties:
-        """What botocore knows of the region's partition: `id`, `outputs`, `regions`."""
+        """Botocore's data about the region's partition: `id`, `outputs`, `regions`."""
         partitions = self.core.get_component("data_loader").load_data("partitions")["partitions"]
-        inside = (each for each in partitions if self.region in each["regions"])
-        return dict(next(inside, partitions[0]))
+        matching = (each for each in partitions if self.region in each["regions"])
+        return dict(next(matching, partitions[0]))
 
     def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:
-        """Return the ARN of a regional resource of this account."""
-        place = region or self.region
-        return f"arn:{self.partition['id']}:{service}:{place}:{account or self.account}:{resource}"
+        """Return the ARN of a regional resource, by default of this region and account."""
+        return f"arn:{self.partition['id']}:{service}:{region or self.region}:{account or self.account}:{resource}"
 
     def own_tags(self, tags: Mapping[str, str]) -> dict[str, str]:
-        """Return the tags without AWS's own and those that the provider is told to ignore."""
+        """Return the tags without AWS's own and without those that the provider ignores."""
         prefixes = ("aws:", *self.ignored_tag_prefixes)
         return {
             key: value for key, value in tags.items() if not key.startswith(prefixes) and key not in self.ignored_tags
@@ -92,9 +91,10 @@ class Session:
 
 
 def configure(settings: Properties) -> Session:
-    """Return the session for a provider's settings; checks the credentials with one call unless told to skip that.
+    """Return the session for a provider's settings.
 
-    Raises ConfigurationError without a region, without usable credentials, and for an account that is not allowed.
+    Checks the credentials with a call of STS, unless the settings skip that. Raises ConfigurationError without a
+    region, without usable credentials, and for an account that is not allowed.
     """
     core = botocore.session.Session(profile=settings.get("profile"))
     for setting, variable in (("sharedConfigFiles", "config_file"), ("sharedCredentialsFiles", "credentials_file")):
@@ -103,7 +103,7 @@ def configure(settings: Properties) -> Session:
     region = settings.get("region") or core.get_config_variable("region")
     if not region:
         raise ConfigurationError("Missing region configuration: set aws:region, the provider's region, or AWS_REGION")
-    # Where STS is asked for a role, whatever the environment says of a region.
+    # The region for STS to assume roles in, regardless of the environment.
     core.set_config_variable("region", region)
     if settings.get("accessKey"):
         core.set_credentials(settings["accessKey"], settings.get("secretKey") or "", settings.get("token"))
@@ -145,7 +145,7 @@ def _assume(core: botocore.session.Session, role: Properties) -> None:
         role["roleArn"],
         extra_args={key: value for key, value in arguments.items() if value},
     )
-    # botocore has no public way to hand a session credentials that renew themselves.
+    # botocore has no public method to give a session credentials that renew themselves.
     core._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # type: ignore[attr-defined]
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.resource_plugins.aws.kinds import (
+from lab.resource_plugins.aws.common import (
     CHOSEN,
     code_of,
     first,
-    gone_is_fine,
+    ignoring_errors,
     region_of,
     regional,
     session_of,
@@ -28,11 +28,11 @@ def _ssm(call: Call, properties: Properties) -> Any:
 
 
 def _check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
-    given = [key for key in _VALUES if key in inputs]
-    if len(given) != 1:
-        return [(given[0] if given else "value", f"a parameter has exactly one of {list(_VALUES)}; given: {given}")]
-    if inputs.get("type") == "SecureString" and given == ["insecureValue"]:
-        return [("insecureValue", "a SecureString takes 'value' or 'valueWo', for 'insecureValue' is plain everywhere")]
+    set_keys = [key for key in _VALUES if key in inputs]
+    if len(set_keys) != 1:
+        return [(set_keys[0] if set_keys else "value", f"set exactly one of {list(_VALUES)}, not {set_keys}")]
+    if inputs.get("type") == "SecureString" and set_keys == ["insecureValue"]:
+        return [("insecureValue", "a SecureString must not be plain; use 'value' or 'valueWo'")]
     return inputs
 
 
@@ -55,7 +55,7 @@ def _put(call: Call, inputs: Properties, **arguments: Any) -> None:
 
 def _create(call: Call, inputs: Properties) -> str:
     overwrite = bool(inputs.get("overwrite"))
-    # AWS takes no tags together with Overwrite.
+    # AWS does not accept tags together with Overwrite.
     tags = tag_list(inputs.get("tags"))
     _put(call, inputs, Overwrite=overwrite, **({} if overwrite or not tags else {"Tags": tags}))
     name = call.created(inputs["name"])
@@ -67,33 +67,33 @@ def _create(call: Call, inputs: Properties) -> str:
 def _read(call: Call, name: str, state: Properties) -> Properties | None:
     api = _ssm(call, state)
     try:
-        found = api.get_parameter(Name=name, WithDecryption=True)["Parameter"]
+        parameter = api.get_parameter(Name=name, WithDecryption=True)["Parameter"]
     except ClientError as error:
         if code_of(error) == _GONE:
             return None
         raise
-    wanted = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
-    # What describes a parameter may appear a moment after the parameter itself.
-    about: Properties = call.wait_until(
+    by_name = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
+    # The description of a parameter may appear later than the parameter.
+    description: Properties = call.wait_until(
         f"description of parameter {name}",
-        lambda: first(api.describe_parameters, "Parameters", ParameterFilters=wanted),
+        lambda: first(api.describe_parameters, "Parameters", ParameterFilters=by_name),
     )
     tags = api.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
     hidden = "valueWo" in state or bool(state.get("hasValueWo") and "value" not in state)
-    plain = found["Type"] != "SecureString" and "insecureValue" in state
+    plain = parameter["Type"] != "SecureString" and "insecureValue" in state
     return {
-        "arn": found.get("ARN") or session_of(call).arn("ssm", f"parameter/{name.lstrip('/')}"),
+        "arn": parameter.get("ARN") or session_of(call).arn("ssm", f"parameter/{name.lstrip('/')}"),
         "name": name,
-        "type": found["Type"],
-        "version": found["Version"],
-        "value": None if hidden else found["Value"],
-        "insecureValue": found["Value"] if plain else None,
+        "type": parameter["Type"],
+        "version": parameter["Version"],
+        "value": None if hidden else parameter["Value"],
+        "insecureValue": parameter["Value"] if plain else None,
         "hasValueWo": hidden,
-        "description": about.get("Description", ""),
-        "allowedPattern": about.get("AllowedPattern", ""),
-        "dataType": about.get("DataType") or "text",
-        "keyId": about.get("KeyId", ""),
-        "tier": about.get("Tier") or "Standard",
+        "description": description.get("Description", ""),
+        "allowedPattern": description.get("AllowedPattern", ""),
+        "dataType": description.get("DataType") or "text",
+        "keyId": description.get("KeyId", ""),
+        "tier": description.get("Tier") or "Standard",
         **tags_read(call, tags),
     }
 
@@ -103,7 +103,7 @@ def _update(call: Call, _name: str, _state: Properties, inputs: Properties, _cha
 
 
 def _delete(call: Call, name: str, state: Properties) -> None:
-    with gone_is_fine(_GONE):
+    with ignoring_errors(_GONE):
         _ssm(call, state).delete_parameter(Name=name)
 
 
@@ -115,7 +115,8 @@ def _retag(call: Call, name: str, state: Properties, removed: Sequence[str], add
         api.add_tags_to_resource(**resource, Tags=tag_list(added))
 
 
-def _shrinks(state: Properties, inputs: Properties) -> bool:
+def _tier_needs_replacement(state: Properties, inputs: Properties) -> bool:
+    # AWS cannot change an Advanced parameter to Standard.
     return state.get("tier") == "Advanced" and inputs.get("tier") == "Standard"
 
 
@@ -134,7 +135,7 @@ PARAMETER = regional(
                 "allowedPattern": Input(),
                 "dataType": Input(replaces=True, computed=True),
                 "keyId": CHOSEN,
-                "tier": Input(computed=True, replaces=_shrinks),
+                "tier": Input(computed=True, replaces=_tier_needs_replacement),
                 "overwrite": Input(ignored=True),
                 "arn": CHOSEN,
             },

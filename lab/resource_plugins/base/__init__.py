@@ -1,14 +1,13 @@
 """The base of every stand-in for a resource plugin.
 
-A plugin declares `Resource`s and `Function`s and hands them to a `Provider`; `serve` runs it for the engine:
+A plugin declares `Resource`s and `Function`s and passes them to a `Provider`, which `serve` runs for the engine:
 
     serve(Provider("random", [RANDOM_ID, RANDOM_BYTES]))
 
-It is built on the SDK's own `pulumi.provider.experimental`.
+The base uses `pulumi.provider.experimental` of the SDK.
 """
 
 from lab.resource_plugins.base.dispatch import Provider, UnsupportedError
-from lab.resource_plugins.base.naming import auto_name
 from lab.resource_plugins.base.resource import Call, CancelledError, Function, Input, Resource, TimedOutError
 from lab.resource_plugins.base.server import serve
 from lab.resource_plugins.base.values import UNKNOWN, Properties, is_known
@@ -24,7 +23,6 @@ __all__ = [
     "Resource",
     "TimedOutError",
     "UnsupportedError",
-    "auto_name",
     "is_known",
     "serve",
 ]

@@ -1,4 +1,4 @@
-"""What changes between a resource's state and the inputs a program now gives, property by property."""
+"""Compares a resource's state with a program's new inputs, property by property."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _REPLACING = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One property that differs, with the paths inside it that do."""
+    """A property that differs, with the differing paths inside it."""
 
     key: str
     replaces: bool
@@ -33,64 +33,62 @@ def differences(
 ) -> list[Difference]:
     """Return what differs between `state` and `inputs`, in the order of the resource's declaration.
 
-    Absent inputs stand for their default; absent and empty are the same. `ignored` holds top-level names that the
-    program told the engine to ignore.
+    An absent input has its default; absent and empty are the same. `ignored` are the program's `ignore_changes`, of
+    which only top-level names count.
     """
-    wanted = resource.with_defaults(inputs)
-    found = []
+    desired = resource.with_defaults(inputs)
+    result = []
     for key, rule in resource.inputs.items():
-        unseen = rule.write_only or key in ignored or (rule.computed and wanted.get(key) is None)
-        if unseen or decide(rule.ignored, state, wanted):
+        skipped = rule.write_only or key in ignored or (rule.computed and desired.get(key) is None)
+        if skipped or decide(rule.ignored, state, desired):
             continue
-        paths = dict(_compare(key, rule, state.get(key), wanted.get(key)))
+        paths = dict(_compare(key, rule, state.get(key), desired.get(key)))
         if paths:
-            replaces = resource.update is None or decide(rule.replaces, state, wanted)
-            found.append(Difference(key, replaces, paths))
-    return found
+            replaces = resource.update is None or decide(rule.replaces, state, desired)
+            result.append(Difference(key, replaces, paths))
+    return result
 
 
-def response(resource: Resource, state: Properties, inputs: Properties, found: list[Difference]) -> DiffResponse:
-    """Return the engine's form of `found`."""
-    replaces = [each.key for each in found if each.replaces]
+def response(resource: Resource, inputs: Properties, changes: list[Difference]) -> DiffResponse:
+    """Return the response to the engine's Diff request for `changes`."""
+    replaces = [each.key for each in changes if each.replaces]
     return DiffResponse(
-        changes=bool(found),
+        changes=bool(changes),
         replaces=replaces,
-        diffs=[each.key for each in found],
-        delete_before_replace=bool(replaces) and _must_go_first(resource, state, inputs, replaces),
+        diffs=[each.key for each in changes],
+        delete_before_replace=bool(replaces) and _must_go_first(resource, inputs, replaces),
         detailed_diff={
             path: PropertyDiff(_REPLACING[kind] if each.replaces else kind, input_diff=False)
-            for each in found
+            for each in changes
             for path, kind in each.paths.items()
         },
     )
 
 
-def _must_go_first(resource: Resource, state: Properties, inputs: Properties, replaces: list[str]) -> bool:
-    """Tell whether the old one stands in the way: by its rule, or because the program fixed the name of both."""
-    if decide(resource.delete_before_replace, state, inputs):
-        return True
+def _must_go_first(resource: Resource, inputs: Properties, replaces: list[str]) -> bool:
+    """Tell whether the old resource has to be deleted first, because the program gives both the same name."""
     name = resource.auto_name
     return name is not None and name not in replaces and name not in inputs.get(DEFAULTS, [])
 
 
 def decide(rule: Rule, state: Properties, inputs: Properties) -> bool:
-    """Return what `rule` says about going from `state` to `inputs`."""
+    """Return the value of `rule` for a change from `state` to `inputs`."""
     return rule(state, inputs) if callable(rule) else rule
 
 
 def same(rule: Input, old: Any, new: Any) -> bool:
-    """Tell whether two values of one input mean the same."""
+    """Tell whether two values of an input mean the same."""
     return not dict(_compare("value", rule, old, new))
 
 
 def is_empty(value: Any) -> bool:
-    """Tell whether a value means the same as an absent one: null, false, zero, an empty text or collection."""
+    """Tell whether a value means the same as an absent one: null, false, zero, an empty string or collection."""
     return value is None or (isinstance(value, bool | int | float | str | list | dict) and not value)
 
 
 def _compare(path: str, rule: Input, old: Any, new: Any) -> Iterator[tuple[str, PropertyDiffKind]]:
     if is_empty(old) and is_empty(new):
-        return  # Terraform's SDK cannot tell an absent value from an empty one, so the real providers do not either.
+        return  # The real providers do not distinguish absent from empty, because Terraform's SDK does not.
     if is_empty(old) or is_empty(new):
         yield path, _ADD if is_empty(old) and old is None else _DELETE if new is None else _UPDATE
     elif rule.same is not None and is_known(new):

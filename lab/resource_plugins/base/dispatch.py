@@ -1,4 +1,4 @@
-"""Serves a plugin's resources and functions to the engine: what each request means, the same for every plugin."""
+"""Handles the engine's requests for a plugin's resources and functions."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from lab.resource_plugins.base.values import UNKNOWN, Properties, annotate, plai
 T = TypeVar("T")
 
 ID = "id"
-"""What `read` calls the resource's own id, where the one it was given is only good for import."""
+"""Key under which `read` returns the resource's id when the program imports it by another one."""
 
 _MOST_CALLS_AT_ONCE = 64
 
@@ -32,7 +32,7 @@ class UnsupportedError(Exception):
 
 
 class InitializationError(Exception):
-    """A resource was made, and then something failed: the engine keeps it, and `up` or `destroy` goes on with it."""
+    """An operation failed after the resource was created. The engine keeps the resource in the state."""
 
     def __init__(
         self,
@@ -48,11 +48,11 @@ class InitializationError(Exception):
 
 
 class Provider(wire.Provider):
-    """One plugin process: a package's resources and functions, configured once.
+    """The resources and functions of a package, configured once.
 
-    `configure` gets the provider's settings as plain values (the SDK sends everything but texts as JSON, which is
-    decoded here: `texts` names those that are texts) and returns what handlers find in `Call.configuration`.
-    A change of a setting named in `replacing_settings` replaces the provider and all its resources.
+    `configure` receives the provider's settings as plain values and returns the `Call.configuration` of all handlers.
+    The SDK sends every setting that is not a string as JSON, which is decoded here; `texts` are the names of the string
+    settings. A change of a setting in `replacing_settings` replaces the provider and all its resources.
     """
 
     def __init__(
@@ -74,22 +74,22 @@ class Provider(wire.Provider):
         self._configuration: Any = None
         self._cancelled = threading.Event()
         self._log: EngineLog | None = None
-        # Handlers block on the network and in waiters; the default pool of a small machine would let six run.
+        # Handlers block while they wait; the default pool of a machine with two processors runs only six at a time.
         self._pool = ThreadPoolExecutor(_MOST_CALLS_AT_ONCE, thread_name_prefix="call")
 
     def log_to(self, log: EngineLog) -> None:
-        """Send the lines of `Call.log` there; without this they are dropped."""
+        """Send the lines of `Call.log` to `log`. Before this call they are dropped."""
         self._log = log
 
     async def get_schema(self, request: wire.GetSchemaRequest) -> wire.GetSchemaResponse:  # noqa: ARG002 - as in the SDK
-        """Answer the package's schema."""
+        """Return the package's schema."""
         version = plugin_version(self.package)
         resources, functions = self._resources.values(), self._functions.values()
         schema = package_schema(self.package, version, resources, functions, sorted(self._texts))
         return wire.GetSchemaResponse(json.dumps(schema))
 
     async def configure(self, request: wire.ConfigureRequest) -> wire.ConfigureResponse:
-        """Configure the plugin; all requests after it use the answer of the plugin's own `configure`."""
+        """Configure the plugin for all later requests."""
         settings = {key: self._decode(key, value) for key, value in plain_map(request.args).items()}
         self._configuration = await self._run(self._configure, settings)
         return wire.ConfigureResponse(accept_secrets=True, supports_preview=True)
@@ -102,13 +102,13 @@ class Provider(wire.Provider):
         return wire.DiffResponse(changes=bool(changed), diffs=changed, replaces=replaces)
 
     async def check(self, request: wire.CheckRequest) -> wire.CheckResponse:
-        """Refuse what the resource cannot take, and fill in a generated name."""
+        """Validate the inputs, and fill in a generated name."""
         resource = self._resource(request.type)
         inputs, old = plain_map(request.new_inputs), plain_map(request.old_inputs)
         failures = _unacceptable(resource, inputs)
         if not failures and resource.check is not None:
-            answer = await self._run(resource.check, self._call(request.type, request.name, 0, request.urn), inputs)
-            inputs, failures = (inputs, answer) if isinstance(answer, list) else (answer, [])
+            checked = await self._run(resource.check, self._call(request.type, request.name, 0, request.urn), inputs)
+            inputs, failures = (inputs, checked) if isinstance(checked, list) else (checked, [])
         if resource.auto_name is not None:
             candidate = auto_name(request.name, request.random_seed, max_length=resource.name_length)
             inputs = with_auto_name(resource.auto_name, inputs, old, candidate)
@@ -118,39 +118,39 @@ class Provider(wire.Provider):
         )
 
     async def diff(self, request: wire.DiffRequest) -> wire.DiffResponse:
-        """Compare the state with the program's inputs, so that drift found by a refresh is a change too."""
+        """Compare the state with the program's inputs, so that drift found by a refresh is also a change."""
         resource = self._resource(request.type)
         state, inputs = plain_map(request.old_state), plain_map(request.new_inputs)
-        return response(resource, state, inputs, differences(resource, state, inputs, tuple(request.ignore_changes)))
+        return response(resource, inputs, differences(resource, state, inputs, tuple(request.ignore_changes)))
 
     async def create(self, request: wire.CreateRequest) -> wire.CreateResponse:
-        """Create the resource, or in a preview say what is known of it."""
+        """Create the resource, or in a preview return the properties that are known."""
         resource = self._resource(request.type)
         call = self._call(request.type, request.name, request.timeout or resource.timeout, request.urn)
         inputs = _declared(resource, resource.with_defaults(plain_map(request.properties)))
         if request.preview:
-            planned = self._planned(resource, call, inputs, {}, _not_yet(resource, inputs))
+            planned = self._planned(resource, call, inputs, {}, _unknown_until_created(resource, inputs))
             return wire.CreateResponse(properties=_wrap(resource, planned, request.properties))
         try:
             resource_id, outputs = await self._run(_create, resource, call, inputs)
         except Exception as error:
             if call.created_id is None:
                 raise
-            state = await self._run(_whatever_there_is, resource, call, inputs)
+            state = await self._run(_partial_state, resource, call, inputs)
             raise InitializationError(
                 call.created_id, error, _wrap(resource, state, request.properties), request.properties
             ) from error
         return wire.CreateResponse(resource_id, _wrap(resource, {**inputs, **outputs}, request.properties))
 
     async def read(self, request: wire.ReadRequest) -> wire.ReadResponse:
-        """Read the resource's real state; an empty answer says that it is gone."""
+        """Read the resource's real state; an empty response means that it does not exist."""
         resource = self._resource(request.type)
         call = self._call(request.type, request.name, resource.timeout, request.urn)
         state, inputs = plain_map(request.properties), plain_map(request.inputs)
         imported = not state
         if imported and resource.read is None:
-            raise UnsupportedError(f"{request.type} cannot be imported: nothing keeps its state but the stack itself")
-        resource_id = resource.imports(request.resource_id) if imported and resource.imports else request.resource_id
+            raise UnsupportedError(f"{request.type} cannot be imported: its state exists only in the stack")
+        resource_id = request.resource_id
         outputs = await self._run(resource.read, call, resource_id, state) if resource.read else {}
         if outputs is None:
             return wire.ReadResponse()
@@ -167,7 +167,7 @@ class Provider(wire.Provider):
         )
 
     async def update(self, request: wire.UpdateRequest) -> wire.UpdateResponse:
-        """Change the resource in place, or in a preview say what is known of the result."""
+        """Update the resource in place, or in a preview return the properties that are known."""
         resource = self._resource(request.type)
         call = self._call(request.type, request.name, request.timeout or resource.timeout, request.urn)
         state, inputs = plain_map(request.olds), _declared(resource, resource.with_defaults(plain_map(request.news)))
@@ -192,16 +192,16 @@ class Provider(wire.Provider):
             await self._run(resource.delete, call, request.resource_id, plain_map(request.properties))
 
     async def invoke(self, request: wire.InvokeRequest) -> wire.InvokeResponse:
-        """Answer a function call."""
+        """Call a function."""
         function = self._functions.get(request.tok)
         if function is None:
             raise UnsupportedError(_unsupported("function", request.tok, self._functions))
         arguments = {key: value for key, value in plain_map(request.args).items() if value is not None}
-        answer = await self._run(function.answer, self._call(request.tok, "", 300), arguments)
-        return wire.InvokeResponse(annotate(answer, secrets=function.secret_outputs))
+        result = await self._run(function.handler, self._call(request.tok, "", 300), arguments)
+        return wire.InvokeResponse(annotate(result, secrets=function.secret_outputs))
 
     async def cancel(self) -> None:
-        """Stop all waiting."""
+        """End all waiting."""
         self._cancelled.set()
 
     def _resource(self, qualified_type: str) -> Resource:
@@ -211,7 +211,7 @@ class Provider(wire.Provider):
         return self._resources[token]
 
     def _call(self, qualified_type: str, name: str, timeout: float, urn: str = "") -> Call:
-        log = partial(self._log.write, urn) if self._log else _unheard
+        log = partial(self._log.write, urn) if self._log else _drop
         return Call(_token(qualified_type), name, self._configuration, timeout, self._cancelled, log=log)
 
     def _planned(
@@ -228,19 +228,19 @@ class Provider(wire.Provider):
 
 
 def _token(qualified_type: str) -> str:
-    """Return a type without those of its parents: the SDK's requests carry a URN's whole `parent$child`."""
+    """Return a type without its parents' types: the SDK's requests have a URN's whole `parent$child`."""
     return qualified_type.rpartition("$")[2]
 
 
-def _unheard(_severity: Severity, _line: str) -> None:
-    """Drop a line: nobody listens."""
+def _drop(_severity: Severity, _line: str) -> None:
+    """Drop a line of the log."""
 
 
 def _create(resource: Resource, call: Call, inputs: Properties) -> tuple[str, Properties]:
-    made = resource.create(call, inputs)
-    if not isinstance(made, str):
-        return made
-    return call.created(made), _read_back(resource, call, made, inputs)
+    created = resource.create(call, inputs)
+    if not isinstance(created, str):
+        return created
+    return call.created(created), _read_back(resource, call, created, inputs)
 
 
 def _read_back(resource: Resource, call: Call, resource_id: str, state: Properties) -> Properties:
@@ -250,10 +250,10 @@ def _read_back(resource: Resource, call: Call, resource_id: str, state: Properti
     return outputs
 
 
-def _whatever_there_is(resource: Resource, call: Call, inputs: Properties) -> Properties:
+def _partial_state(resource: Resource, call: Call, inputs: Properties) -> Properties:
     try:
         outputs = resource.read(call, call.created_id or "", inputs) if resource.read else None
-    except Exception:  # the first error is the one to report; this state is only a help
+    except Exception:  # the error of the operation is the one to report
         outputs = None
     return {**inputs, **(outputs or {})}
 
@@ -272,7 +272,7 @@ def _stored(resource: Resource, values: Properties) -> Properties:
 
 
 def _kept(resource: Resource, state: Properties, inputs: Properties) -> Properties:
-    """Return what of an old state an update leaves: outputs, and what the provider chose for inputs not given."""
+    """Return the properties of the old state that an update keeps: outputs, and provider-chosen values of inputs."""
     return {
         key: value
         for key, value in state.items()
@@ -280,28 +280,28 @@ def _kept(resource: Resource, state: Properties, inputs: Properties) -> Properti
     }
 
 
-def _not_yet(resource: Resource, inputs: Properties) -> set[str]:
+def _unknown_until_created(resource: Resource, inputs: Properties) -> set[str]:
     chosen = {key for key, each in resource.inputs.items() if each.computed and key not in inputs}
     return set(resource.outputs) | chosen
 
 
 def _inputs_of(resource: Resource, state: Properties, old: Properties, *, imported: bool) -> Properties:
-    """Return the inputs that would have led to `state`: the old ones where they still say the same."""
+    """Return the inputs that lead to `state`: the old ones where they mean the same as the state."""
     inputs = {DEFAULTS: old[DEFAULTS]} if DEFAULTS in old else {}
     for key, rule in resource.inputs.items():
         current = state.get(key)
-        unseen = rule.write_only or decide(rule.ignored, state, old)
+        skipped = rule.write_only or decide(rule.ignored, state, old)
         if key in old:
-            inputs[key] = old[key] if unseen or same(rule, current, old[key]) else current
-        elif not unseen and (imported or not rule.computed) and not same(rule, current, rule.default):
+            inputs[key] = old[key] if skipped or same(rule, current, old[key]) else current
+        elif not skipped and (imported or not rule.computed) and not same(rule, current, rule.default):
             inputs[key] = current
     return _without_nulls(inputs)
 
 
 def _unacceptable(resource: Resource, inputs: Properties) -> list[tuple[str, str]]:
     unknown = sorted(inputs.keys() - resource.inputs.keys() - {DEFAULTS})
-    there_is = ", ".join(sorted(resource.inputs))
-    failures = [(key, f"this stand-in's {resource.token} has no input {key!r}; it has: {there_is}") for key in unknown]
+    known = ", ".join(sorted(resource.inputs))
+    failures = [(key, f"this stand-in's {resource.token} has no input {key!r}; it has: {known}") for key in unknown]
     missing = sorted(key for key, rule in resource.inputs.items() if rule.required and inputs.get(key) is None)
     return failures + [(key, f"{resource.token} needs the input {key!r}") for key in missing]
 

@@ -1,4 +1,4 @@
-"""What a plugin says about a resource type or a function: its inputs, its outputs, and the functions that act."""
+"""The declaration of a resource type or function: its inputs, its outputs, and its handlers."""
 
 import threading
 import time
@@ -17,21 +17,21 @@ class CancelledError(Exception):
 
 
 class TimedOutError(Exception):
-    """What an operation waited for did not happen in its time."""
+    """A condition was not met within the time of the operation."""
 
 
 @dataclass
 class Call:
-    """One request as a handler sees it."""
+    """One request of the engine."""
 
     type: str
     """Token of the resource or function."""
     name: str
     """Logical name of the resource in the program; empty for functions."""
     configuration: Any
-    """What the plugin's `configure` returned."""
+    """The return value of the plugin's `configure`."""
     timeout: float
-    """Seconds the operation may take: the program's `custom_timeouts`, else the resource's default."""
+    """Seconds the operation may take: the program's `custom_timeouts`, or the resource's default."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     created_id: str | None = None
     started: float = field(default_factory=time.monotonic)
@@ -39,52 +39,54 @@ class Call:
     """Shows the user a line about this resource while the operation runs."""
 
     def created(self, resource_id: str) -> str:
-        """Remember that the resource exists now: a failure from here on keeps it in the state, to be gone on with."""
+        """Record that the resource exists. If the operation fails later, the engine keeps the resource in the state."""
         self.created_id = resource_id
         return resource_id
 
     def wait_until(self, what: str, probe: Callable[[], T | None], *, interval: float = 0.1) -> T:
-        """Ask `probe` until it answers something else than None or False; return that.
+        """Call `probe` until it returns something other than None or False, and return that.
 
-        The pause doubles from `interval` seconds up to 5 s. Raises TimedOutError naming `what` after `timeout`
-        seconds, CancelledError when the engine cancels.
+        The pause between calls doubles from `interval` seconds up to 5 s. Raises TimedOutError with `what` after
+        `timeout` seconds, CancelledError when the engine cancels.
         """
         while True:
-            answer = probe()
-            if answer is not None and answer is not False:
-                return answer
+            result = probe()
+            if result is not None and result is not False:
+                return result
             if time.monotonic() - self.started > self.timeout:
-                raise TimedOutError(f"{what}: not within {self.timeout:.0f} s; raise custom_timeouts or look why")
+                raise TimedOutError(
+                    f"{what}: not within {self.timeout:.0f} s; find the reason or raise custom_timeouts"
+                )
             if self.cancelled.wait(interval):
                 raise CancelledError(f"{what}: cancelled while waiting")
             interval = min(interval * 2, 5.0)
 
 
 Rule: TypeAlias = bool | Callable[[Properties, Properties], bool]
-"""A fact, or a decision by (old state, new inputs)."""
+"""A constant, or a function of (old state, new inputs)."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input property, and what a change of it means."""
+    """An input property and the effect of changing it."""
 
     replaces: Rule = False
-    """Whether a change of it makes a new resource."""
+    """Whether a change replaces the resource."""
     required: bool = False
     default: Any = None
-    """Value that stands for an absent input."""
+    """Value of an absent input."""
     computed: bool = False
-    """Whether the provider chooses a value for an absent input: absence is then no difference."""
+    """Whether the provider chooses a value for an absent input. Its absence is then not a difference."""
     ignored: Rule = False
-    """Whether a change of it alone is no change (options of the provider itself, e.g. `forceDestroy`)."""
+    """Whether a change is ignored (for options of the provider itself, e.g. `forceDestroy`)."""
     write_only: bool = False
-    """Whether the state never holds it, so that a change of it cannot be seen."""
+    """Whether the state never has it, so that a change cannot be detected."""
     unordered: bool = False
-    """Whether a list is a set: its order is no difference."""
+    """Whether a list is a set, whose order does not matter."""
     partial: bool = False
-    """Whether an object is compared only in what the program says about it; the provider chooses the rest."""
+    """Whether only those keys of an object are compared that the program sets; the provider chooses the rest."""
     same: Callable[[Any, Any], bool] | None = None
-    """Says whether two present values mean the same, where that is more than being equal (e.g. JSON documents)."""
+    """Tells whether two present values mean the same, where equality is too strict (e.g. for JSON documents)."""
 
 
 CreateHandler: TypeAlias = Callable[[Call, Properties], str | tuple[str, Properties]]
@@ -97,52 +99,50 @@ CheckHandler: TypeAlias = Callable[[Call, Properties], Properties | list[tuple[s
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource type. The state is every input, overlaid by what `read` returns."""
+    """A resource type. Its state is all inputs, updated with the result of `read`."""
 
     token: str
     """For example `aws:ec2/vpc:Vpc`."""
     inputs: Mapping[str, Input]
     create: CreateHandler
-    """(call, inputs with defaults) -> id, or (id, outputs). Given only the id, `read` is asked for the outputs."""
+    """(call, inputs with defaults) -> id, or (id, outputs). If it returns only the id, `read` returns the outputs."""
     read: ReadHandler | None = None
-    """(call, id, state so far) -> outputs; None when the resource is gone. On import the state so far is empty, and
-    `id` among the outputs says what the id is from now on. Without it the state never changes by itself, and import
-    is refused."""
+    """(call, id, previous state) -> outputs; None when the resource does not exist. On import the previous state is
+    empty, and an output `id` replaces the id. Without a `read` the state never changes by itself, and import is
+    refused."""
     update: UpdateHandler | None = None
-    """(call, id, old state, new inputs with defaults, names of changed inputs) -> outputs, or None: `read` is asked.
-    Without it every change replaces."""
+    """(call, id, old state, new inputs with defaults, names of changed inputs) -> outputs, or None: then `read` returns
+    them. Without an `update` every change replaces."""
     delete: DeleteHandler | None = None
-    """(call, id, state). What is gone already is no error. Without it, deleting only forgets."""
+    """(call, id, state). Must accept a resource that no longer exists. Without a `delete` nothing is done."""
     outputs: Sequence[str] = ()
-    """Properties that are no inputs; unknown in the preview of a creation."""
+    """Properties that are not inputs; unknown in the preview of a creation."""
     secret_outputs: Collection[str] = ()
-    """Properties, inputs too, that are secret whatever the program said."""
+    """Properties, including inputs, that are always secret."""
     moved_by: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Output -> inputs whose change makes it unknown in the preview of an update. `*` is any input."""
+    """Output -> inputs whose change makes it unknown in the preview of an update; `*` stands for any input."""
     plan: PlanHandler | None = None
     """(call, inputs with defaults, old state or {}) -> outputs that are known before the operation."""
     check: CheckHandler | None = None
-    """(call, inputs) -> the inputs to use, or a list of (input, what is wrong with it). May see unknowns."""
+    """(call, inputs) -> the inputs to use, or a list of (input, problem). Inputs may be unknown."""
     auto_name: str | None = None
-    """Input that is filled in with `<logical name>-<7 hex>` when absent."""
+    """Input that gets a generated name when absent; see `naming`."""
     name_length: int = 255
-    delete_before_replace: Rule = False
-    imports: Callable[[str], str] | None = None
-    """Turns an id given for import into the resource's own id, raising ValueError when it has the wrong form."""
     timeout: float = 600.0
     """Seconds an operation may take when the program sets no `custom_timeouts`."""
 
     def with_defaults(self, inputs: Properties) -> Properties:
-        """Return `inputs` with the default of every absent one that has one, and without nulls."""
+        """Return `inputs` without nulls, and with the defaults of absent inputs."""
         defaults = {key: each.default for key, each in self.inputs.items() if each.default is not None}
         return {**defaults, **{key: value for key, value in inputs.items() if value is not None}}
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function that programs call ("invoke")."""
+    """A function that programs can call ("invoke")."""
 
     token: str
     """For example `aws:ec2/getAmi:getAmi`."""
-    answer: Callable[[Call, Properties], Properties]
+    handler: Callable[[Call, Properties], Properties]
+    """(call, arguments) -> result."""
     secret_outputs: Collection[str] = ()

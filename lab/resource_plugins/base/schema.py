@@ -1,6 +1,6 @@
-"""What a stand-in says of itself as a package schema: enough for languages that ask the plugin, as YAML does.
+"""The package schema of a stand-in, for languages that read it from the plugin, such as YAML.
 
-Types are left open: what an input takes is decided by the resource's own check, in every language alike.
+Types are left open, because the resource's own check decides in every language what an input accepts.
 """
 
 from collections.abc import Iterable
@@ -14,15 +14,15 @@ _ANYTHING = {"$ref": "pulumi.json#/Any"}
 def package_schema(
     package: str, version: str, resources: Iterable[Resource], functions: Iterable[Function], settings: Iterable[str]
 ) -> dict[str, Any]:
-    """Return the schema of a package; `settings` are those of its provider that are texts."""
-    # Every provider has a version: a schema may not say so again.
-    described = {name: {"type": "string"} for name in settings if name != "version"}
+    """Return the schema of a package; `settings` are the string settings of its provider."""
+    # A schema must not declare `version`, which every provider has.
+    properties = {name: {"type": "string"} for name in settings if name != "version"}
     return {
         "name": package,
         "version": version,
-        # `aws:ec2/vpc:Vpc` is `aws:ec2:Vpc` for people.
+        # Lets programs write `aws:ec2:Vpc` for `aws:ec2/vpc:Vpc`.
         "meta": {"moduleFormat": "(.*)(?:/[^/]*)"},
-        "provider": {"properties": described, "inputProperties": described},
+        "provider": {"properties": properties, "inputProperties": properties},
         "resources": {each.token: _resource(each) for each in resources},
         "functions": {
             each.token: {

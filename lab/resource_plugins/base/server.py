@@ -1,4 +1,4 @@
-"""The process around a plugin: prints its port, serves until the engine is gone, passes errors on whole."""
+"""The process of a plugin: prints its port, serves until the engine ends, and reports errors in full."""
 
 import asyncio
 import functools
@@ -25,7 +25,7 @@ _REPORTED = ("CheckConfig", "DiffConfig", "Configure", "Check", "Diff", "Create"
 
 
 def serve(provider: Provider) -> None:
-    """Serve `provider` on a free loopback port, print that port on stdout, return when the engine has gone."""
+    """Serve `provider` on a free loopback port, print the port, and end with the engine."""
     asyncio.run(_serve(provider, sys.argv[1] if len(sys.argv) > 1 else ""))
 
 
@@ -37,7 +37,7 @@ async def _serve(provider: Provider, engine_address: str) -> None:
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    # A plugin that takes its time to end holds up every command by up to five seconds.
+    # Without cleaning up: at the end of every command the engine waits up to five seconds for the plugin.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
     print(port, flush=True)
@@ -48,10 +48,10 @@ async def _serve(provider: Provider, engine_address: str) -> None:
 
 
 class _Servicer(ProviderServicer):
-    """The SDK's servicer, with errors as the engine expects them and with a DiffConfig that works."""
+    """The SDK's servicer, with errors in the form that the engine expects and with a working DiffConfig."""
 
     async def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - gRPC's name and signature
-        answer = await self._provider.diff_config(
+        result = await self._provider.diff_config(
             DiffRequest(
                 request.urn,
                 request.id,
@@ -60,8 +60,8 @@ class _Servicer(ProviderServicer):
                 list(request.ignoreChanges),
             )
         )
-        changes = provider_pb2.DiffResponse.DIFF_SOME if answer.changes else provider_pb2.DiffResponse.DIFF_NONE
-        return provider_pb2.DiffResponse(changes=changes, diffs=answer.diffs, replaces=answer.replaces)
+        changes = provider_pb2.DiffResponse.DIFF_SOME if result.changes else provider_pb2.DiffResponse.DIFF_NONE
+        return provider_pb2.DiffResponse(changes=changes, diffs=result.diffs, replaces=result.replaces)
 
 
 def _reporting(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -73,7 +73,7 @@ def _reporting(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
             status, details = _initialization_failed(error)
             context.set_trailing_metadata((("grpc-status-details-bin", details),))
             await context.abort(status, str(error))
-        except Exception as error:  # whatever it is, the user is to read it
+        except Exception as error:  # any error is for the user
             await context.abort(grpc.StatusCode.UNKNOWN, str(error) or type(error).__name__)
 
     return reported

@@ -1,7 +1,7 @@
 """Property values as plain Python: dict, list, str, int, float, bool, None; secrets unwrapped, unknowns as `UNKNOWN`.
 
-A plugin's own code never sees a secret's wrapping. What was secret is put back around the answer by name
-(`annotate`), as the engine itself does for providers that cannot take secrets.
+A plugin's own code never handles secret wrappers. `annotate` marks the results as secret by property name, as the
+engine does for providers that do not support secrets.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,11 +12,11 @@ from pulumi.provider.experimental.property_value import Computed, PropertyValue
 from pulumi.runtime.rpc import UNKNOWN as UNKNOWN_ON_THE_WIRE
 
 Properties = dict[str, Any]
-"""Property name (camelCase) to plain value."""
+"""Property name (camelCase) -> plain value."""
 
 
 class Unknown:
-    """A value that only the real operation will know; there is one of it, `UNKNOWN`."""
+    """A value that is unknown until the operation runs. Its only instance is `UNKNOWN`."""
 
     def __repr__(self) -> str:
         return "<unknown>"
@@ -26,7 +26,7 @@ UNKNOWN: Final = Unknown()
 
 
 def plain(value: PropertyValue) -> Any:
-    """Return the plain value; whole numbers come back as int (the wire has only floats)."""
+    """Return the plain value; whole numbers become int (the protocol has only floats)."""
     content = value.value
     if isinstance(content, Computed) or content == UNKNOWN_ON_THE_WIRE:
         return UNKNOWN
@@ -45,7 +45,7 @@ def plain_map(values: Mapping[str, PropertyValue]) -> Properties:
 
 
 def wrap(value: Any) -> PropertyValue:
-    """Return the property value of a plain value. Raises TypeError for what no property can hold."""
+    """Return the property value of a plain value. Raises TypeError for types that no property can have."""
     if isinstance(value, PropertyValue):
         return value
     if isinstance(value, Unknown):
@@ -64,9 +64,9 @@ def wrap(value: Any) -> PropertyValue:
 def annotate(
     values: Properties, *sources: Mapping[str, PropertyValue], secrets: Collection[str] = ()
 ) -> dict[str, PropertyValue]:
-    """Wrap `values`; secret is what is called as a secret in one of `sources`, at any depth, or named in `secrets`.
+    """Wrap `values`, without those that are None, and mark secrets.
 
-    Properties that are None are left out, as an absent property is.
+    Secret is a value whose name, at any depth, is that of a secret in one of `sources`, or is in `secrets`.
     """
     wrapped = {key: wrap(value) for key, value in values.items() if value is not None}
     for source in sources:
@@ -75,7 +75,7 @@ def annotate(
 
 
 def is_known(value: Any) -> bool:
-    """Tell whether a plain value holds no unknown at any depth."""
+    """Tell whether a plain value contains no unknown, at any depth."""
     if isinstance(value, Mapping):
         return all(is_known(item) for item in value.values())
     if isinstance(value, list):
@@ -92,7 +92,7 @@ def _like(value: PropertyValue, source: PropertyValue | None) -> PropertyValue:
     if isinstance(content, Mapping) and isinstance(other, Mapping):
         return value.with_value({key: _like(item, other.get(key)) for key, item in content.items()})
     if isinstance(content, tuple) and isinstance(other, tuple):
-        # Elements may have been reordered or dropped, so one secret element makes them all secret.
+        # Elements may have been reordered or removed, so one secret element makes the whole list secret.
         hidden = any(item.contains_secret() for item in other)
         return value.with_secret(True) if hidden else value
     return value

@@ -1,4 +1,4 @@
-"""Stand-in for the resource plugin `command` 1.2.1: commands on this machine and, by SSH, on others.
+"""Stand-in for the resource plugin `command` 1.2.1: commands on this machine and, through SSH, on others.
 
-`CopyToRemote` and `CopyFile` are not there; the engine says so by name.
+`CopyToRemote`, `CopyFile` and the function `local.run` are not supported and are refused with their names.
 """

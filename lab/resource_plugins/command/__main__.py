@@ -1,7 +1,7 @@
-"""Serves the plugin: `python -m lab.resource_plugins.command ENGINE_ADDRESS`."""
+"""`python -m lab.resource_plugins.command ENGINE_ADDRESS` serves package `command`."""
 
 from lab.resource_plugins.base import Provider, serve
 from lab.resource_plugins.command import local, remote
 
 if __name__ == "__main__":
-    serve(Provider("command", [remote.COMMAND, local.COMMAND], [local.RUN], texts=("version",)))
+    serve(Provider("command", [remote.COMMAND, local.COMMAND], texts=("version",)))

@@ -1,4 +1,4 @@
-"""The input `connection` of a remote command: its defaults, and what is wrong with it."""
+"""The input `connection` of a remote command: its defaults and its validation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from lab.resource_plugins.base import UNKNOWN
 
 DEFAULTS: Mapping[str, Any] = {"user": "root", "port": 22, "dialErrorLimit": 10, "perDialTimeout": 15}
-"""What the plugin fills in, for the host and for a proxy. `perDialTimeout` is in seconds, 0 is no limit."""
+"""Defaults for the host and for a proxy. `perDialTimeout` is in seconds; 0 means no limit."""
 
 _FIELDS = frozenset(
     {*DEFAULTS, "host", "password", "privateKey", "privateKeyPassword", "agentSocketPath", "hostKey", "proxy"}
@@ -14,7 +14,7 @@ _FIELDS = frozenset(
 
 
 class ConnectionInputError(ValueError):
-    """A field of `connection` is of no use; trying again would not help."""
+    """A field of `connection` cannot be used; another attempt would fail, too."""
 
 
 def with_defaults(connection: Any) -> Any:
@@ -25,19 +25,19 @@ def with_defaults(connection: Any) -> Any:
     return {**filled, "proxy": with_defaults(filled["proxy"])} if "proxy" in filled else filled
 
 
-def complaints(connection: Any, path: str = "connection") -> list[tuple[str, str]]:
-    """Return what is wrong with the fields of `connection`, as (path, reason)."""
+def problems_of(connection: Any, path: str = "connection") -> list[tuple[str, str]]:
+    """Return the problems with the fields of `connection`, as (path, reason)."""
     if connection is UNKNOWN:
         return []
     if not isinstance(connection, dict):
-        return [(path, f"{path} is to be an object with at least 'host', not {type(connection).__name__}")]
+        return [(path, f"{path} must be an object with at least 'host', not {type(connection).__name__}")]
     fields = _FIELDS if path == "connection" else _FIELDS - {"proxy"}
-    found = [
+    problems = [
         (f"{path}.{key}", f"{path} has no field {key!r}; it has: {', '.join(sorted(fields))}")
         for key in sorted(connection.keys() - fields)
     ]
     if not connection.get("host"):
-        found.append((f"{path}.host", f"{path} needs 'host': the name or address to connect to"))
+        problems.append((f"{path}.host", f"{path} needs 'host': the name or address to connect to"))
     if path == "connection" and connection.get("proxy") is not None:
-        found += complaints(connection["proxy"], "connection.proxy")
-    return found
+        problems += problems_of(connection["proxy"], "connection.proxy")
+    return problems

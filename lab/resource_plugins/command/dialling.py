@@ -1,9 +1,9 @@
-"""Gets an SSH connection to a server that may not be up yet, trying again as the real plugin does, word for word.
+"""Connects to an SSH server that may not be up yet, with the retries and the messages of the real plugin.
 
-Its source is the specification: pulumi-command 1.2.1, provider/pkg/provider/remote/connection.go, and what that uses.
-Whatever goes wrong in a dial counts, a wrong host key and a refused login included. The operation's time and the
-engine's cancellation are looked at between dials and nowhere else: a server that takes the connection and then says
-nothing is waited for without an end.
+The specification is the source of pulumi-command 1.2.1: provider/pkg/provider/remote/connection.go and its libraries.
+Every error in a dial counts as a failed dial, including a wrong host key and a refused login. The operation's timeout
+and the engine's cancellation are checked only between dials: a server that accepts the TCP connection and then sends
+nothing blocks forever.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ T = TypeVar("T")
 _FIRST_DELAY = 0.1
 _BACK_OFF = 1.5
 _LONGEST_DELAY = 5.0
-_GLANCE = 0.1
-"""Seconds until a cancellation is noticed."""
+_POLL_SECONDS = 0.1
+"""Time until a cancellation is noticed."""
 
 _KEEP_ALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -33,31 +33,31 @@ _KEEP_ALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 9),
 )
-"""Go's defaults (net.KeepAliveConfig): a machine that is gone is noticed within two and a half minutes."""
+"""Go's defaults (net.KeepAliveConfig): a lost machine is noticed within two and a half minutes."""
 
 _REJECTIONS = {1: "administratively prohibited", 2: "connect failed", 3: "unknown channel type", 4: "resource shortage"}
-"""Reasons of RFC 4254, section 5.1, as golang.org/x/crypto/ssh spells them."""
+"""Reasons of RFC 4254, section 5.1, in the spelling of golang.org/x/crypto/ssh."""
 
 
 class DialError(Exception):
-    """One dial, or all that were allowed, did not lead to a connection."""
+    """A dial, or all allowed dials, failed."""
 
 
 @asynccontextmanager
 async def dialled(call: Call, target: Target) -> AsyncIterator[asyncssh.SSHClientConnection]:
-    """Give a connection to `target`, through its proxy if it has one, and close all of it afterwards.
+    """Yield a connection to `target`, through its proxy if it has one, and close it afterwards.
 
-    Raises DialError after `dial_error_limit` failed dials, TimedOutError or CancelledError when the operation's time is
-    up or the engine cancels between two of them.
+    Raises DialError after `dial_error_limit` failed dials, and between dials TimedOutError at the operation's timeout
+    or CancelledError when the engine cancels.
     """
     async with AsyncExitStack() as opened:
         if target.proxy is None:
-            yield await _persist(call, "Dial", target.dial_error_limit, lambda: _connect(target, opened))
+            yield await _retry(call, "Dial", target.dial_error_limit, lambda: _connect(target, opened))
         else:
             yield await _dial_through(call, target, target.proxy, opened)
 
 
-async def _persist(call: Call, what: str, limit: int, attempt: Callable[[], Awaitable[T]]) -> T:
+async def _retry(call: Call, what: str, limit: int, attempt: Callable[[], Awaitable[T]]) -> T:
     delay = _FIRST_DELAY
     failed = 0
     while True:
@@ -79,18 +79,18 @@ async def _pause(call: Call, seconds: float) -> None:
             raise CancelledError("context canceled")
         if time.monotonic() >= call.started + call.timeout:
             raise TimedOutError("context deadline exceeded")
-        await asyncio.sleep(min(left, _GLANCE))
+        await asyncio.sleep(min(left, _POLL_SECONDS))
 
 
 async def _dial_through(
     call: Call, target: Target, proxy: Target, opened: AsyncExitStack
 ) -> asyncssh.SSHClientConnection:
-    """Log in to the proxy, and through it to the target: by one channel, which the first login that fails closes."""
+    """Log in to the proxy, and through one channel of it to the target. A failed login closes that channel."""
     try:
-        bridge = await _persist(call, "Dial proxy", proxy.dial_error_limit, lambda: _connect(proxy, opened))
+        bridge = await _retry(call, "Dial proxy", proxy.dial_error_limit, lambda: _connect(proxy, opened))
         limit = target.dial_error_limit
-        channel = await _persist(call, "Dial from proxy", limit, lambda: _open_channel(bridge, target, opened))
-        return await _persist(call, "Dial", limit, channel.log_in)
+        channel = await _retry(call, "Dial from proxy", limit, lambda: _open_channel(bridge, target, opened))
+        return await _retry(call, "Dial", limit, channel.log_in)
     except (DialError, TimedOutError, CancelledError) as error:
         raise type(error)(f"proxy: {error}") from error
 
@@ -110,13 +110,13 @@ async def _connect(target: Target, opened: AsyncExitStack) -> asyncssh.SSHClient
 
 
 class _Channel:
-    """A way from the proxy to the target, and what the first login on it came to."""
+    """A channel from the proxy to the target, with the result of the first login on it."""
 
     def __init__(self, first: asyncssh.SSHClientConnection | DialError) -> None:
         self._first: asyncssh.SSHClientConnection | DialError | None = first
 
     async def log_in(self) -> asyncssh.SSHClientConnection:
-        """Return the connection. A login that fails closes the channel, and the next ones find nothing else."""
+        """Return the connection. After a failed login the channel is closed, so further logins fail with EOF."""
         first, self._first = self._first, None
         if isinstance(first, asyncssh.SSHClientConnection):
             return first
@@ -136,7 +136,7 @@ async def _open_channel(bridge: asyncssh.SSHClientConnection, target: Target, op
 
 
 async def _tcp(target: Target) -> socket.socket:
-    """Return a TCP connection to the first of the target's addresses that answers."""
+    """Return a TCP connection to the first of the target's addresses that accepts one."""
     loop = asyncio.get_running_loop()
     reason = "no address"
     try:
@@ -166,13 +166,13 @@ async def _tcp(target: Target) -> socket.socket:
 
 
 class _Login:
-    """One login: its options, and its error in words."""
+    """A login: its options, and the text of its error."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
 
     def options(self) -> asyncssh.SSHClientConnectionOptions:
-        """Return the options; nothing comes from this machine's own SSH configuration."""
+        """Return the options, without any from this machine's own SSH configuration."""
         target = self._target
         keys = [target.private_key] if target.private_key else [] if target.agent_path else None
         return asyncssh.SSHClientConnectionOptions(
@@ -193,7 +193,7 @@ class _Login:
         return key == self._target.host_key
 
     def explain(self, error: Exception) -> str:
-        """Return why the login failed, as the real plugin says it; in asyncssh's words what has no others here."""
+        """Return the real plugin's message for a failed login, or asyncssh's for errors without a known counterpart."""
         reason = str(error)
         if isinstance(error, asyncssh.HostKeyNotVerifiable):
             reason = "ssh: host key mismatch"

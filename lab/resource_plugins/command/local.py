@@ -1,6 +1,6 @@
-"""`command:local:Command` and `command:local:run`: commands on this machine.
+"""`command:local:Command`: a command on this machine, for each of create, update and delete.
 
-`assetPaths` and `archivePaths` are not there and are refused by name.
+The inputs `assetPaths` and `archivePaths` are not supported and are refused.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Mapping
 
-from lab.resource_plugins.base import Call, Function, Input, Properties, Resource
+from lab.resource_plugins.base import Call, Input, Properties, Resource
 from lab.resource_plugins.command import waiting
 from lab.resource_plugins.command.lifecycle import INPUTS, OUTPUTS, Lifecycle, unknown_logging
 from lab.resource_plugins.command.transcript import CommandError, Stream, Transcript, previous_outputs
@@ -19,22 +19,17 @@ _CHUNK = 1 << 16
 
 
 def check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
-    """Say what is wrong with the inputs."""
+    """Validate the inputs."""
     return unknown_logging(inputs) or inputs
 
 
-def run(call: Call, arguments: Properties) -> Properties:
-    """Run `command` now, in previews too."""
-    return {**arguments, **_run(call, arguments["command"], arguments, {})}
+def _run_to_end(call: Call, command: str, properties: Properties, previous: Properties) -> Properties:
+    return waiting.run(call, _run(call, command, properties, previous))
 
 
-def _run(call: Call, command: str, properties: Properties, former: Properties) -> Properties:
-    return waiting.run(call, _run_here(call, command, properties, former))
-
-
-async def _run_here(call: Call, command: str, properties: Properties, former: Properties) -> Properties:
+async def _run(call: Call, command: str, properties: Properties, previous: Properties) -> Properties:
     transcript = Transcript(properties.get("logging"), call.log)
-    environment = {**(properties.get("environment") or {}), **previous_outputs(properties, former)}
+    environment = {**(properties.get("environment") or {}), **previous_outputs(properties, previous)}
     try:
         process = await _start(command, properties, environment)
     except OSError as error:
@@ -83,7 +78,7 @@ async def _feed(stdin: asyncio.StreamWriter | None, data: bytes) -> None:
         stdin.write(data)
         await stdin.drain()
     except (BrokenPipeError, ConnectionResetError):
-        return  # a command need not read its input
+        return  # the command does not read its input
     finally:
         stdin.close()
 
@@ -99,7 +94,7 @@ def _reason(status: int) -> str:
     return f"signal: {(signal.strsignal(-status) or str(-status)).lower()}"
 
 
-_LIFECYCLE = Lifecycle(_run)
+_LIFECYCLE = Lifecycle(_run_to_end)
 
 COMMAND = Resource(
     "command:local:Command",
@@ -112,5 +107,3 @@ COMMAND = Resource(
     moved_by=dict.fromkeys(OUTPUTS, ("*",)),
     timeout=math.inf,
 )
-
-RUN = Function("command:local:run", run)

@@ -1,7 +1,7 @@
-"""`command:remote:Command`: a command on another machine, by SSH, for each of create, update and delete.
+"""`command:remote:Command`: a command on another machine, through SSH, for each of create, update and delete.
 
-As in the real plugin, `custom_timeouts` and the engine's cancellation end the dialling alone; a command that runs is
-waited for.
+As in the real plugin, `custom_timeouts` and the engine's cancellation end only the dialling. A running command is not
+interrupted.
 """
 
 import asyncio
@@ -9,24 +9,24 @@ import math
 from typing import Any
 
 from lab.resource_plugins.base import Call, Input, Properties, Resource
-from lab.resource_plugins.command.connection import complaints, with_defaults
+from lab.resource_plugins.command.connection import problems_of, with_defaults
 from lab.resource_plugins.command.lifecycle import INPUTS, OUTPUTS, Lifecycle, unknown_logging
 from lab.resource_plugins.command.transcript import Transcript, previous_outputs
 
 
 def check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
-    """Fill in the connection's defaults, or say what is wrong."""
+    """Validate the inputs and fill in the connection's defaults."""
     connection = with_defaults(inputs["connection"])
-    found = complaints(connection) + unknown_logging(inputs)
-    return found or {**inputs, "connection": connection}
+    problems = problems_of(connection) + unknown_logging(inputs)
+    return problems or {**inputs, "connection": connection}
 
 
-def _run(call: Call, command: str, properties: Properties, former: Properties) -> Properties:
-    return asyncio.run(_run_there(call, command, properties, former))
+def _run_to_end(call: Call, command: str, properties: Properties, previous: Properties) -> Properties:
+    return asyncio.run(_run(call, command, properties, previous))
 
 
-async def _run_there(call: Call, command: str, properties: Properties, former: Properties) -> dict[str, Any]:
-    # What dials takes half a second to import, which a preview never needs.
+async def _run(call: Call, command: str, properties: Properties, previous: Properties) -> dict[str, Any]:
+    # Imported here because asyncssh takes half a second to import, and a preview does not need it.
     from lab.resource_plugins.command import dialling, session, target  # noqa: PLC0415
 
     transcript = Transcript(properties.get("logging"), call.log)
@@ -35,7 +35,7 @@ async def _run_there(call: Call, command: str, properties: Properties, former: P
             connection,
             command,
             environment=properties.get("environment") or {},
-            previous=previous_outputs(properties, former),
+            previous=previous_outputs(properties, previous),
             stdin=properties.get("stdin") or "",
             transcript=transcript,
             log=call.log,
@@ -43,7 +43,7 @@ async def _run_there(call: Call, command: str, properties: Properties, former: P
     return transcript.outputs()
 
 
-_LIFECYCLE = Lifecycle(_run)
+_LIFECYCLE = Lifecycle(_run_to_end)
 
 COMMAND = Resource(
     "command:remote:Command",

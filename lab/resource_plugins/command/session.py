@@ -1,4 +1,4 @@
-"""Runs one command on an SSH connection: variables first, each confirmed by the server, then the command."""
+"""Runs a command on an SSH connection, after sending the variables, each of which the server confirms."""
 
 import asyncio
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ prefix the command itself with the variables in the form 'VAR=value command'"""
 
 
 class SetEnvironmentError(Exception):
-    """The server does not take a variable that the program asked for."""
+    """The server refuses an environment variable of the program."""
 
 
 async def run(
@@ -44,10 +44,10 @@ async def run(
     transcript: Transcript,
     log: Logger,
 ) -> None:
-    """Run `command` and write what it prints to `transcript`.
+    """Run `command` and write its output to `transcript`.
 
-    `environment` must be taken by the server, `previous` (outputs of a former run) may be refused: that is a warning.
-    Raises SetEnvironmentError, or CommandError when the command ends with another status than 0.
+    The server must accept the variables of `environment`. It may refuse those of `previous` (outputs of the previous
+    run), which logs a warning. Raises SetEnvironmentError, or CommandError when the command does not end with status 0.
     """
 
     async def send_variables(channel: Any) -> None:
@@ -68,12 +68,12 @@ async def run(
 
 
 async def _set(channel: Any, name: str, value: str) -> bool:
-    # asyncssh's own `env` argument asks for no reply, so a refused variable would go unnoticed.
+    # Not asyncssh's own argument `env`, which requests no reply: a refused variable would go unnoticed.
     return bool(await channel.ask(b"env", String(name), String(value)))
 
 
 class _Session(asyncssh.SSHClientSession[bytes]):
-    """Feeds stdin, collects both streams, resolves `ended` to None or to the reason of failure."""
+    """Feeds stdin, collects both streams, and resolves `ended` to None or the reason of the failure."""
 
     def __init__(self, stdin: bytes, transcript: Transcript, before_command: Any) -> None:
         self._stdin = stdin

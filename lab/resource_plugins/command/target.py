@@ -1,6 +1,6 @@
-"""The server that a valid `connection` names, with its keys parsed.
+"""The server of a valid `connection`, with its keys parsed.
 
-Importing this takes asyncssh, which takes half a second: previews, which never dial, do without.
+This module imports asyncssh, which takes half a second. Previews do not import it, because they never dial.
 """
 
 import os
@@ -13,7 +13,7 @@ from lab.resource_plugins.base import Properties
 from lab.resource_plugins.command.connection import ConnectionInputError
 
 UNLIMITED = -1
-"""`dialErrorLimit` of who wants to try for ever."""
+"""Value of `dialErrorLimit` for no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +26,12 @@ class Target:
     password: str | None
     private_key: asyncssh.SSHKey | None
     host_key: asyncssh.SSHKey | None
-    """None: any host key is taken."""
+    """None: every host key is accepted."""
     agent_path: str | None
     dial_error_limit: int
-    """How many failed dials are forgiven; -1 for any number."""
+    """Number of failed dials that are retried; -1 for no limit."""
     per_dial_timeout: float | None
-    """Seconds for one TCP connection to be made; None for no limit."""
+    """Seconds until a TCP connection must be established; None for no limit."""
     proxy: "Target | None"
 
     @property
@@ -41,9 +41,9 @@ class Target:
 
 
 def target_of(connection: Properties) -> Target:
-    """Return the server that `connection` (with its defaults) names.
+    """Return the server of `connection`, which has its defaults.
 
-    Raises ConnectionInputError for keys and an agent that are of no use, in the real plugin's words.
+    Raises ConnectionInputError, with the real plugin's message, for keys and an agent that cannot be used.
     """
     return Target(
         host=connection["host"],
@@ -92,7 +92,7 @@ def _host_key(text: str | None) -> asyncssh.SSHKey | None:
 
 
 def _agent(path: str | None) -> str | None:
-    """Return the path, once something listens there: the real plugin asks the agent also when a key is given."""
+    """Return the path after a test connection: the real plugin connects to the agent even when it has a key."""
     if path is None:
         return None
     with socket.socket(socket.AF_UNIX) as probe:

@@ -1,4 +1,4 @@
-"""What a command printed: kept for its outputs, shown line by line while it runs, quoted when it fails."""
+"""The output of a command: kept for the resource's outputs, shown while it runs, and quoted when it fails."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -32,11 +32,11 @@ _ESCAPES = {
 
 
 class CommandError(Exception):
-    """A command failed; the text is the plugin's, with command and output."""
+    """A command failed. The message is the real plugin's, with the command and its output."""
 
 
 class Transcript:
-    """Both streams of one command, apart and in the order of arrival."""
+    """Both streams of a command, separately and in the order of arrival."""
 
     def __init__(self, logging: str | None, log: Logger) -> None:
         self._shown = _SHOWN[logging]
@@ -46,7 +46,7 @@ class Transcript:
         self._unfinished_line = bytearray()
 
     def write(self, stream: Stream, data: bytes) -> None:
-        """Add what came; whole lines of a stream that `logging` names are shown at once."""
+        """Add output; show the complete lines of the streams that `logging` selects."""
         self._streams[stream] += data
         self._everything += data
         if stream in self._shown:
@@ -56,17 +56,17 @@ class Transcript:
             self._unfinished_line = bytearray(rest)
 
     def close(self) -> None:
-        """Show a last line that has no newline."""
+        """Show the last line if it has no newline."""
         if self._unfinished_line:
             self._show(bytes(self._unfinished_line))
         self._unfinished_line.clear()
 
     def outputs(self) -> dict[str, Any]:
-        """Return the output properties: each stream without one newline at its end."""
+        """Return the output properties: each stream without a final newline."""
         return {name: _text(data).removesuffix("\n") for name, data in self._streams.items()}
 
     def failure(self, reason: str, command: str) -> str:
-        """Return the plugin's error text: the whole command and everything it printed, whatever `logging` says."""
+        """Return the real plugin's error message: the command and all of its output, regardless of `logging`."""
         return f"{reason}: running {quote(command)}:\n{_text(self._everything)}"
 
     def _show(self, line: bytes) -> None:
@@ -79,14 +79,14 @@ def quote(text: str) -> str:
 
 
 def previous_outputs(properties: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables that hand a former run's `outputs` on to the next one.
+    """Return the variables that pass the previous run's `outputs` to the next run.
 
-    Empty outputs are not handed on, nor is anything when the input `addPreviousOutputInEnv` is false.
+    Empty outputs are not passed. Nothing is passed when the input `addPreviousOutputInEnv` is false.
     """
     if properties.get("addPreviousOutputInEnv") is False:
         return {}
-    former = {"PULUMI_COMMAND_STDOUT": outputs.get("stdout"), "PULUMI_COMMAND_STDERR": outputs.get("stderr")}
-    return {name: value for name, value in former.items() if value}
+    variables = {"PULUMI_COMMAND_STDOUT": outputs.get("stdout"), "PULUMI_COMMAND_STDERR": outputs.get("stderr")}
+    return {name: value for name, value in variables.items() if value}
 
 
 def _printable(character: str) -> str:

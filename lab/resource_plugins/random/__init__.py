@@ -1,4 +1,4 @@
-"""Stand-in for the resource plugin `random`: bytes, ids, passwords, strings and pet names from the kernel's generator.
+"""Stand-in for the resource plugin `random`: bytes, ids, passwords and strings from the kernel's generator.
 
-Every input replaces, `keepers` among them, so nothing generated ever changes in place.
+A change of any input, including `keepers`, replaces the resource. Nothing changes in place.
 """

@@ -1,7 +1,7 @@
-"""Serves the plugin: `python -m lab.resource_plugins.random ENGINE_ADDRESS`."""
+"""`python -m lab.resource_plugins.random ENGINE_ADDRESS` serves package `random`."""
 
 from lab.resource_plugins.base import Provider, serve
-from lab.resource_plugins.random import binary, names, text
+from lab.resource_plugins.random import binary, text
 
 if __name__ == "__main__":
-    serve(Provider("random", [binary.BYTES, binary.ID, text.PASSWORD, text.STRING, names.PET], texts=("version",)))
+    serve(Provider("random", [binary.BYTES, binary.ID, text.PASSWORD, text.STRING], texts=("version",)))

@@ -1,4 +1,4 @@
-"""`RandomBytes`, for keys and other secrets, and `RandomId`, for names that are not secret."""
+"""`RandomBytes`, whose value is secret, and `RandomId`, whose value is not."""
 
 import base64
 import binascii
@@ -8,43 +8,43 @@ from lab.resource_plugins.base import UNKNOWN, Call, Input, Properties, Resource
 
 
 def at_least_one(inputs: Properties, key: str) -> list[tuple[str, str]]:
-    """Return a complaint when the number `key` is below 1 or no whole number."""
+    """Return a problem unless the input `key` is a whole number of at least 1."""
     value = inputs[key]
     if value is UNKNOWN or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return []
-    return [(key, f"{key} {value!r} is to be a whole number of at least 1")]
+    return [(key, f"{key} {value!r} must be a whole number of at least 1")]
 
 
 def create_bytes(_call: Call, inputs: Properties) -> tuple[str, Properties]:
-    """Draw `length` bytes. As in the real plugin the id is their base64: **the state shows it in plain**.
+    """Generate `length` bytes. As in the real plugin, the id is their base64, and **the state has the id in plain**.
 
-    Who must not have the secret in the state takes `RandomPassword`, whose id says nothing.
+    To keep a secret out of the plain state use `RandomPassword`, whose id is a constant.
     """
     outputs = _bytes_outputs(secrets.token_bytes(inputs["length"]))
     return outputs["base64"], outputs
 
 
 def read_bytes(_call: Call, resource_id: str, state: Properties) -> Properties:
-    """Return nothing new for what is in the state; on import, what the id (base64) says."""
+    """Return nothing for an existing state; on import return the properties that follow from the id (base64)."""
     if state:
         return {}
     try:
         value = base64.b64decode(resource_id, validate=True)
     except binascii.Error as error:
-        raise ValueError(f"random bytes are imported by their base64 text, which this is not: {error}") from error
+        raise ValueError(f"random bytes are imported by their base64 text, and this is not base64: {error}") from error
     if not value:
-        raise ValueError("random bytes are imported by their base64 text, which is empty here")
+        raise ValueError("random bytes are imported by their base64 text, and this is empty")
     return {"length": len(value), **_bytes_outputs(value)}
 
 
 def create_id(_call: Call, inputs: Properties) -> tuple[str, Properties]:
-    """Draw `byteLength` bytes; the id is their base64url text without padding and without `prefix`."""
+    """Generate `byteLength` bytes; the id is their base64url text, without padding and without `prefix`."""
     value = secrets.token_bytes(inputs["byteLength"])
     return _id_text(value), _id_outputs(value, inputs.get("prefix", ""))
 
 
 def read_id(_call: Call, resource_id: str, state: Properties) -> Properties:
-    """Return nothing new for what is in the state; on import, what the id (`[prefix,]base64url`) says."""
+    """Return nothing for an existing state; on import return the properties from the id (`[prefix,]base64url`)."""
     if state:
         return {}
     prefix, _, text = resource_id.rpartition(",")
@@ -52,8 +52,8 @@ def read_id(_call: Call, resource_id: str, state: Properties) -> Properties:
         value = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except binascii.Error as error:
         raise ValueError(
-            f"random id {resource_id!r} cannot be imported: {text!r} is no base64url text ({error}); "
-            "give [prefix,]base64url without padding"
+            f"random id {resource_id!r} cannot be imported: {text!r} is not base64url ({error}); "
+            "use the form [prefix,]base64url, without padding"
         ) from error
     return {"byteLength": len(value), "prefix": prefix or None, **_id_outputs(value, prefix)}
 
@@ -90,7 +90,6 @@ ID = Resource(
     {"byteLength": Input(required=True), "prefix": Input(), "keepers": Input()},
     create=create_id,
     read=read_id,
-    imports=lambda given: given,
     check=lambda _call, inputs: at_least_one(inputs, "byteLength") or inputs,
     outputs=("b64Url", "b64Std", "hex", "dec"),
 )

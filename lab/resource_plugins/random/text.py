@@ -10,7 +10,7 @@ from lab.resource_plugins.base import UNKNOWN, Call, Input, Properties, Resource
 from lab.resource_plugins.random.binary import at_least_one
 
 SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
-"""Special characters when `overrideSpecial` names no others."""
+"""The default of `overrideSpecial`."""
 
 _CLASSES: Mapping[str, str] = {
     "upper": string.ascii_uppercase,
@@ -19,44 +19,44 @@ _CLASSES: Mapping[str, str] = {
     "special": SPECIAL,
 }
 _BCRYPT_LENGTH = 72
-"""bcrypt takes no more bytes."""
+"""The maximum number of bytes that bcrypt accepts."""
 
 
 def generate(inputs: Properties) -> str:
-    """Return a text of `length` characters with at least `min<Class>` of each class, in random order."""
+    """Return `length` characters with at least `min<Class>` of each class, in random order."""
     classes = _characters(inputs)
-    drawn = [secrets.choice(classes[name]) for name in classes for _ in range(inputs[_least(name)])]
-    allowed = "".join(characters for name, characters in classes.items() if inputs[name])
-    drawn += [secrets.choice(allowed) for _ in range(inputs["length"] - len(drawn))]
-    secrets.SystemRandom().shuffle(drawn)
-    return "".join(drawn)
+    characters = [secrets.choice(classes[name]) for name in classes for _ in range(inputs[_minimum(name)])]
+    allowed = "".join(classes[name] for name in classes if inputs[name])
+    characters += [secrets.choice(allowed) for _ in range(inputs["length"] - len(characters))]
+    secrets.SystemRandom().shuffle(characters)
+    return "".join(characters)
 
 
 def check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
-    """Refuse a length below 1 or below the sum of the minima, and a text of no characters; settle `number`."""
-    if found := at_least_one(inputs, "length"):
-        return found
+    """Refuse a length below 1 or below the sum of the minima, and an empty set of characters; resolve `number`."""
+    if problems := at_least_one(inputs, "length"):
+        return problems
     inputs = _with_numeric(inputs)
-    wanted = {**_DEFAULTS, **inputs}
-    if not is_known({key: wanted[key] for key in ("length", *_DEFAULTS)}):
+    values = {**_DEFAULTS, **inputs}
+    if not is_known({key: values[key] for key in ("length", *_DEFAULTS)}):
         return inputs
-    least = sum(wanted[_least(name)] for name in _CLASSES)
-    if least > wanted["length"]:
-        return [("length", f"length {wanted['length']} is less than the {least} characters that the minima ask for")]
-    if not any(wanted[name] for name in _CLASSES):
-        return [("length", f"no characters to choose from: one of {', '.join(_CLASSES)} is to be true")]
+    total = sum(values[_minimum(name)] for name in _CLASSES)
+    if total > values["length"]:
+        return [("length", f"length {values['length']} is less than {total}, the sum of the minima; make it longer")]
+    if not any(values[name] for name in _CLASSES):
+        return [("length", f"no characters to choose from: set one of {', '.join(_CLASSES)} to true")]
     return inputs
 
 
 def create_password(_call: Call, inputs: Properties) -> tuple[str, Properties]:
-    """Generate a password. The id is `none`: it must not show what is secret."""
+    """Generate a password. The id is `none`, because an id is not secret."""
     result = generate(inputs)
     digest = bcrypt.hashpw(result.encode()[:_BCRYPT_LENGTH], bcrypt.gensalt(10, prefix=b"2a")).decode()
     return "none", {"result": result, "bcryptHash": digest, "number": inputs["numeric"]}
 
 
 def create_string(_call: Call, inputs: Properties) -> tuple[str, Properties]:
-    """Generate a text, which is the id too."""
+    """Generate a string, which is also the id."""
     result = generate(inputs)
     return result, {"result": result, "number": inputs["numeric"]}
 
@@ -65,18 +65,18 @@ def _characters(inputs: Properties) -> dict[str, str]:
     return {**_CLASSES, "special": inputs.get("overrideSpecial") or SPECIAL}
 
 
-def _least(name: str) -> str:
+def _minimum(name: str) -> str:
     return f"min{name.capitalize()}"
 
 
 def _with_numeric(inputs: Properties) -> Properties:
-    """Return `inputs` with the deprecated `number` under its new name `numeric`."""
+    """Return `inputs` with the deprecated `number` also under its new name `numeric`."""
     if "number" not in inputs or inputs["number"] is UNKNOWN:
         return inputs
     return {**inputs, "numeric": inputs.get("numeric", inputs["number"])}
 
 
-_DEFAULTS: Mapping[str, bool | int] = {**dict.fromkeys(_CLASSES, True), **{_least(name): 0 for name in _CLASSES}}
+_DEFAULTS: Mapping[str, bool | int] = {**dict.fromkeys(_CLASSES, True), **{_minimum(name): 0 for name in _CLASSES}}
 
 _INPUTS = {
     "length": Input(required=True),

@@ -1,1 +1,1 @@
-"""Stand-in for the resource plugin `tls`: private keys, and the public half of any key. No certificates."""
+"""Stand-in for the resource plugin `tls`: private keys and public keys, but no certificates."""

@@ -1,4 +1,4 @@
-"""Serves the plugin: `python -m lab.resource_plugins.tls ENGINE_ADDRESS`."""
+"""`python -m lab.resource_plugins.tls ENGINE_ADDRESS` serves package `tls`."""
 
 from lab.resource_plugins.base import Provider, serve
 from lab.resource_plugins.tls.private_key import GET_PUBLIC_KEY, PRIVATE_KEY

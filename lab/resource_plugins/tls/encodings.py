@@ -1,4 +1,4 @@
-"""The forms in which the plugin gives keys. Each text ends with a newline, as those of the real plugin do."""
+"""The formats of keys. Each text ends with a newline, as with the real plugin."""
 
 import base64
 import hashlib
@@ -11,26 +11,26 @@ PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519
 
 
 def private_texts(key: PrivateKey) -> dict[str, str]:
-    """Return the private forms: the algorithm's own PEM (PKCS#1, SEC 1; PKCS#8 for Ed25519), PKCS#8 and OpenSSH.
+    """Return the private key as the algorithm's own PEM (PKCS#1, SEC 1; PKCS#8 for Ed25519), PKCS#8 and OpenSSH.
 
-    The OpenSSH form is empty for P-224, which SSH does not know (RFC 5656).
+    The OpenSSH text is empty for P-224, which SSH does not support (RFC 5656).
     """
     is_ed25519 = isinstance(key, ed25519.Ed25519PrivateKey)
     own = PrivateFormat.PKCS8 if is_ed25519 else PrivateFormat.TraditionalOpenSSL
     return {
         "privateKeyPem": _pem(key, own),
         "privateKeyPemPkcs8": _pem(key, PrivateFormat.PKCS8),
-        "privateKeyOpenssh": _pem(key, PrivateFormat.OpenSSH) if is_known_to_ssh(key) else "",
+        "privateKeyOpenssh": _pem(key, PrivateFormat.OpenSSH) if is_supported_by_ssh(key) else "",
     }
 
 
 def public_texts(key: PrivateKey) -> dict[str, str]:
-    """Return the public forms and the fingerprints (RFC 4716, section 4, and SHA256 as ssh-keygen(1) shows it).
+    """Return the public key and its fingerprints (RFC 4716, section 4, and SHA256 as ssh-keygen(1) shows it).
 
     All but the PEM are empty for P-224.
     """
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    line, md5, sha256 = _ssh_texts(key) if is_known_to_ssh(key) else ("", "", "")
+    line, md5, sha256 = _ssh_texts(key) if is_supported_by_ssh(key) else ("", "", "")
     return {
         "publicKeyPem": pem,
         "publicKeyOpenssh": line,
@@ -40,20 +40,20 @@ def public_texts(key: PrivateKey) -> dict[str, str]:
 
 
 def identifier(key: PrivateKey) -> str:
-    """Return the plugin's id of a key: the SHA-1 of its public half (DER), in hex."""
+    """Return the plugin's id of a key: the SHA-1 of its public key (DER), in hex."""
     der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha1(der, usedforsecurity=False).hexdigest()
 
 
 def algorithm_of(key: PrivateKey) -> str:
-    """Return the plugin's name of the key's algorithm."""
+    """Return the plugin's name for the key's algorithm."""
     if isinstance(key, rsa.RSAPrivateKey):
         return "RSA"
     return "ECDSA" if isinstance(key, ec.EllipticCurvePrivateKey) else "ED25519"
 
 
-def is_known_to_ssh(key: PrivateKey) -> bool:
-    """Tell whether SSH has a form for this kind of key."""
+def is_supported_by_ssh(key: PrivateKey) -> bool:
+    """Tell whether SSH supports this kind of key."""
     return not (isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP224R1))
 
 

@@ -20,42 +20,43 @@ _ALGORITHMS: Mapping[str, Callable[[Properties], PrivateKey]] = {
     "ECDSA": lambda inputs: ec.generate_private_key(_CURVES[inputs["ecdsaCurve"]]()),
     "ED25519": lambda _inputs: ed25519.Ed25519PrivateKey.generate(),
 }
-_LEAST_RSA_BITS = 1024
+_MINIMUM_RSA_BITS = 1024
 _SECRETS = ("privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh")
 _PUBLIC = ("publicKeyPem", "publicKeyOpenssh", "publicKeyFingerprintMd5", "publicKeyFingerprintSha256")
 
 
 def check(_call: Call, inputs: Properties) -> Properties | list[tuple[str, str]]:
-    """Refuse algorithms, curves and lengths that there are not."""
-    found = _not_one_of(inputs, "algorithm", _ALGORITHMS) + _not_one_of(inputs, "ecdsaCurve", _CURVES)
+    """Refuse unknown algorithms and curves, and too few bits."""
+    problems = _not_one_of(inputs, "algorithm", _ALGORITHMS) + _not_one_of(inputs, "ecdsaCurve", _CURVES)
     bits = inputs.get("rsaBits")
-    if isinstance(bits, int) and bits < _LEAST_RSA_BITS:
-        found.append(("rsaBits", f"rsaBits {bits} is too few for a key; give at least {_LEAST_RSA_BITS}"))
-    return found or inputs
+    if isinstance(bits, int) and bits < _MINIMUM_RSA_BITS:
+        problems.append(("rsaBits", f"rsaBits {bits} is too few for a key; use at least {_MINIMUM_RSA_BITS}"))
+    return problems or inputs
 
 
 def create(_call: Call, inputs: Properties) -> tuple[str, Properties]:
-    """Generate a key and give it in all its forms."""
+    """Generate a key and return it in all formats."""
     key = _ALGORITHMS[inputs["algorithm"]](inputs)
     return identifier(key), {**private_texts(key), **public_texts(key)}
 
 
 def get_public_key(_call: Call, arguments: Properties) -> Properties:
-    """Return the public half of the one private key that is given, in PEM or in OpenSSH form."""
-    given = [name for name in ("privateKeyPem", "privateKeyOpenssh") if arguments.get(name) is not None]
-    if len(given) != 1:
+    """Return the public key of a private key, which is in PEM or OpenSSH format."""
+    names = [name for name in ("privateKeyPem", "privateKeyOpenssh") if arguments.get(name) is not None]
+    if len(names) != 1:
         raise ValueError(
             "getPublicKey takes one of privateKeyPem and privateKeyOpenssh; "
-            f"it was given {' and '.join(given) or 'neither'}"
+            f"it was given {' and '.join(names) or 'neither'}"
         )
-    text = str(arguments[given[0]]).encode()
-    load = load_pem_private_key if given[0] == "privateKeyPem" else load_ssh_private_key
+    (name,) = names
+    text = str(arguments[name]).encode()
+    load = load_pem_private_key if name == "privateKeyPem" else load_ssh_private_key
     try:
         key = load(text, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ValueError(f"{given[0]} is no private key that can be read without a passphrase: {error}") from error
+        raise ValueError(f"{name} is not a private key that can be read without a passphrase: {error}") from error
     if not isinstance(key, PrivateKey):
-        raise ValueError(f"{given[0]} is a {type(key).__name__}; use one of {', '.join(_ALGORITHMS)}")
+        raise ValueError(f"{name} is a {type(key).__name__}; use one of {', '.join(_ALGORITHMS)}")
     return {**arguments, "id": identifier(key), "algorithm": algorithm_of(key), **public_texts(key)}
 
 
@@ -63,7 +64,7 @@ def _not_one_of(inputs: Properties, name: str, values: Mapping[str, object]) -> 
     value = inputs.get(name)
     if value is None or value is UNKNOWN or value in values:
         return []
-    return [(name, f"{name} {value!r} is to be one of: {', '.join(values)}")]
+    return [(name, f"{name} {value!r} must be one of: {', '.join(values)}")]
 
 
 PRIVATE_KEY = Resource(

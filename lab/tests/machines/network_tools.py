@@ -1,4 +1,4 @@
-"""What the tests of the lab's network use inside namespaces: ping, a tunnel, a capture, a DHCP client."""
+"""Tools of the network's tests that run inside namespaces: ping, a tunnel, a capture, a DHCP client."""
 
 import fcntl
 import os
@@ -24,7 +24,7 @@ _ETH_P_IP = 0x0800
 
 @dataclass(frozen=True)
 class Ping:
-    """What ping(8) counted."""
+    """The result of ping(8)."""
 
     received: int
     ttl: int | None
@@ -32,7 +32,7 @@ class Ping:
 
 
 def ping(namespace: str | None, address: str, *options: str, count: int = 1) -> Ping:
-    """Ping from a namespace (None: the host), one second of patience."""
+    """Ping from a namespace (None: the root namespace), with a timeout of one second."""
     prefix = ["ip", "netns", "exec", namespace] if namespace else []
     command = [*prefix, "ping", "-n", "-c", str(count), "-i", "0.2", "-W", "1", *options, address]
     output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
@@ -42,7 +42,7 @@ def ping(namespace: str | None, address: str, *options: str, count: int = 1) -> 
 
 
 def drops(namespace: str, counter: str) -> int:
-    """Return how many packets a named counter has seen."""
+    """Return how many packets a named counter has counted."""
     command = ["ip", "netns", "exec", namespace, "nft", "list", "counter", "ip", "lab", counter]
     match = re.search(r"packets (\d+)", subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert match
@@ -50,12 +50,12 @@ def drops(namespace: str, counter: str) -> int:
 
 
 def forward(namespace: str) -> None:
-    """Make a machine a router, as the gateways' user data does."""
+    """Switch IP forwarding on in a machine, as the gateways' user data does."""
     call_in(namespace, lambda: Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n"))
 
 
 def open_device(namespace: str, name: str, *, tap: bool) -> int:
-    """Open a tun or tap of that name in a namespace, as QEMU does, and return its descriptor."""
+    """Open the tun or tap with a name in a namespace, as QEMU does, and return its descriptor."""
 
     def attach() -> int:
         descriptor = os.open("/dev/net/tun", os.O_RDWR)
@@ -68,23 +68,23 @@ def open_device(namespace: str, name: str, *, tap: bool) -> int:
 
 @contextmanager
 def tunnel(namespace: str, *, local: str, remote: str, network: str) -> Iterator[None]:
-    """Carry `network` in UDP datagrams from this machine to port 4500 of the one at `remote`: IPsec's path."""
+    """Carry packets to `network` in UDP datagrams to port 4500 of the machine at `remote`, as IPsec does."""
     device = open_device(namespace, "tunnel", tap=False)
-    outside = call_in(namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    outside.bind((local, 4500))
+    datagrams = call_in(namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    datagrams.bind((local, 4500))
     for command in (["link", "set", "tunnel", "up", "mtu", "1400"], ["route", "add", network, "dev", "tunnel"]):
         subprocess.run(["ip", "-n", namespace, *command], check=True)
     stop_reader, stop_writer = os.pipe()
 
     def carry() -> None:
         while True:
-            ready, _, _ = select.select([device, outside.fileno(), stop_reader], [], [])
+            ready, _, _ = select.select([device, datagrams.fileno(), stop_reader], [], [])
             if stop_reader in ready:
                 return
             if device in ready:
-                outside.sendto(os.read(device, 65535), (remote, 4500))
-            if outside.fileno() in ready:
-                os.write(device, outside.recv(65535))
+                datagrams.sendto(os.read(device, 65535), (remote, 4500))
+            if datagrams.fileno() in ready:
+                os.write(device, datagrams.recv(65535))
 
     carrier = threading.Thread(target=carry)
     carrier.start()
@@ -93,7 +93,7 @@ def tunnel(namespace: str, *, local: str, remote: str, network: str) -> Iterator
     finally:
         os.write(stop_writer, b"x")
         carrier.join()
-        outside.close()
+        datagrams.close()
         for descriptor in (device, stop_reader, stop_writer):
             os.close(descriptor)
 
@@ -138,7 +138,7 @@ def dhcp_offer(device: int, mac_address: str) -> tuple[str, dict[int, bytes]]:
     total = sum(struct.unpack("!10H", ip))
     checksum = 0xFFFF - (total % 0xFFFF)
     frame = b"\xff" * 6 + mac + b"\x08\x00" + ip[:10] + struct.pack("!H", checksum) + ip[12:] + udp
-    # The kernel lets a tap send a second after it was opened; a client repeats itself too (RFC 2131, 4.1).
+    # A tap can send only about a second after it was opened; DHCP clients repeat their messages (RFC 2131, 4.1).
     for _ in range(5):
         os.write(device, frame)
         while select.select([device], [], [], 1)[0]:
@@ -161,7 +161,7 @@ def _options(data: bytes) -> dict[int, bytes]:
 
 @contextmanager
 def udp_echo(namespace: str, address: str, port: int = 0) -> Iterator[int]:
-    """Answer every datagram to `address` with that address."""
+    """Answer every datagram to `address` with `address`; yield the port."""
     server = call_in(namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     server.bind((address, port))
     server.settimeout(0.1)
@@ -186,19 +186,19 @@ def udp_echo(namespace: str, address: str, port: int = 0) -> Iterator[int]:
 
 
 def udp_client(namespace: str | None, address: str, port: int) -> socket.socket:
-    """Return a socket of the namespace (None: the host) that sends to one address."""
+    """Return a UDP socket in the namespace (None: the root namespace) that is connected to an address."""
 
-    def make() -> socket.socket:
+    def create() -> socket.socket:
         return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
-    client = call_in(namespace, make) if namespace else make()
+    client = call_in(namespace, create) if namespace else create()
     client.connect((address, port))
     client.settimeout(0.5)
     return client
 
 
 def answer(client: socket.socket) -> str | None:
-    """Ask an echo server who it is; None when it does not say within half a second."""
+    """Return the answer of an echo server; None when it does not answer within half a second."""
     client.send(b"who are you?")
     try:
         return client.recv(100).decode()
@@ -207,12 +207,12 @@ def answer(client: socket.socket) -> str | None:
 
 
 def answers(client: socket.socket) -> bool:
-    """Say whether the echo server answers."""
+    """Return whether the echo server answers."""
     return answer(client) is not None
 
 
 def resolve(namespace: str, name: str) -> str | None:
-    """Ask the namespace's resolver for an IPv4 address; None when it knows none."""
+    """Resolve a name in the namespace to an IPv4 address; return None when there is none."""
     command = ["ip", "netns", "exec", namespace, "getent", "ahostsv4", name]
     for _ in range(20):
         result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -222,7 +222,7 @@ def resolve(namespace: str, name: str) -> str | None:
 
 
 def wait_for_dhcp(namespace: str) -> None:
-    """Wait until the server has its socket: it was started a moment ago."""
+    """Wait until the DHCP server, which was started a moment ago, has its socket."""
     deadline = time.monotonic() + 5
     while ":0043 " not in call_in(namespace, lambda: Path("/proc/thread-self/net/udp").read_text()):
         assert time.monotonic() < deadline
@@ -230,7 +230,7 @@ def wait_for_dhcp(namespace: str) -> None:
 
 
 def fetch(server: str, path: str, **headers: str) -> tuple[int, HTTPMessage, bytes]:
-    """GET from a server by http; return status, headers and body."""
+    """Send a GET request by HTTP; return status, headers and body."""
     connection = HTTPConnection(server, timeout=5)
     connection.request("GET", path, headers=headers)
     with closing(connection), connection.getresponse() as response:
@@ -238,11 +238,11 @@ def fetch(server: str, path: str, **headers: str) -> tuple[int, HTTPMessage, byt
 
 
 def answer_once(api: socket.socket) -> None:
-    """Answer one request with itself."""
+    """Answer one request with a copy of it."""
     connection, _ = api.accept()
     with connection:
         request = b""
-        # What ends TLS says first for whom it speaks, and may send that by itself.
+        # The PROXY protocol line comes before the request, possibly in a segment of its own.
         while not request.endswith(b"\r\n\r\n") and (more := connection.recv(2000)):
             request += more
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(request) + request)

@@ -1,15 +1,16 @@
-"""Helpers of the API tests: one served API per test module, and the product's stack built with plain boto3."""
+"""Helpers of the API tests: a served API, errors, roles, and the product's resources created with plain boto3."""
 
 import json
 import socket
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -26,12 +27,12 @@ TRUST_EC2 = json.dumps(
 
 @contextmanager
 def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
-    """Serve the API on a free port of this process; yields its URL. Instances change their state fast."""
+    """Serve the API on a free port in this process; yield its URL. Instances change their state fast."""
     from lab.api.server import serve  # noqa: PLC0415 - moto takes a second to import
     from lab.api.service import forget_everything  # noqa: PLC0415
 
     server = serve(socket.create_server(("127.0.0.1", 0)))
-    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(state, "TRANSITION_SECONDS", transition_seconds)
@@ -41,31 +42,39 @@ def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
             server.shutdown()
             thread.join()
             server.server_close()
+            _finish_transitions()
             forget_everything()
 
 
+def _finish_transitions() -> None:
+    """Wait until no instance is changing its state: a late change would count for the next test's account."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join()
+
+
 def error_code(call: Callable[..., Any], **parameters: Any) -> str:
-    """Return AWS's error code of a call that must fail."""
+    """Return AWS's error code for a call that must fail."""
     with pytest.raises(ClientError) as caught:
         call(**parameters)
     return caught.value.response["Error"]["Code"]
 
 
 def error_message(call: Callable[..., Any], **parameters: Any) -> str:
-    """Return AWS's message of a call that must fail."""
+    """Return AWS's message for a call that must fail."""
     with pytest.raises(ClientError) as caught:
         call(**parameters)
     return caught.value.response["Error"]["Message"]
 
 
 def lab_path(api: str, path: str) -> Any:
-    """Return the JSON of one of the lab's own paths."""
+    """Return the JSON document at one of the lab's own paths."""
     with urllib.request.urlopen(api + path) as response:  # noqa: S310 - our own server
         return json.load(response)
 
 
 def wait_for_state(ec2: Any, instance_id: str, wanted: str) -> dict[str, Any]:
-    """Return the instance once it is in a state; fails after five seconds."""
+    """Return the instance once it is in the wanted state; fail after five seconds."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         instance = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
@@ -77,7 +86,7 @@ def wait_for_state(ec2: Any, instance_id: str, wanted: str) -> dict[str, Any]:
 
 @dataclass
 class Site:
-    """One side of the pair, as the component makes it: VPC, subnets, gateway ENI with EIP, instance on the ENI."""
+    """One site of the pair, as the component creates it: VPC, subnets, gateway ENI with EIP, instance on the ENI."""
 
     api: str
     region: str
@@ -102,7 +111,7 @@ class Site:
         return str(self.ssm.get_parameter(Name=name)["Parameter"]["Value"])
 
     def build_network(self) -> None:
-        """Make VPC, Internet gateway, subnets and route tables."""
+        """Create VPC, Internet gateway, subnets and route tables."""
         ec2, ids = self.ec2, self.ids
         ids["vpc"] = ec2.create_vpc(CidrBlock=self.cidr_block)["Vpc"]["VpcId"]
         ids["igw"] = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -117,7 +126,7 @@ class Site:
         ec2.create_route(RouteTableId=ids["public_table"], DestinationCidrBlock="0.0.0.0/0", GatewayId=ids["igw"])
 
     def build_identity(self) -> None:
-        """Make security group, interface and address, and the private route to the interface."""
+        """Create security group, interface and address, and the private route to the interface."""
         ec2, ids = self.ec2, self.ids
         ids["group"] = ec2.create_security_group(GroupName="gateway", Description="gateway", VpcId=ids["vpc"])[
             "GroupId"
@@ -136,16 +145,16 @@ class Site:
         )
 
     def admit(self, peer_ip: str) -> None:
-        """Let in the peer's IPsec and everything from the own VPC."""
+        """Allow IPsec from the peer and everything from the site's own VPC."""
         ranges = [{"CidrIp": f"{peer_ip}/32", "Description": "peer"}]
         udp = [{"IpProtocol": "udp", "FromPort": port, "ToPort": port, "IpRanges": ranges} for port in (500, 4500)]
         esp = {"IpProtocol": "50", "IpRanges": ranges}
-        inside = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": self.cidr_block}]}
-        rules = [*udp, esp, inside]
+        own_vpc = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": self.cidr_block}]}
+        rules = [*udp, esp, own_vpc]
         self.ec2.authorize_security_group_ingress(GroupId=self.ids["group"], IpPermissions=rules)  # type: ignore[arg-type]
 
     def build_role(self) -> None:
-        """Make the secret, the role that may read it, and the instance profile."""
+        """Create the secret, the role that may read it, and the instance profile."""
         name, parameter = f"{self.name}-gateway", f"/vpn/{self.name}/psk"
         self.ssm.put_parameter(Name=parameter, Value="a secret", Type="SecureString")
         arn = f"arn:aws:ssm:{self.region}:123456789012:parameter{parameter}"
@@ -160,14 +169,14 @@ class Site:
         self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
 
     def launch(self, **more: Any) -> str:
-        """Run the gateway on its interface; return the instance's id."""
+        """Launch the gateway on its interface; return the instance's id."""
         launched = self.ec2.run_instances(
             ImageId=self.image_id,
             InstanceType=self.instance_type,  # type: ignore[arg-type]
             MinCount=1,
             MaxCount=1,
             NetworkInterfaces=[{"DeviceIndex": 0, "NetworkInterfaceId": self.ids["eni"]}],
-            UserData=self.user_data,  # type: ignore[arg-type]  # boto3 takes bytes, too
+            UserData=self.user_data,  # type: ignore[arg-type]  # boto3 also accepts bytes
             MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled"},
             BlockDeviceMappings=[
                 {"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "VolumeType": "gp3", "VolumeSize": 8}}
@@ -181,18 +190,40 @@ class Site:
         return self.ids["instance"]
 
     def end_instance(self) -> None:
-        """Terminate the gateway and wait."""
+        """Terminate the gateway and wait until it is terminated."""
         self.ec2.terminate_instances(InstanceIds=[self.ids["instance"]])
         wait_for_state(self.ec2, self.ids["instance"], "terminated")
 
 
 def uk(api: str, **more: Any) -> Site:
-    """Return the article's `uk` side, not yet built."""
+    """Return the article's `uk` site; none of its resources exist yet."""
     return Site(api, "eu-west-2", "uk", "10.1.0.0/16", "10.1.1.0/24", "10.1.10.0/24", "10.1.1.254", **more)
 
 
 def au(api: str, **more: Any) -> Site:
-    """Return the article's `au` side, not yet built."""
+    """Return the article's `au` site; none of its resources exist yet."""
     return Site(
         api, "ap-southeast-2", "au", "172.31.0.0/16", "172.31.12.0/24", "172.31.200.0/24", "172.31.12.198", **more
     )
+
+
+def as_role(api: str, credentials: dict[str, str], service: str) -> Any:
+    """Return a client of a service in `eu-west-2` that uses a role's temporary credentials."""
+    session: Any = boto3.session.Session()
+    return session.client(
+        service,
+        region_name="eu-west-2",
+        endpoint_url=api,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+def role_with(api: str, site: Site, name: str, statements: list[dict[str, Any]]) -> dict[str, Any]:
+    """Create a role that has one policy with `statements`; return temporary credentials of the role."""
+    arn = site.iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST_EC2)["Role"]["Arn"]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    site.iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=document)
+    answer = client("sts", "eu-west-2", api).assume_role(RoleArn=arn, RoleSessionName="i-0")
+    return dict(answer["Credentials"])

@@ -1,4 +1,4 @@
-"""Instances: states, launches that must fail, repeated launches, reboots, changes."""
+"""Instances: states, refused launches, repeated launches, reboots, changes."""
 
 import base64
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def test_every_state_can_be_seen(site: Site) -> None:
     assert "PrivateIpAddress" not in ended
 
 
-def test_its_own_interface_goes_with_the_instance(site: Site) -> None:
+def test_terminating_an_instance_deletes_its_own_interface(site: Site) -> None:
     before = len(interfaces_of(site, "private_subnet"))
     instance_id = launch(site, PrivateIpAddress="10.1.10.41")
     assert "10.1.10.41" in [interface["PrivateIpAddress"] for interface in interfaces_of(site, "private_subnet")]
@@ -71,16 +71,16 @@ def test_its_own_interface_goes_with_the_instance(site: Site) -> None:
     assert len(interfaces_of(site, "private_subnet")) == before
 
 
-def test_an_own_interface_that_is_to_stay_is_available_afterwards(site: Site) -> None:
+def test_an_interface_without_delete_on_termination_is_available_after_termination(site: Site) -> None:
     interface = {"DeviceIndex": 0, "SubnetId": site.ids["private_subnet"], "DeleteOnTermination": False}
     instance_id = launch(site, NetworkInterfaces=[interface])
     [attached] = wait_for_state(site.ec2, instance_id, "running")["NetworkInterfaces"]
     site.ec2.terminate_instances(InstanceIds=[instance_id])
     wait_for_state(site.ec2, instance_id, "terminated")
-    [left] = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[attached["NetworkInterfaceId"]])[
+    [remaining] = site.ec2.describe_network_interfaces(NetworkInterfaceIds=[attached["NetworkInterfaceId"]])[
         "NetworkInterfaces"
     ]
-    assert left["Status"] == "available"
+    assert remaining["Status"] == "available"
     site.ec2.delete_network_interface(NetworkInterfaceId=attached["NetworkInterfaceId"])
 
 
@@ -117,7 +117,7 @@ def test_reboots_are_counted_for_the_data_plane(api: str, site: Site) -> None:
     assert after["generation"] > before["generation"]
 
 
-def test_user_data_changes_only_while_stopped(site: Site) -> None:
+def test_user_data_can_be_changed_only_while_the_instance_is_stopped(site: Site) -> None:
     ec2, instance_id = site.ec2, launch(site, UserData=b"first")
     change = {"InstanceId": instance_id, "UserData": {"Value": b"\x00second\xff"}}
     assert error_code(ec2.modify_instance_attribute, **change) == "IncorrectInstanceState"
@@ -131,7 +131,7 @@ def test_user_data_changes_only_while_stopped(site: Site) -> None:
     assert error_message(ec2.modify_instance_attribute, **too_long) == "User data is limited to 16384 bytes"
 
 
-def test_the_check_and_the_groups_of_an_instance_are_its_interfaces(site: Site) -> None:
+def test_changing_an_instances_source_dest_check_and_groups_changes_its_interface(site: Site) -> None:
     instance_id = launch(site)
     [interface] = wait_for_state(site.ec2, instance_id, "running")["NetworkInterfaces"]
     group = site.ec2.create_security_group(GroupName="other", Description="x", VpcId=site.ids["vpc"])["GroupId"]
@@ -144,14 +144,14 @@ def test_the_check_and_the_groups_of_an_instance_are_its_interfaces(site: Site) 
     assert [entry["GroupId"] for entry in changed["Groups"]] == [group]
 
 
-def test_a_repeated_request_launches_nothing(site: Site) -> None:
+def test_a_repeated_client_token_launches_nothing(site: Site) -> None:
     first = launch(site, ClientToken="once", UserData="a")
     assert launch(site, ClientToken="once", UserData="a") == first
     assert refusal(site, ClientToken="once", UserData="b")[0] == "IdempotentParameterMismatch"
     assert launch(site, ClientToken="twice", UserData="a") != first
 
 
-def test_monitoring_is_switched_on_and_off(site: Site) -> None:
+def test_monitoring_can_be_switched_on_and_off(site: Site) -> None:
     instance_id = launch(site)
     site.ec2.monitor_instances(InstanceIds=[instance_id])
     assert wait_for_state(site.ec2, instance_id, "running")["Monitoring"]["State"] == "enabled"
@@ -159,7 +159,7 @@ def test_monitoring_is_switched_on_and_off(site: Site) -> None:
     assert wait_for_state(site.ec2, instance_id, "running")["Monitoring"]["State"] == "disabled"
 
 
-def test_without_a_mapping_the_root_volume_is_the_images(site: Site) -> None:
+def test_without_a_block_device_mapping_the_root_volume_is_that_of_the_image(site: Site) -> None:
     instance = wait_for_state(site.ec2, launch(site), "running")
     assert instance["RootDeviceName"] == "/dev/xvda"
     [mapping] = instance["BlockDeviceMappings"]
@@ -169,7 +169,7 @@ def test_without_a_mapping_the_root_volume_is_the_images(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "code", "words"),
+    ("parameters", "code", "message"),
     [
         ({"UserData": b"x" * 16385}, "InvalidParameterValue", "User data is limited to 16384 bytes"),
         ({"ImageId": "ami-00000000000000000"}, "InvalidAMIID.NotFound", "'[ami-00000000000000000]' does not exist"),
@@ -194,28 +194,30 @@ def test_without_a_mapping_the_root_volume_is_the_images(site: Site) -> None:
         ),
     ],
 )
-def test_a_launch_is_refused_and_leaves_nothing(site: Site, parameters: dict[str, Any], code: str, words: str) -> None:
-    def everything() -> tuple[int, int, int]:
+def test_a_refused_launch_leaves_nothing_behind(
+    site: Site, parameters: dict[str, Any], code: str, message: str
+) -> None:
+    def counts() -> tuple[int, int, int]:
         return (
             len(site.ec2.describe_instances()["Reservations"]),
             len(site.ec2.describe_network_interfaces()["NetworkInterfaces"]),
             len(site.ec2.describe_volumes()["Volumes"]),
         )
 
-    before = everything()
-    refused_code, refused_words = refusal(site, **parameters)
-    assert refused_code == code
-    assert words in refused_words
-    assert everything() == before
+    before = counts()
+    actual_code, actual_message = refusal(site, **parameters)
+    assert actual_code == code
+    assert message in actual_message
+    assert counts() == before
 
 
-def test_a_profile_without_role_is_refused(site: Site) -> None:
+def test_an_instance_profile_without_a_role_is_refused(site: Site) -> None:
     site.iam.create_instance_profile(InstanceProfileName="empty")
-    code, words = refusal(site, IamInstanceProfile={"Name": "empty"})
-    assert (code, "has no associated IAM Roles" in words) == ("InvalidParameterValue", True)
+    code, message = refusal(site, IamInstanceProfile={"Name": "empty"})
+    assert (code, "has no associated IAM Roles" in message) == ("InvalidParameterValue", True)
 
 
-def test_an_interface_is_handed_in_alone(site: Site) -> None:
+def test_a_launch_with_an_existing_interface_needs_a_device_index_and_names_no_subnet(site: Site) -> None:
     created = site.ec2.create_network_interface(SubnetId=site.ids["private_subnet"])["NetworkInterface"]
     interface = {"DeviceIndex": 0, "NetworkInterfaceId": created["NetworkInterfaceId"]}
     code, _ = refusal(site, NetworkInterfaces=[interface], SubnetId=site.ids["private_subnet"])
@@ -224,7 +226,7 @@ def test_an_interface_is_handed_in_alone(site: Site) -> None:
     assert code == "InvalidParameterValue"
 
 
-def test_transitions_refuse_what_aws_refuses(site: Site) -> None:
+def test_a_state_change_that_aws_refuses_is_refused_and_terminating_is_idempotent(site: Site) -> None:
     ec2, instance_id = site.ec2, launch(site)
     assert error_code(ec2.stop_instances, InstanceIds=[instance_id]) == "IncorrectInstanceState"
     wait_for_state(ec2, instance_id, "running")

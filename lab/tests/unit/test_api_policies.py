@@ -1,4 +1,4 @@
-"""IAM policies: pure decisions."""
+"""Decisions on IAM policies."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ def allow(**parts: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": OWN, **parts}
 
 
-def test_nothing_is_allowed_by_nothing() -> None:
+def test_without_policies_nothing_is_allowed() -> None:
     assert not is_allowed([], "ssm:GetParameter", OWN, CONTEXT)
 
 
@@ -49,7 +49,7 @@ def test_nothing_is_allowed_by_nothing() -> None:
         (allow(Condition={"ArnLike": {"ec2:InstanceProfile": OWN_PROFILE}}), True),
         (allow(Condition={"ArnLikeIfExists": {"ec2:InstanceProfile": OWN_PROFILE}}), True),
         (allow(Condition={"ArnLikeIfExists": {"ec2:InstanceProfile": OWN_PROFILE.replace("vpn", "app")}}), False),
-        # A key that the request does not have, and one that the lab does not know.
+        # A key that the request lacks, and a key that the lab does not know.
         (allow(Condition={"ArnLike": {"iam:PermissionsBoundary": "*"}}), False),
         (allow(Condition={"ArnLikeIfExists": {"iam:PermissionsBoundary": OWN_PROFILE}}), True),
         (allow(Condition={"ArnNotLike": {"iam:PermissionsBoundary": "*"}}), True),
@@ -62,20 +62,20 @@ def test_nothing_is_allowed_by_nothing() -> None:
         (allow(Condition={"IpAddress": {"aws:VpcSourceIp": "10.1.1.254/32"}}), False),
     ],
 )
-def test_a_statement_allows_what_it_says(statement: dict[str, Any], expected: bool) -> None:
+def test_a_statement_allows_a_request_that_matches_all_of_its_parts(statement: dict[str, Any], expected: bool) -> None:
     statement = {key: value for key, value in statement.items() if value is not None}
     if "NotAction" in statement:
         statement.pop("Action", None)
     assert allowed(statement) is expected
 
 
-def test_a_deny_wins_also_with_a_condition_nobody_understands() -> None:
+def test_a_deny_wins_even_with_an_unknown_condition() -> None:
     assert not allowed(allow(), {"Effect": "Deny", "Action": "ssm:*", "Resource": "*"})
-    unclear = {"Bool": {"aws:MultiFactorAuthPresent": "false"}}
-    assert not allowed(allow(), {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": unclear})
+    unknown = {"Bool": {"aws:MultiFactorAuthPresent": "false"}}
+    assert not allowed(allow(), {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": unknown})
 
 
-def test_trust_names_service_or_account() -> None:
+def test_a_trust_policy_trusts_only_the_principals_that_it_names() -> None:
     statement = {"Effect": "Allow", "Principal": {"Service": ["ec2.amazonaws.com"]}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Statement": statement})
     assert trusts(document, "Service", ["ec2.amazonaws.com"])

@@ -1,4 +1,4 @@
-"""`python -m lab.api` as a process: it starts, answers, ends, and says when it cannot listen."""
+"""`python -m lab.api` as a process: it starts, answers, ends, and reports a busy port."""
 
 import os
 import signal
@@ -25,12 +25,12 @@ def first_line(stream: IO[str] | None) -> str:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
-def test_it_says_when_it_is_ready_and_ends_when_told(free_port: int) -> None:
+def test_the_api_reports_that_it_is_ready_and_ends_on_sigterm(free_port: int) -> None:
     process = start(free_port)
     try:
         assert first_line(process.stdout) == f"AWS API on http://127.0.0.1:{free_port}\n"
@@ -42,11 +42,11 @@ def test_it_says_when_it_is_ready_and_ends_when_told(free_port: int) -> None:
         process.communicate()
 
 
-def test_a_busy_port_is_one_clear_line() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = int(taken.getsockname()[1])
+def test_a_busy_port_is_reported_in_one_line() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = int(listener.getsockname()[1])
         process = start(port)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 1

@@ -1,21 +1,15 @@
-"""The whole two-region stack against the lab's API: built, looked at, taken down in wrong and right order."""
+"""The whole two-region stack against the lab's API: created, inspected, and deleted in wrong and right order."""
 
 import base64
 import os
-from collections.abc import Iterator
 from ipaddress import IPv4Address
+from typing import Any
 
 import pytest
 
 from lab import settings
 from lab.api.client import client
-from lab.tests.unit.api_stack import Site, au, error_code, error_message, served_api, uk, wait_for_state
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    with served_api() as url:
-        yield url
+from lab.tests.unit.api_stack import Site, au, error_code, error_message, uk, wait_for_state
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +27,13 @@ def sites(api: str) -> tuple[Site, Site]:
     return pair
 
 
-def test_both_gateways_have_elastic_ips_of_documentation_ranges(sites: tuple[Site, Site]) -> None:
+def test_both_gateways_have_elastic_ips_from_the_documentation_ranges(sites: tuple[Site, Site]) -> None:
     addresses = [site.ids["public_ip"] for site in sites]
     assert len(set(addresses)) == 2
     assert all(any(IPv4Address(address) in pool for pool in settings.ELASTIC_IP_POOLS) for address in addresses)
 
 
-def test_the_instance_has_what_its_interface_has(sites: tuple[Site, Site]) -> None:
+def test_the_instance_shows_the_properties_of_its_interface(sites: tuple[Site, Site]) -> None:
     site = sites[0]
     instance = wait_for_state(site.ec2, site.ids["instance"], "running")
     assert instance["PrivateIpAddress"] == "10.1.1.254"
@@ -48,7 +42,9 @@ def test_the_instance_has_what_its_interface_has(sites: tuple[Site, Site]) -> No
     assert [group["GroupId"] for group in instance["SecurityGroups"]] == [site.ids["group"]]
     assert instance["VpcId"] == site.ids["vpc"]
     assert instance["SubnetId"] == site.ids["public_subnet"]
-    assert instance["Placement"]["AvailabilityZone"] == "eu-west-2b", "its interface's, not the first"
+    assert instance["Placement"]["AvailabilityZone"] == "eu-west-2b", (
+        "the zone of its interface, not the region's first"
+    )
     assert instance["MetadataOptions"]["HttpTokens"] == "required"
     assert instance["IamInstanceProfile"]["Arn"].endswith(":instance-profile/uk-gateway")
     attachment = instance["NetworkInterfaces"][0]["Attachment"]
@@ -69,7 +65,7 @@ def test_user_data_is_read_back_byte_for_byte(sites: tuple[Site, Site]) -> None:
     assert base64.b64decode(answer["UserData"]["Value"]) == site.user_data
 
 
-def test_the_root_volume_is_encrypted_and_goes_with_the_instance(sites: tuple[Site, Site]) -> None:
+def test_the_root_volume_is_encrypted_and_deleted_with_the_instance(sites: tuple[Site, Site]) -> None:
     site = sites[0]
     instance = wait_for_state(site.ec2, site.ids["instance"], "running")
     [mapping] = instance["BlockDeviceMappings"]
@@ -78,15 +74,15 @@ def test_the_root_volume_is_encrypted_and_goes_with_the_instance(sites: tuple[Si
     assert (volume["Encrypted"], volume["Size"], volume["VolumeType"]) == (True, 8, "gp3")
 
 
-def test_the_rules_keep_protocol_ports_and_peers(sites: tuple[Site, Site]) -> None:
+def test_the_security_group_rules_keep_protocol_ports_and_range(sites: tuple[Site, Site]) -> None:
     site, peer = sites
     rules = site.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [site.ids["group"]]}])
-    seen = {
+    described = {
         (rule["IsEgress"], rule["IpProtocol"], rule["FromPort"], rule["ToPort"], rule["CidrIpv4"])
         for rule in rules["SecurityGroupRules"]
     }
     address = f"{peer.ids['public_ip']}/32"
-    assert seen == {
+    assert described == {
         (True, "-1", -1, -1, "0.0.0.0/0"),
         (False, "udp", 500, 500, address),
         (False, "udp", 4500, 4500, address),
@@ -119,7 +115,7 @@ def test_a_replaced_instance_takes_over_the_interface_and_its_address(sites: tup
     assert wait_for_state(site.ec2, second, "running")["PublicIpAddress"] == site.ids["public_ip"]
 
 
-def test_the_stack_goes_only_in_the_right_order(sites: tuple[Site, Site]) -> None:
+def test_the_stack_can_be_deleted_only_in_the_right_order(sites: tuple[Site, Site]) -> None:
     for site in sites:
         ec2, ids = site.ec2, site.ids
         assert error_code(ec2.delete_vpc, VpcId=ids["vpc"]) == "DependencyViolation"
@@ -164,20 +160,19 @@ def _take_down(site: Site) -> None:
     site.ssm.delete_parameter(Name=f"/vpn/{site.name}/psk")
 
 
-def _assert_empty(ec2: object) -> None:
-    ask = ec2.__getattribute__
-    assert [vpc["CidrBlock"] for vpc in ask("describe_vpcs")()["Vpcs"] if not vpc["IsDefault"]] == []
-    assert ask("describe_addresses")()["Addresses"] == []
-    assert ask("describe_network_interfaces")()["NetworkInterfaces"] == []
-    assert ask("describe_internet_gateways")()["InternetGateways"] == []
-    assert ask("describe_volumes")()["Volumes"] == []
-    groups = ask("describe_security_groups")()["SecurityGroups"]
+def _assert_empty(ec2: Any) -> None:
+    assert [vpc["CidrBlock"] for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]] == []
+    assert ec2.describe_addresses()["Addresses"] == []
+    assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
+    assert ec2.describe_internet_gateways()["InternetGateways"] == []
+    assert ec2.describe_volumes()["Volumes"] == []
+    groups = ec2.describe_security_groups()["SecurityGroups"]
     assert {group["GroupName"] for group in groups} == {"default"}
-    assert len(ask("describe_route_tables")()["RouteTables"]) == 1, "the default VPC's"
-    assert len(ask("describe_network_acls")()["NetworkAcls"]) == 1, "the default VPC's"
+    assert len(ec2.describe_route_tables()["RouteTables"]) == 1, "only that of the default VPC"
+    assert len(ec2.describe_network_acls()["NetworkAcls"]) == 1, "only that of the default VPC"
 
 
-def test_user_data_of_any_bytes_up_to_the_limit_is_taken(api: str) -> None:
+def test_user_data_may_be_any_bytes_up_to_the_limit(api: str) -> None:
     site = uk(api, user_data=os.urandom(16384))
     site.build_network()
     site.build_identity()

@@ -1,4 +1,4 @@
-"""`command.remote.Command` by itself, against an SSH server in this process."""
+"""`command.remote.Command` without an engine, with an SSH server in this process."""
 
 import asyncio
 import math
@@ -25,18 +25,18 @@ from lab.resource_plugins.command.transcript import CommandError
 
 @dataclass
 class Log:
-    """What the user was shown."""
+    """The lines that the user sees."""
 
     lines: list[tuple[str, str]] = field(default_factory=list)
 
     def __call__(self, severity: str, line: str) -> None:
-        """Keep the line."""
+        """Record a line."""
         self.lines.append((severity, line))
 
 
 @dataclass
 class Server:
-    """An SSH server in a thread; `seen` is what the last commands were given."""
+    """An SSH server in a thread; `seen` has the command, stdin and environment of each session."""
 
     port: int
     host_key: str
@@ -44,7 +44,7 @@ class Server:
     seen: list[dict[str, Any]]
 
     def connection(self, **other: Any) -> dict[str, Any]:
-        """Return a connection to it that is tried once, unless `other` says otherwise."""
+        """Return a `connection` to the server, with `other` fields; by default it is dialled once."""
         fields = {"host": "127.0.0.1", "port": self.port, "privateKey": self.private_key, "hostKey": self.host_key}
         return {**DEFAULTS, **fields, "dialErrorLimit": 0, **other}
 
@@ -105,7 +105,7 @@ async def _listen(host_key: asyncssh.SSHKey, key: asyncssh.SSHKey, seen: list[di
     )
 
 
-def test_a_command_gets_its_stdin_and_leaves_both_streams_as_outputs(server: Server) -> None:
+def test_a_command_gets_its_stdin_and_returns_both_streams_as_outputs(server: Server) -> None:
     log = Log()
     inputs = {"connection": server.connection(), "create": "greet", "stdin": "a secret"}
     created = remote.COMMAND.create(call(log), inputs)
@@ -121,13 +121,13 @@ def test_a_command_gets_its_stdin_and_leaves_both_streams_as_outputs(server: Ser
 @pytest.mark.parametrize(
     ("logging", "shown"), [("none", []), ("stdout", ["first", "second"]), ("stderr", ["complaint"])]
 )
-def test_logging_chooses_the_streams_that_are_shown(server: Server, logging: str, shown: list[str]) -> None:
+def test_logging_selects_the_streams_that_are_shown(server: Server, logging: str, shown: list[str]) -> None:
     log = Log()
     remote.COMMAND.create(call(log), {"connection": server.connection(), "create": "greet", "logging": logging})
     assert [line for _, line in log.lines] == shown
 
 
-def test_a_failing_command_is_told_with_its_status_its_text_and_all_output(server: Server) -> None:
+def test_the_error_of_a_failed_command_has_its_status_its_text_and_all_output(server: Server) -> None:
     inputs = {"connection": server.connection(), "create": "exit 3", "logging": "none"}
     with pytest.raises(CommandError) as caught:
         remote.COMMAND.create(call(), inputs)
@@ -136,12 +136,12 @@ def test_a_failing_command_is_told_with_its_status_its_text_and_all_output(serve
     assert sorted(rest) == ["complaint", "first", "second"]
 
 
-def test_a_killed_command_is_told_with_its_signal(server: Server) -> None:
+def test_the_error_of_a_killed_command_has_its_signal(server: Server) -> None:
     with pytest.raises(CommandError, match=r"^Process exited with status 137 from signal KILL"):
         remote.COMMAND.create(call(), {"connection": server.connection(), "create": "die"})
 
 
-def test_update_runs_update_with_the_former_outputs_and_else_create(server: Server) -> None:
+def test_an_update_runs_update_or_else_create_with_the_previous_outputs(server: Server) -> None:
     update = remote.COMMAND.update
     assert update is not None
     state = {"stdout": "before", "stderr": ""}
@@ -174,7 +174,7 @@ def test_a_variable_that_the_server_refuses_fails_before_the_command_runs(
     assert "AcceptEnv" in log.lines[0][1]
 
 
-def test_a_former_output_that_the_server_refuses_is_only_a_warning(
+def test_a_previous_output_that_the_server_refuses_is_only_a_warning(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asyncssh.channel.SSHServerChannel, "_process_env_request", lambda *_: False)
@@ -186,15 +186,15 @@ def test_a_former_output_that_the_server_refuses_is_only_a_warning(
     assert [severity for severity, _ in log.lines].count("warning") == 1
 
 
-def test_a_password_logs_in_too(server: Server) -> None:
+def test_a_login_with_a_password_works(server: Server) -> None:
     connection = server.connection(privateKey=None, password="open sesame")  # noqa: S106
     remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
 
 
-def test_a_refused_login_names_the_methods_that_were_tried(server: Server) -> None:
-    stranger = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+def test_the_error_of_a_refused_login_names_the_attempted_methods(server: Server) -> None:
+    unknown_key = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     with pytest.raises(dialling.DialError) as caught:
-        remote.COMMAND.create(call(), {"connection": server.connection(privateKey=stranger), "create": "greet"})
+        remote.COMMAND.create(call(), {"connection": server.connection(privateKey=unknown_key), "create": "greet"})
     assert str(caught.value) == (
         "after 0 failed attempts: ssh: handshake failed: ssh: unable to authenticate, attempted methods "
         "[none publickey], no supported methods remain"
@@ -214,11 +214,11 @@ def test_a_wrong_host_key_is_an_error_after_the_last_dial(server: Server) -> Non
     assert [line for _, line in log.lines] == ["Dial 1/2 failed: retrying", "Dial 2/2 failed: retrying"]
 
 
-def test_without_a_pinned_key_any_host_key_is_taken(server: Server) -> None:
+def test_without_a_pinned_key_every_host_key_is_accepted(server: Server) -> None:
     remote.COMMAND.create(call(), {"connection": server.connection(hostKey=None), "create": "greet"})
 
 
-def test_an_encrypted_private_key_is_opened_by_its_passphrase(server: Server) -> None:
+def test_an_encrypted_private_key_is_decrypted_with_its_passphrase(server: Server) -> None:
     key = asyncssh.import_private_key(server.private_key).export_private_key(passphrase="hush").decode()  # noqa: S106
     connection = server.connection(privateKey=key, privateKeyPassword="hush")
     remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
@@ -242,7 +242,9 @@ def test_a_command_goes_through_a_proxy_with_its_own_host_key(server: Server) ->
 
 
 @pytest.mark.parametrize(("limit", "reason"), [(0, "ssh: host key mismatch"), (2, "EOF")])
-def test_behind_a_proxy_only_the_first_login_says_why_it_failed(server: Server, limit: int, reason: str) -> None:
+def test_behind_a_proxy_only_the_error_of_the_first_login_has_the_reason(
+    server: Server, limit: int, reason: str
+) -> None:
     connection = server.connection(hostKey=another_key(), dialErrorLimit=limit, proxy=server.connection())
     log = Log()
     with pytest.raises(dialling.DialError) as caught:
@@ -251,11 +253,13 @@ def test_behind_a_proxy_only_the_first_login_says_why_it_failed(server: Server, 
     assert [line for _, line in log.lines] == [f"Dial {n}/{limit} failed: retrying" for n in range(1, limit + 1)]
 
 
-def test_dials_back_off_from_a_tenth_of_a_second_by_half_up_to_five(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
+def test_the_pauses_between_dials_grow_by_half_from_a_tenth_of_a_second_up_to_five(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
 
     async def pause(_: Call, seconds: float) -> None:
-        slept.append(round(seconds, 3))
+        pauses.append(round(seconds, 3))
 
     monkeypatch.setattr(dialling, "_pause", pause)
     connection = with_defaults({"host": "127.0.0.1", "port": 1, "dialErrorLimit": 12})
@@ -263,10 +267,10 @@ def test_dials_back_off_from_a_tenth_of_a_second_by_half_up_to_five(monkeypatch:
         dialling.DialError, match=r"^after 12 failed attempts: dial tcp 127\.0\.0\.1:1: connect: connection"
     ):
         remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
-    assert slept == [0.1, 0.15, 0.225, 0.338, 0.506, 0.759, 1.139, 1.709, 2.563, 3.844, 5.0, 5.0]
+    assert pauses == [0.1, 0.15, 0.225, 0.338, 0.506, 0.759, 1.139, 1.709, 2.563, 3.844, 5.0, 5.0]
 
 
-def test_an_unlimited_dial_ends_with_the_operations_time() -> None:
+def test_unlimited_dialling_ends_at_the_operations_timeout() -> None:
     connection = with_defaults({"host": "127.0.0.1", "port": 1, "dialErrorLimit": -1})
     with pytest.raises(TimedOutError, match=r"^context deadline exceeded$"):
         remote.COMMAND.create(call(timeout=0.3), {"connection": connection, "create": "greet"})
@@ -281,7 +285,7 @@ def test_a_cancellation_ends_the_dialling(server: Server) -> None:
         remote.COMMAND.create(running, {"connection": connection, "create": "greet"})
 
 
-def test_neither_a_cancellation_nor_the_time_ends_a_command_that_runs(server: Server) -> None:
+def test_neither_a_cancellation_nor_the_timeout_ends_a_running_command(server: Server) -> None:
     running = call(timeout=0.1)
     running.cancelled.set()
     created = remote.COMMAND.create(running, {"connection": server.connection(), "create": "dawdle"})
@@ -289,7 +293,7 @@ def test_neither_a_cancellation_nor_the_time_ends_a_command_that_runs(server: Se
 
 
 @pytest.mark.timeout(60)
-def test_a_server_that_says_nothing_is_waited_for_beyond_all_limits() -> None:
+def test_no_limit_ends_the_wait_for_a_server_that_sends_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         connection = with_defaults({"host": "127.0.0.1", "port": silent.getsockname()[1], "perDialTimeout": 1})
         running = call(timeout=0.1)
@@ -334,11 +338,11 @@ def test_check_fills_in_the_connections_defaults() -> None:
         ({"connection": {"host": "a"}, "logging": "both"}, "logging", "stdoutAndStderr"),
     ],
 )
-def test_check_says_what_is_wrong(inputs: dict[str, Any], where: str, what: str) -> None:
+def test_check_returns_the_problems(inputs: dict[str, Any], where: str, what: str) -> None:
     assert remote.COMMAND.check is not None
-    complaints = remote.COMMAND.check(call(), inputs)
-    assert isinstance(complaints, list)
-    assert any(path == where and what in reason for path, reason in complaints)
+    problems = remote.COMMAND.check(call(), inputs)
+    assert isinstance(problems, list)
+    assert any(path == where and what in reason for path, reason in problems)
 
 
 @pytest.mark.parametrize(
@@ -349,7 +353,7 @@ def test_check_says_what_is_wrong(inputs: dict[str, Any], where: str, what: str)
         ("agentSocketPath", "/nowhere/agent", "dial unix /nowhere/agent: connect: no such file or directory"),
     ],
 )
-def test_a_key_or_an_agent_of_no_use_fails_at_once(server: Server, field_name: str, value: str, words: str) -> None:
+def test_an_unusable_key_or_agent_fails_at_once(server: Server, field_name: str, value: str, words: str) -> None:
     field = {field_name: value, "dialErrorLimit": -1}
     for connection, prefix in (
         (server.connection(**field), ""),
@@ -367,10 +371,10 @@ def test_the_engines_cancellation_reaches_a_running_command() -> None:
     assert running.cancelled.is_set()
 
 
-def test_a_connection_is_secret_even_if_the_program_does_not_say_so() -> None:
-    given = wrap({"host": "gateway", "privateKey": "key"})
+def test_a_connection_is_always_secret() -> None:
+    connection = wrap({"host": "gateway", "privateKey": "key"})
     urn = "urn:pulumi:test::inline::command:remote:Command::greet"
-    request = CheckRequest(urn, {}, {"connection": given}, b"")
+    request = CheckRequest(urn, {}, {"connection": connection}, b"")
     checked = asyncio.run(Provider("command", [remote.COMMAND]).check(request))
     assert checked.inputs is not None
     assert checked.inputs["connection"].is_secret
@@ -380,6 +384,6 @@ def test_only_triggers_replace() -> None:
     assert [name for name, rule in remote.COMMAND.inputs.items() if rule.replaces] == ["triggers"]
 
 
-def test_a_preview_never_waits_for_the_ssh_library() -> None:
+def test_a_preview_does_not_import_the_ssh_library() -> None:
     script = "import sys, lab.resource_plugins.command; sys.exit('asyncssh' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

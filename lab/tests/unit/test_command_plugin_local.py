@@ -1,4 +1,4 @@
-"""`command.local.Command` by itself, and what both kinds of command make of what is printed."""
+"""`command.local.Command` without an engine, and the transcript of both kinds of command."""
 
 import math
 from pathlib import Path
@@ -21,7 +21,7 @@ def create(inputs: dict[str, Any], timeout: float = math.inf) -> dict[str, Any]:
     return created[1]
 
 
-def test_a_local_command_has_stdin_variables_and_a_folder(tmp_path: Path) -> None:
+def test_a_local_command_gets_stdin_variables_and_a_folder(tmp_path: Path) -> None:
     inputs = {
         "create": 'cat; echo "$NAME"; pwd >&2',
         "stdin": "in\n",
@@ -31,7 +31,7 @@ def test_a_local_command_has_stdin_variables_and_a_folder(tmp_path: Path) -> Non
     assert create(inputs) == {"stdout": "in\nx", "stderr": str(tmp_path)}
 
 
-def test_a_local_command_takes_an_interpreter() -> None:
+def test_a_local_command_can_have_an_interpreter() -> None:
     inputs = {"create": "import sys; print(len(sys.argv))", "interpreter": ["python3", "-c"]}
     assert create(inputs)["stdout"] == "1"
 
@@ -44,22 +44,18 @@ def test_a_local_command_takes_an_interpreter() -> None:
         ({"create": "true", "dir": "/nowhere"}, '/nowhere: no such file or directory: running "true":\n'),
     ],
 )
-def test_a_local_failure_is_told_as_the_real_plugin_tells_it(inputs: dict[str, Any], message: str) -> None:
+def test_a_local_failure_has_the_real_plugins_message(inputs: dict[str, Any], message: str) -> None:
     with pytest.raises(CommandError) as caught:
         create(inputs)
     assert str(caught.value) == message
 
 
-def test_a_local_command_is_killed_when_its_time_is_up() -> None:
+def test_a_local_command_is_killed_at_its_timeout() -> None:
     with pytest.raises(CommandError, match=r"^signal: killed"):
         create({"create": "exec sleep 30"}, timeout=0.3)
 
 
-def test_run_returns_its_arguments_and_the_outputs() -> None:
-    assert local.RUN.answer(call(), {"command": "echo hi"}) == {"command": "echo hi", "stdout": "hi", "stderr": ""}
-
-
-def test_lines_are_shown_whole_and_outputs_lose_one_newline() -> None:
+def test_complete_lines_are_shown_and_outputs_lose_one_newline() -> None:
     lines: list[str] = []
     transcript = Transcript(None, lambda _severity, line: lines.append(line))
     for part in (b"on", b"e\ntw", b"o\r\nlast\n\n"):
@@ -79,9 +75,9 @@ def test_lines_are_shown_whole_and_outputs_lose_one_newline() -> None:
         ("ü\u200b", r'"ü\u200b"'),
     ],
 )
-def test_commands_are_quoted_as_go_does(text: str, quoted: str) -> None:
+def test_commands_are_quoted_as_in_go(text: str, quoted: str) -> None:
     assert quote(text) == quoted
 
 
-def test_empty_former_outputs_are_not_handed_on() -> None:
+def test_empty_previous_outputs_are_not_passed_on() -> None:
     assert previous_outputs({}, {"stdout": "a", "stderr": ""}) == {"PULUMI_COMMAND_STDOUT": "a"}

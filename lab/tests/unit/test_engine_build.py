@@ -1,4 +1,4 @@
-"""When the engine is built, when it is not, and what is said when it cannot be: with a `go` that only pretends."""
+"""Building the engine, with a fake `go`."""
 
 import json
 import os
@@ -27,7 +27,7 @@ WRITES_AN_ENGINE = """printf '#!/bin/sh\\necho v%s\\n' "{version}" >"$2"; chmod 
 
 
 class Workshop:
-    """A folder with a `go` on PATH, and what became of it."""
+    """A folder with a fake `go` on PATH, and its results."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,17 +37,17 @@ class Workshop:
         self.go(WRITES_AN_ENGINE.format(version="3.250.0"))
 
     def go(self, build_command: str) -> None:
-        """Let `go build` do this; $2 is the output file."""
+        """Set the shell command that `go build` runs; $2 is the output file."""
         path = self.folder / "go"
         path.write_text(FAKE_GO.format(module=self.folder / "module", calls=self.folder / "calls", build=build_command))
         path.chmod(0o755)
 
     def ensure(self) -> build.Engine:
-        """Provide the engine; keep the lines said about it."""
+        """Provide the engine and keep its status lines."""
         return ensure_engine(self.lines.append)
 
     def builds(self) -> list[str]:
-        """Return the command line and environment of every `go build`."""
+        """Return the command line and environment of every `go build` so far."""
         calls = self.folder / "calls"
         return calls.read_text().splitlines() if calls.exists() else []
 
@@ -69,7 +69,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     return Workshop(tmp_path)
 
 
-def test_the_engine_is_built_once_with_its_hosts_beside_it(workshop: Workshop) -> None:
+def test_the_engine_is_built_once_with_its_language_hosts_in_the_same_folder(workshop: Workshop) -> None:
     engine = workshop.ensure()
     workshop.ensure()
     assert engine == build.Engine(settings.BIN / "pulumi", "3.250.0", is_built=True)
@@ -90,7 +90,7 @@ def test_the_engine_is_built_once_with_its_hosts_beside_it(workshop: Workshop) -
 
 
 @pytest.mark.parametrize("name", ["go.mod", "go.sum"])
-def test_other_modules_mean_another_build(workshop: Workshop, name: str) -> None:
+def test_a_change_of_the_modules_causes_another_build(workshop: Workshop, name: str) -> None:
     workshop.ensure()
     with (build.MODULES / name).open("a") as file:
         file.write("// changed\n")
@@ -98,7 +98,7 @@ def test_other_modules_mean_another_build(workshop: Workshop, name: str) -> None
     assert len(workshop.builds()) == 2
 
 
-def test_a_binary_that_the_last_build_did_not_leave_is_not_taken(workshop: Workshop) -> None:
+def test_a_binary_that_is_not_the_last_builds_is_replaced(workshop: Workshop) -> None:
     engine = workshop.ensure()
     engine.path.write_bytes(b"half of an engine")
     workshop.ensure()
@@ -106,7 +106,7 @@ def test_a_binary_that_the_last_build_did_not_leave_is_not_taken(workshop: Works
     assert os.access(engine.path, os.X_OK)
 
 
-def test_a_binary_in_the_place_of_a_launcher_is_replaced(workshop: Workshop) -> None:
+def test_a_binary_in_place_of_a_launcher_is_replaced(workshop: Workshop) -> None:
     workshop.ensure()
     host = settings.BIN / "pulumi-language-python"
     script = host.read_text()
@@ -115,7 +115,7 @@ def test_a_binary_in_the_place_of_a_launcher_is_replaced(workshop: Workshop) -> 
     assert host.read_text() == script
 
 
-def test_a_failed_build_says_where_to_look_and_leaves_what_was_there(workshop: Workshop) -> None:
+def test_a_failed_build_names_its_log_and_keeps_the_old_engine(workshop: Workshop) -> None:
     engine = workshop.ensure()
     before = engine.path.read_bytes()
     (build.MODULES / "go.sum").write_text("other sums\n")
@@ -130,14 +130,14 @@ def test_a_failed_build_says_where_to_look_and_leaves_what_was_there(workshop: W
     assert len(workshop.builds()) == 3
 
 
-def test_an_engine_of_another_version_than_asked_for_is_refused(workshop: Workshop) -> None:
+def test_an_engine_of_another_version_than_required_is_refused(workshop: Workshop) -> None:
     workshop.go(WRITES_AN_ENGINE.format(version="0.0.0"))
-    with pytest.raises(EngineError, match=r"says it is 'v0\.0\.0', not 'v3\.250\.0'"):
+    with pytest.raises(EngineError, match=r"reports version 'v0\.0\.0', not 'v3\.250\.0'"):
         workshop.ensure()
     assert not (settings.BIN / "pulumi").exists()
 
 
-def test_a_go_that_is_too_old_is_passed_over_for_the_one_in_the_virtual_environment(
+def test_if_the_go_on_path_is_too_old_the_one_in_the_virtual_environment_is_used(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = workshop.folder / "venv" / "bin" / "go"
@@ -149,7 +149,7 @@ def test_a_go_that_is_too_old_is_passed_over_for_the_one_in_the_virtual_environm
     assert golang.find("1.25.11") == golang.Go(wheel, "go1.99.0")
 
 
-def test_without_a_usable_go_what_was_found_is_listed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_usable_go_the_error_lists_those_found(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.prefix", str(workshop.folder / "nothing"))
     with pytest.raises(EngineError, match=r"needs Go 1\.100 or newer: .*/go is go1\.99\.0\. Run `make setup`"):
         golang.find("1.100")
@@ -166,11 +166,11 @@ def install_real(folder: Path, version: str, home: Path) -> None:
         plugin.touch(0o755)
 
 
-def test_a_complete_real_pulumi_is_used_and_named(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complete_real_pulumi_is_used_and_reported(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     workshop.ensure()
     install_real(workshop.folder / "real", "3.272.0", Path(os.environ["HOME"], ".pulumi"))
     monkeypatch.setenv("PATH", f"{settings.BIN}:{workshop.folder / 'real'}:{os.environ['PATH']}")
-    # As in a shell after `lab env`, whose PULUMI_HOME holds stand-ins.
+    # As in a shell after `lab env`, which sets PULUMI_HOME to a folder with stand-ins.
     monkeypatch.setenv("PULUMI_HOME", str(settings.PULUMI_HOME))
     workshop.lines.clear()
     engine = workshop.ensure()
@@ -200,7 +200,7 @@ def test_an_incomplete_real_pulumi_is_not_used(workshop: Workshop, monkeypatch: 
     assert real.find() is None
 
 
-def test_leaving_a_real_pulumi_builds_the_labs_own_again(workshop: Workshop) -> None:
+def test_the_engine_is_built_again_when_the_real_pulumi_is_no_longer_used(workshop: Workshop) -> None:
     workshop.ensure()
     (settings.BIN / "pulumi").unlink()
     (settings.BIN / "pulumi").symlink_to("/bin/true")
@@ -210,12 +210,12 @@ def test_leaving_a_real_pulumi_builds_the_labs_own_again(workshop: Workshop) -> 
     assert len(workshop.builds()) == 2
 
 
-def test_the_stamp_says_which_go_built_it(workshop: Workshop) -> None:
+def test_the_stamp_records_the_go_release(workshop: Workshop) -> None:
     workshop.ensure()
     assert json.loads((settings.CACHE / "engine.json").read_text())["go"] == "go1.99.0"
 
 
-def test_the_committed_modules_are_of_the_sdks_version() -> None:
+def test_the_locked_engine_has_the_version_of_the_sdk() -> None:
     from importlib.metadata import version  # noqa: PLC0415 - read where it is compared
 
     assert build.wanted_version() == version("pulumi")

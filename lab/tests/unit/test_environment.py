@@ -1,4 +1,4 @@
-"""What `lab env` prints and what the lab's own commands run with."""
+"""The environment of the lab's commands, and the lines that `lab env` prints."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ def _state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(settings, "BIN", tmp_path / "it's .lab" / "bin")
 
 
-def test_what_could_reach_real_aws_is_taken_away() -> None:
+def test_variables_that_could_reach_real_aws_are_removed() -> None:
     dangerous = {
         "AWS_PROFILE": "production",
         "AWS_SESSION_TOKEN": "real",
@@ -36,7 +36,7 @@ def test_what_could_reach_real_aws_is_taken_away() -> None:
     assert result["HOME"] == "/root"
 
 
-def test_a_shell_that_evaluates_the_lines_has_the_same_environment_as_the_labs_commands() -> None:
+def test_a_shell_that_evaluates_the_lines_gets_the_environment_of_the_labs_commands() -> None:
     inherited = {"PATH": "/usr/bin:/bin", "AWS_PROFILE": "production", "PULUMI_CONFIG_PASSPHRASE": "mine", "A": "b c"}
     lines = environment.export_lines(inherited)
     output = subprocess.run(
@@ -47,14 +47,14 @@ def test_a_shell_that_evaluates_the_lines_has_the_same_environment_as_the_labs_c
     assert {name: value for name, value in evaluated.items() if name not in {"PWD", "SHLVL", "_"}} == expected
 
 
-def test_the_labs_commands_come_first_and_evaluating_twice_adds_nothing() -> None:
+def test_the_labs_commands_come_first_on_path_and_evaluating_twice_changes_nothing() -> None:
     once = environment.variables({"PATH": "/usr/bin:/bin"})
     assert once["PATH"] == f"{settings.BIN}:/usr/bin:/bin"
     assert environment.variables(once) == once
 
 
-def test_the_passphrase_fits_the_salt_that_the_checkout_carries() -> None:
-    """Otherwise every machine's first command would write a salt of its own into Pulumi.lab.yaml."""
+def test_the_passphrase_fits_the_salt_in_the_checkout() -> None:
+    """Otherwise the first command on every machine would write another salt into Pulumi.lab.yaml."""
     path = Path(environment.variables({})["PULUMI_CONFIG_PASSPHRASE_FILE"])
     salt = yaml.safe_load((settings.ROOT / "Pulumi.lab.yaml").read_text())["encryptionsalt"]
     version, key_salt, _, nonce, ciphertext = salt.split(":")
@@ -63,7 +63,7 @@ def test_the_passphrase_fits_the_salt_that_the_checkout_carries() -> None:
     assert AESGCM(key).decrypt(base64.b64decode(nonce), base64.b64decode(ciphertext), None) == b"pulumi"
 
 
-def test_a_proxy_is_not_asked_for_the_emulated_api_and_the_users_exceptions_stay() -> None:
+def test_the_emulated_api_is_reached_without_a_proxy_and_the_users_exceptions_stay() -> None:
     result = environment.variables({"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "example.com,localhost"})
     assert result["NO_PROXY"] == "example.com,localhost,127.0.0.1"
     assert result["no_proxy"] == "127.0.0.1,localhost"

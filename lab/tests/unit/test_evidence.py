@@ -1,4 +1,4 @@
-"""The judgement of the article's test, on real text of ping and tcpdump; the test itself runs in tests/scenarios."""
+"""The judgement of the article's test, on real output of ping and tcpdump. The test itself runs in tests/scenarios."""
 
 from lab.capture import Capture
 from lab.evidence import Direction, Endpoint, Evidence, judge_direction, judge_internet
@@ -41,7 +41,7 @@ def direction_of(text: str, seen: Capture) -> tuple[Direction, list[str]]:
     return judge_direction(AU, UK, text, seen, failures), failures
 
 
-def test_five_replies_with_ttl_62_and_the_senders_own_address_hold() -> None:
+def test_five_replies_with_ttl_62_from_the_senders_own_address_pass() -> None:
     direction, failures = direction_of(ping(), on_receiver())
     assert failures == []
     assert direction.ttls == [62] * 5
@@ -54,7 +54,7 @@ def test_one_lost_ping_fails() -> None:
     assert "au-private -> uk-private: 4 of 5 pings came back" in failures
 
 
-def test_a_router_that_counts_as_a_hop_fails() -> None:
+def test_a_further_hop_fails() -> None:
     _, failures = direction_of(ping(ttl=61), on_receiver())
     assert failures == ["au-private -> uk-private: ttl [61, 61, 61, 61, 61], not 62 each time"]
 
@@ -64,14 +64,14 @@ def test_a_sender_hidden_behind_nat_fails() -> None:
     assert failures == ["au-private -> uk-private: uk-private saw 0 requests from 172.31.200.200, not 5"]
 
 
-def test_encrypted_packets_between_the_elastic_ips_hold() -> None:
+def test_encrypted_packets_between_the_elastic_ips_pass() -> None:
     evidence = Evidence()
     judge_internet((AU, UK), encrypted(), evidence)
     assert evidence.failures == []
     assert evidence.internet_packets == 10
 
 
-def test_one_packet_in_the_clear_fails() -> None:
+def test_one_unencrypted_packet_fails() -> None:
     evidence = Evidence()
     leak = "13:20:13.1 up0 In  IP 172.31.200.200 > 10.1.10.41: ICMP echo request, id 1, seq 1, length 64\n"
     judge_internet((AU, UK), encrypted(leak), evidence)
@@ -92,7 +92,7 @@ def test_a_silent_internet_fails_in_both_directions() -> None:
     assert len(evidence.failures) == 2
 
 
-def test_two_pings_at_the_same_time_need_the_packets_of_both() -> None:
+def test_two_simultaneous_pings_need_the_packets_of_both() -> None:
     evidence = Evidence()
     judge_internet((AU, UK), encrypted(), evidence, packets=10)
     assert [each.partition(" packets ")[0] for each in evidence.failures] == [

@@ -1,4 +1,4 @@
-"""What the Python language host decides, and how it answers on the wire, without an engine."""
+"""The Python language host, without an engine: its decisions, and its gRPC methods."""
 
 import json
 import os
@@ -18,10 +18,10 @@ import pytest
 from lab.language_hosts.base.errors import EnvironmentUnusableError
 from lab.language_hosts.base.processes import Children
 from lab.language_hosts.base.protocol import language_pb2, language_pb2_grpc
-from lab.language_hosts.python.dependencies import dependency, semantic_version
 from lab.language_hosts.python.environment import PythonEnvironment, resolve
 from lab.language_hosts.python.host import PythonHost
 from lab.language_hosts.python.installation import install
+from lab.language_hosts.python.plugin_dependency import dependency_of, semantic_version
 
 ROOT = Path("/project")
 FOLDER = Path("/project/program")
@@ -52,10 +52,10 @@ def test_a_package_version_becomes_a_plugin_version(version: str, expected: str 
     assert semantic_version(version) == expected
 
 
-def test_what_the_plugin_file_says_wins_over_the_distributions_name_and_version() -> None:
+def test_the_plugin_files_name_and_version_override_the_distributions() -> None:
     plugin = {"resource": True, "name": "other", "version": "9.8.7", "server": "https://example.com"}
-    found = dependency({"name": "pulumi-thing", "version": "1.0", "plugin": plugin})
-    assert (found.name, found.kind, found.version, found.server) == (
+    dependency = dependency_of({"name": "pulumi-example", "version": "1.0", "plugin": plugin})
+    assert (dependency.name, dependency.kind, dependency.version, dependency.server) == (
         "other",
         "resource",
         "v9.8.7",
@@ -63,25 +63,25 @@ def test_what_the_plugin_file_says_wins_over_the_distributions_name_and_version(
     )
 
 
-def test_a_distribution_named_like_a_plugin_is_taken_for_one_even_without_a_plugin_file() -> None:
-    found = dependency({"name": "pulumi-thing", "version": "1.0", "plugin": None})
-    assert (found.name, found.version) == ("thing", "v1.0.0")
+def test_a_distribution_named_like_a_plugin_needs_that_plugin_even_without_a_plugin_file() -> None:
+    dependency = dependency_of({"name": "pulumi-example", "version": "1.0", "plugin": None})
+    assert (dependency.name, dependency.version) == ("example", "v1.0.0")
 
 
-def test_a_package_that_says_it_has_no_plugin_needs_none() -> None:
-    assert dependency({"name": "pulumi-thing", "version": "1.0", "plugin": {"resource": False}}) is None
+def test_a_package_whose_plugin_file_denies_a_plugin_needs_none() -> None:
+    assert dependency_of({"name": "pulumi-example", "version": "1.0", "plugin": {"resource": False}}) is None
 
 
-def test_this_environments_plugins_are_found_as_a_foreign_interpreter_finds_them() -> None:
-    ours = PythonEnvironment(ROOT, "pip", None)
-    foreign = PythonEnvironment(ROOT, "pip", Path(sys.prefix))
-    assert ours.python == Path(sys.executable)
-    listed = {each["name"]: each["plugin"]["version"] for each in ours.pulumi_packages()}
-    assert listed.keys() == {"pulumi-aws", "pulumi-command", "pulumi-random", "pulumi-tls"}
-    assert foreign._ask("plugins") == ours.pulumi_packages()
+def test_this_process_and_another_interpreter_list_the_same_plugins() -> None:
+    ambient = PythonEnvironment(ROOT, "pip", None)
+    other = PythonEnvironment(ROOT, "pip", Path(sys.prefix))
+    assert ambient.python == Path(sys.executable)
+    versions = {each["name"]: each["plugin"]["version"] for each in ambient.pulumi_packages()}
+    assert versions.keys() == {"pulumi-aws", "pulumi-command", "pulumi-random", "pulumi-tls"}
+    assert other._list("plugins") == ambient.pulumi_packages()
 
 
-def test_the_environment_that_runs_the_host_is_known_by_its_folder_and_not_asked_by_another_process(
+def test_no_process_is_started_to_list_the_environment_that_runs_the_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def never(*_: object, **__: object) -> None:
@@ -94,10 +94,10 @@ def test_the_environment_that_runs_the_host_is_known_by_its_folder_and_not_asked
     assert own.pulumi_packages()
 
 
-def test_dependencies_say_which_are_only_there_for_others() -> None:
-    listed = {each["name"]: each["required"] for each in PythonEnvironment(ROOT, "pip", None).distributions()}
-    assert listed["pulumi"] is True
-    assert listed["vpn-gateway-pair-lab"] is False
+def test_the_distributions_that_others_require_are_marked() -> None:
+    required = {each["name"]: each["required"] for each in PythonEnvironment(ROOT, "pip", None).distributions()}
+    assert required["pulumi"] is True
+    assert required["vpn-gateway-pair-lab"] is False
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_the_virtual_environment_follows_from_the_options(
 def test_a_lock_file_above_the_program_chooses_uv(tmp_path: Path) -> None:
     (tmp_path / "uv.lock").touch()
     (tmp_path / "program").mkdir()
-    found = resolve(tmp_path, tmp_path / "program", {}, is_plugin=False)
-    assert (found.toolchain, found.virtual_environment) == ("uv", tmp_path / ".venv")
+    environment = resolve(tmp_path, tmp_path / "program", {}, is_plugin=False)
+    assert (environment.toolchain, environment.virtual_environment) == ("uv", tmp_path / ".venv")
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,12 @@ def test_a_lock_file_above_the_program_chooses_uv(tmp_path: Path) -> None:
         ({"typechecker": "mypy"}, "'typechecker' is not supported"),
     ],
 )
-def test_an_option_that_cannot_be_honoured_is_refused_by_name(options: dict[str, Any], message: str) -> None:
+def test_an_unsupported_option_is_refused_with_its_name(options: dict[str, Any], message: str) -> None:
     with pytest.raises(EnvironmentUnusableError, match=message):
         resolve(ROOT, FOLDER, options, is_plugin=False)
 
 
-def test_a_virtual_environment_is_activated_for_what_runs_in_it() -> None:
+def test_processes_get_the_variables_of_an_activated_virtual_environment() -> None:
     environment = PythonEnvironment(ROOT, "pip", Path("/project/venv"))
     result = environment.variables({"PATH": "/usr/bin", "PYTHONHOME": "/opt/python", "KEPT": "yes"})
     assert result == {"PATH": "/project/venv/bin:/usr/bin", "VIRTUAL_ENV": "/project/venv", "KEPT": "yes"}
@@ -153,7 +153,7 @@ fi
 """
 
 
-def test_an_installation_makes_the_environment_once_and_again_for_other_requirements(
+def test_an_installation_runs_once_and_again_when_the_requirements_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "python").write_text(PRETENDED_PYTHON)
@@ -184,7 +184,7 @@ def test_a_failed_installation_says_so_and_is_tried_again(tmp_path: Path) -> Non
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[language_pb2_grpc.LanguageRuntimeStub]:
-    """Yield a client of a host in this process, whose executor writes down what it is given."""
+    """Yield a client of a host in this process, whose executor records its arguments."""
     executor = tmp_path / "executor"
     executor.write_text(EXECUTOR)
     server = grpc.server(ThreadPoolExecutor(8))
@@ -208,7 +208,7 @@ def run_request(folder: Path) -> Any:
     ("code", "expected"),
     [(0, ("", False)), (32, ("", True)), (3, ("program exited with non-zero exit code: 3", False))],
 )
-def test_a_programs_end_is_told_as_the_engine_expects_it(
+def test_the_exit_code_of_a_program_is_reported_as_the_engine_expects(
     client: language_pb2_grpc.LanguageRuntimeStub,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -217,8 +217,8 @@ def test_a_programs_end_is_told_as_the_engine_expects_it(
 ) -> None:
     monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
     monkeypatch.setenv("CODE", str(code))
-    answer = client.Run(run_request(tmp_path))
-    assert (answer.error, answer.bail) == expected
+    response = client.Run(run_request(tmp_path))
+    assert (response.error, response.bail) == expected
     arguments = ["--monitor", "127.0.0.1:2", "--engine", "127.0.0.1:1", "--project", "p", "--root_directory"]
     arguments += [str(tmp_path), "--stack", "s", "--pwd", str(tmp_path), "--dry_run", "true", "--parallel", "4"]
     assert json.loads((tmp_path / "seen").read_text()) == {
@@ -247,10 +247,12 @@ def test_a_plugins_output_is_streamed_with_its_exit_code(
     assert pieces[-1].exitcode == 5
 
 
-def test_a_plugin_ends_when_the_engine_hangs_up(client: language_pb2_grpc.LanguageRuntimeStub, tmp_path: Path) -> None:
+def test_a_plugin_ends_when_the_engine_disconnects(
+    client: language_pb2_grpc.LanguageRuntimeStub, tmp_path: Path
+) -> None:
     stream = client.RunPlugin(plugin_request(tmp_path, "import os, time\nprint(os.getpid())\ntime.sleep(600)\n"))
     pid = int(next(stream).stdout)
-    # By now the host waits for more output; it would notice a hang-up between two pieces by itself.
+    # By then the host waits for more output. Between two pieces of output it would notice the end by itself.
     time.sleep(0.5)
     stream.cancel()
     process = psutil.Process(pid)
@@ -262,7 +264,9 @@ def test_a_plugin_ends_when_the_engine_hangs_up(client: language_pb2_grpc.Langua
             process.kill()
 
 
-def test_a_folder_without_a_plugin_is_named(client: language_pb2_grpc.LanguageRuntimeStub, tmp_path: Path) -> None:
+def test_a_folder_without_a_plugin_is_refused_with_the_missing_files(
+    client: language_pb2_grpc.LanguageRuntimeStub, tmp_path: Path
+) -> None:
     request = plugin_request(tmp_path, "")
     (tmp_path / "__main__.py").unlink()
     with pytest.raises(grpc.RpcError) as error:
@@ -271,26 +275,28 @@ def test_a_folder_without_a_plugin_is_named(client: language_pb2_grpc.LanguageRu
 
 
 @pytest.mark.parametrize("method", ["GenerateProgram", "GenerateProject", "Pack"])
-def test_what_is_not_done_here_is_refused_by_name(client: language_pb2_grpc.LanguageRuntimeStub, method: str) -> None:
+def test_an_unsupported_method_is_refused_with_its_name(
+    client: language_pb2_grpc.LanguageRuntimeStub, method: str
+) -> None:
     with pytest.raises(grpc.RpcError) as error:
         getattr(client, method)(getattr(language_pb2, f"{method}Request")())
     assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert f"does not do {method}" in str(error.value.details())
+    assert f"does not support {method}" in str(error.value.details())
 
 
 @pytest.mark.parametrize("number", [2, 15])
-def test_the_host_exits_on_a_signal_before_the_engine_gives_up(number: int) -> None:
+def test_the_host_exits_on_a_signal_within_the_engines_five_seconds(number: int) -> None:
     command = [sys.executable, "-P", "-m", "lab.language_hosts.python", "127.0.0.1:1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert int(process.stdout.readline()) > 0
     os.kill(process.pid, number)
-    # The engine waits for five seconds.
+    # The engine kills a host that has not ended after five seconds.
     process.communicate(timeout=5)
     assert process.returncode == 0
 
 
-def test_the_host_starts_without_the_sdk() -> None:
+def test_the_host_does_not_import_the_sdk() -> None:
     command = "import lab.language_hosts.python, sys; print('pulumi' in sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -1,10 +1,11 @@
-"""Commands on a machine by its guest agent: output as it comes, kept when the time is up.
+"""Commands on a machine by its guest agent: output while they run, and at a timeout.
 
-The agent is one of the test: its protocol, with the commands run on this machine. Does not prove what qemu-ga does
+The agent is a stand-in of this file, which runs the commands on this machine. Does not prove what qemu-ga does
 (lab/tests/machines/test_machines.py).
 """
 
 import base64
+import contextlib
 import itertools
 import json
 import os
@@ -43,12 +44,13 @@ class Agent:
     def _serve(self) -> None:
         while True:
             connection, _ = self._socket.accept()
-            with connection, connection.makefile("rwb") as lines:
+            # A client that times out closes the connection; the agent then serves the next one.
+            with contextlib.suppress(ConnectionError), connection, connection.makefile("rwb") as lines:
                 for line in lines:
-                    asked = json.loads(line.lstrip(_DELIMITER))
-                    lines.write(_DELIMITER if "sync" in asked["execute"] else b"")
+                    request = json.loads(line.lstrip(_DELIMITER))
+                    lines.write(_DELIMITER if "sync" in request["execute"] else b"")
                     try:
-                        answer = {"return": self._answer(asked["execute"], asked["arguments"])}
+                        answer = {"return": self._answer(request["execute"], request["arguments"])}
                     except (OSError, KeyError) as error:
                         answer = {"error": {"desc": str(error)}}
                     lines.write(json.dumps(answer).encode() + b"\n")
@@ -102,7 +104,7 @@ class Agent:
 
 @pytest.fixture
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Agent:
-    """Give the agent of the virtual machine `uk-gateway`, which keeps output below `tmp_path`/guest."""
+    """Give the agent of the virtual machine `uk-gateway`. It keeps output below `tmp_path`/guest."""
     monkeypatch.setattr(settings, "RUN", tmp_path / "run")
     monkeypatch.setattr(Machine, "process", property(lambda _: object()))
     monkeypatch.setattr(execution, "_FOLDER", str(tmp_path / "guest"))
@@ -119,7 +121,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Agent:
 
 @pytest.fixture
 def printed(tmp_path: Path) -> Iterator[tuple[Streams, Callable[[], tuple[bytes, bytes]]]]:
-    """Give streams, and what has come there so far."""
+    """Give streams, and a function that returns what was written to them so far."""
     out, err = tmp_path / "out", tmp_path / "err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         yield Streams(stdout, stderr), lambda: (out.read_bytes(), err.read_bytes())
@@ -132,58 +134,60 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_what_a_command_prints_comes_while_it_runs(agent: Agent, printed: Any, tmp_path: Path) -> None:
+def test_output_is_forwarded_while_the_command_runs(agent: Agent, printed: Any, tmp_path: Path) -> None:
     streams, so_far = printed
     go_on = tmp_path / "go-on"
     script = f"echo first; echo bad >&2; until [ -e {go_on} ]; do sleep 0.02; done; cat; exit 7"
-    found: list[Any] = []
+    results: list[Any] = []
     arguments: dict[str, Any] = {"stdin": b"in\x00\xff", "streams": streams}
     thread = threading.Thread(
-        target=lambda: found.append(machines.execute("uk-gateway", ["sh", "-c", script], **arguments))
+        target=lambda: results.append(machines.execute("uk-gateway", ["sh", "-c", script], **arguments))
     )
     thread.start()
     until(lambda: so_far() == (b"first\n", b"bad\n"))
     go_on.touch()
     thread.join()
-    assert [(each.returncode, each.stdout, each.stderr) for each in found] == [(7, b"", b"")]
+    assert [(result.returncode, result.stdout, result.stderr) for result in results] == [(7, b"", b"")]
     assert so_far() == (b"first\nin\x00\xff", b"bad\n")
     until(lambda: list((tmp_path / "guest").iterdir()) == [])
 
 
-def test_much_is_forwarded_whole(agent: Agent, printed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_output_is_forwarded_completely(agent: Agent, printed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "_FORWARDED_BYTES", 1000)
     streams, so_far = printed
     machines.execute("uk-gateway", ["seq", "10000"], streams=streams)
     assert so_far()[0].split() == [str(number).encode() for number in range(1, 10001)]
 
 
-def test_the_signal_that_ended_it_and_a_command_that_is_not_there(agent: Agent, printed: Any) -> None:
+def test_a_killed_command_and_a_missing_one_have_the_exit_codes_of_a_shell(agent: Agent, printed: Any) -> None:
     streams, so_far = printed
     assert machines.execute("uk-gateway", ["sh", "-c", "kill -KILL $$"], streams=streams).returncode == -9
     assert machines.execute("uk-gateway", ["no-such-command"], streams=streams).returncode == 127
     assert b"no-such-command" in so_far()[1]
 
 
-def test_at_the_timeout_all_of_it_is_killed_and_what_came_is_kept(agent: Agent, printed: Any, tmp_path: Path) -> None:
+def test_at_the_timeout_all_processes_are_killed_and_the_output_is_kept(
+    agent: Agent, printed: Any, tmp_path: Path
+) -> None:
     streams, so_far = printed
     script = "echo begun; sleep 4321 & echo $!; wait"
     with pytest.raises(subprocess.TimeoutExpired):
         machines.execute("uk-gateway", ["sh", "-c", script], timeout=1.0, streams=streams)
     begun, child = so_far()[0].split()
     assert begun == b"begun"
-    until(lambda: not _lives(int(child)))
+    until(lambda: not _is_alive(int(child)))
     until(lambda: list((tmp_path / "guest").iterdir()) == [])
 
 
-def test_without_streams_what_came_is_in_the_exception(agent: Agent) -> None:
+def test_without_streams_the_output_so_far_is_in_the_exception(agent: Agent) -> None:
     with pytest.raises(subprocess.TimeoutExpired) as caught:
         machines.execute("uk-gateway", ["sh", "-c", "echo begun; exec sleep 4321"], timeout=1.0)
     assert caught.value.output == b"begun\n"
-    done = machines.execute("uk-gateway", ["sh", "-c", "echo out; echo err >&2; exit 3"])
-    assert (done.returncode, done.stdout, done.stderr) == (3, b"out\n", b"err\n")
+    result = machines.execute("uk-gateway", ["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (result.returncode, result.stdout, result.stderr) == (3, b"out\n", b"err\n")
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -191,7 +195,7 @@ def _lives(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "code", "said"),
+    ("outcome", "code", "message"),
     [
         (subprocess.CompletedProcess([], 7), 7, ""),
         (subprocess.CompletedProcess([], -9), 137, ""),
@@ -208,8 +212,8 @@ def _lives(pid: int) -> bool:
         (machines.ChannelError("PID 7 does not exist"), 1, "lab: PID 7 does not exist\n"),
     ],
 )
-def test_lab_exec_exits_as_the_command_does(
-    monkeypatch: pytest.MonkeyPatch, outcome: Any, code: int, said: str
+def test_lab_exec_has_the_exit_code_of_the_command(
+    monkeypatch: pytest.MonkeyPatch, outcome: Any, code: int, message: str
 ) -> None:
     def run(host: str, command: list[str], *, timeout: float, streams: Streams) -> Any:
         assert (host, command, timeout) == ("uk-gateway", ["ping", "-c", "1"], 5.0)
@@ -218,23 +222,23 @@ def test_lab_exec_exits_as_the_command_does(
         return outcome
 
     monkeypatch.setattr(hosts, "run", run)
-    done = CliRunner().invoke(cli.app, ["exec", "--timeout", "5", "uk-gateway", "ping", "-c", "1"])
-    assert done.exit_code == code
-    assert done.stderr.startswith(said)
+    result = CliRunner().invoke(cli.app, ["exec", "--timeout", "5", "uk-gateway", "ping", "-c", "1"])
+    assert result.exit_code == code
+    assert result.stderr.startswith(message)
 
 
-def test_lab_exec_prints_what_came_before_the_timeout(tmp_path: Path) -> None:
-    """As people run it, on a host that needs no machine: the Internet's command is put in place of `ip netns exec`."""
+def test_lab_exec_prints_the_output_before_the_timeout(tmp_path: Path) -> None:
+    """Run `lab exec` as a user does, on the host `internet`, with a stand-in for `ip netns exec`."""
     tool = tmp_path / "ip"
     tool.write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
     tool.chmod(0o755)
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", "from lab.cli import app; app()", "exec", "--timeout", "1", "internet", "sh", "-c",
          "echo begun; echo bad >&2; exec sleep 4321"],
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         cwd=settings.ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (124, "begun\n")
-    assert done.stderr == (
+    assert (result.returncode, result.stdout) == (124, "begun\n")
+    assert result.stderr == (
         "bad\nlab: sh on internet did not end within 1 s and was killed; allow more with --timeout\n"
     )

@@ -1,4 +1,4 @@
-"""A virtual machine's hardware: what a guest sees that makes it believe in EC2."""
+"""A virtual machine's hardware: the properties by which a guest recognises EC2."""
 
 import re
 from itertools import pairwise
@@ -27,25 +27,25 @@ def values(option: str, hardware: Hardware = HARDWARE) -> list[str]:
     return [value for name, value in pairwise(command) if name == option]
 
 
-def test_the_network_interface_is_where_the_guest_names_it_ens5() -> None:
+def test_the_network_interface_is_in_the_slot_that_the_guest_names_ens5() -> None:
     (card,) = (device for device in values("-device") if device.startswith("virtio-net"))
     assert "addr=0x5" in card.split(",")
     assert "mac=0a:00:00:00:00:0a" in card.split(",")
     assert values("-M") == ["pc"]
 
 
-def test_the_firmware_says_amazon_ec2() -> None:
+def test_the_firmware_identifies_amazon_ec2() -> None:
     uuid = qemu.system_uuid(HARDWARE.instance_id)
     assert re.fullmatch(r"ec2[0-9a-f]{5}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", uuid)
     system = next(value for value in values("-smbios") if value.startswith("type=1"))
     assert {"manufacturer=Amazon EC2", "product=t3.micro", f"uuid={uuid}", f"serial={uuid}"} <= set(system.split(","))
 
 
-def test_an_instance_always_has_the_same_uuid_and_another_has_another() -> None:
+def test_the_uuid_of_an_instance_is_stable_and_unique() -> None:
     assert qemu.system_uuid("i-1") == qemu.system_uuid("i-1") != qemu.system_uuid("i-2")
 
 
-def test_the_console_is_appended_to_over_boots() -> None:
+def test_every_boot_appends_to_the_console_log() -> None:
     assert "file,id=console,path=/console.log,append=on" in values("-chardev")
 
 
@@ -53,6 +53,6 @@ def test_a_comma_in_a_path_does_not_end_the_option() -> None:
     assert any("filename=/a,,b/disk.qcow2," in value for value in values("-blockdev"))
 
 
-def test_a_guest_may_reboot_by_itself() -> None:
+def test_a_guest_can_reboot_itself() -> None:
     assert "-no-reboot" not in qemu.command(HARDWARE)
     assert values("-action") == ["shutdown=pause,reboot=reset"]

@@ -1,4 +1,4 @@
-"""Records of machines: finding one by what people call it, and what its console says of its boot."""
+"""Records of machines: finding one by its name or id, and the progress of its boot."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_a_machine_is_found_by_name_and_by_id(saved: Callable[..., Machine]) -> 
     assert record.find("uk-gateway") == record.find(ID) == machine
 
 
-def test_an_unknown_machine_is_answered_with_those_there_are(saved: Callable[..., Machine]) -> None:
+def test_an_unknown_machine_is_refused_with_the_existing_ones(saved: Callable[..., Machine]) -> None:
     saved()
     with pytest.raises(LookupError, match="there is no machine 'au-gateway'; there are: uk-gateway"):
         record.find("au-gateway")
@@ -59,7 +59,7 @@ def test_a_change_is_saved(saved: Callable[..., Machine]) -> None:
     assert changed.reboots == 2
 
 
-def test_a_name_cannot_lead_its_console_log_out_of_the_logs(saved: Callable[..., Machine]) -> None:
+def test_a_name_with_slashes_keeps_its_console_log_in_the_log_directory(saved: Callable[..., Machine]) -> None:
     assert saved(name="../../etc/x").console.parent == settings.LOGS / "machines"
 
 
@@ -84,11 +84,11 @@ def test_a_stopped_machine_has_a_status(saved: Callable[..., Machine]) -> None:
         ),
     ],
 )
-def test_the_console_says_how_far_a_boot_is(console: bytes, phase: str) -> None:
+def test_the_console_log_shows_the_progress_of_a_boot(console: bytes, phase: str) -> None:
     assert overview.boot_phase(console) == phase
 
 
-def test_nothing_to_remove_is_fine() -> None:
+def test_removing_no_machines_is_no_error() -> None:
     assert machines.teardown.remove() == []
 
 

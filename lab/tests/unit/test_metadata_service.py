@@ -1,6 +1,7 @@
-"""The instance metadata service over real HTTP on loopback, and the tree it shows.
+"""The instance metadata service over real HTTP on loopback, and its tree.
 
-Proves the protocol of IMDSv2 and what cloud-init reads. Does not prove a namespace or a guest. Nothing to clean up.
+Proves the protocol of IMDSv2 and the paths that cloud-init reads. Does not use a namespace or a guest. Nothing to clean
+up.
 """
 
 import json
@@ -36,8 +37,8 @@ def world() -> World:
             return instance
         return replace(instance, ssh_public_key=KEY, instance_profile_arn=PROFILE.arn)
 
-    made = article(user_data=USER_DATA)
-    return replace(made, instances=tuple(with_key(instance) for instance in made.instances))
+    base = article(user_data=USER_DATA)
+    return replace(base, instances=tuple(with_key(instance) for instance in base.instances))
 
 
 WORLD = world()
@@ -55,7 +56,7 @@ class Clock:
 
 
 class Sts:
-    """Gives out numbered credentials."""
+    """A stand-in for STS that returns numbered credentials."""
 
     def __init__(self, valid: timedelta = timedelta(hours=1)) -> None:
         self.calls: list[tuple[str, str, str]] = []
@@ -77,7 +78,7 @@ class Sts:
 
 @dataclass
 class Service:
-    """A running service and who asks it."""
+    """A running service and the address of its caller."""
 
     port: int
     clock: Clock
@@ -117,12 +118,12 @@ def service() -> Iterator[Service]:
     server.close()
 
 
-def test_without_a_token_nothing_is_told(service: Service) -> None:
+def test_a_request_without_a_valid_token_is_refused(service: Service) -> None:
     assert service.request("GET", "/latest/meta-data/")[0] == 401
     assert service.request("GET", "/latest/user-data", **{TOKEN: "guessed"})[0] == 401
 
 
-def test_a_token_lives_as_long_as_it_was_asked_to(service: Service) -> None:
+def test_a_token_expires_after_the_requested_lifetime(service: Service) -> None:
     token = service.token("60")
     status, _, headers = service.request("GET", "/latest/meta-data/instance-id", **{TOKEN: token})
     assert (status, headers[LIFETIME]) == (200, "60")
@@ -130,7 +131,7 @@ def test_a_token_lives_as_long_as_it_was_asked_to(service: Service) -> None:
     assert service.request("GET", "/latest/meta-data/instance-id", **{TOKEN: token})[0] == 401
 
 
-def test_a_token_of_one_instance_is_worth_nothing_to_another(service: Service) -> None:
+def test_a_token_of_one_instance_is_invalid_for_another(service: Service) -> None:
     token = service.token()
     service.address = UK.host
     assert service.request("GET", "/latest/meta-data/instance-id", **{TOKEN: token})[0] == 401
@@ -149,16 +150,16 @@ def test_a_token_without_a_lifetime_is_a_bad_request(service: Service) -> None:
     assert service.request("PUT", "/latest/api/token")[0] == 400
 
 
-def test_tokens_are_put_at_one_place_only(service: Service) -> None:
+def test_tokens_are_issued_at_one_path_only(service: Service) -> None:
     assert service.request("PUT", "/latest/meta-data/", **{LIFETIME: "60"})[0] == 405
 
 
-def test_an_address_that_no_instance_has_is_told_nothing(service: Service) -> None:
+def test_a_request_from_an_address_that_no_instance_has_is_not_found(service: Service) -> None:
     service.address = "10.1.1.7"
     assert service.request("PUT", "/latest/api/token", **{LIFETIME: "60"})[0] == 404
 
 
-def test_user_data_arrives_byte_for_byte(service: Service) -> None:
+def test_user_data_is_served_byte_for_byte(service: Service) -> None:
     assert service.get("/latest/user-data") == (200, USER_DATA)
 
 
@@ -168,9 +169,9 @@ def test_an_instance_without_user_data_has_none(service: Service) -> None:
     assert service.get("/latest/") == (200, b"dynamic\nmeta-data")
 
 
-def test_an_instance_is_told_who_and_where_it_is(service: Service) -> None:
+def test_the_metadata_describe_the_instance_and_its_network(service: Service) -> None:
     mac = next(eni.mac_address for eni in WORLD.vpcs[0].network_interfaces if str(eni.private_ip) == UK.gateway)
-    at = f"network/interfaces/macs/{mac}/"
+    directory = f"network/interfaces/macs/{mac}/"
     for path, value in {
         "instance-id": UK.instance_id("gateway"),
         "local-ipv4": UK.gateway,
@@ -178,9 +179,9 @@ def test_an_instance_is_told_who_and_where_it_is(service: Service) -> None:
         "hostname": "ip-10-1-1-254.eu-west-2.compute.internal",
         "placement/region": "eu-west-2",
         "mac": mac,
-        at + "vpc-ipv4-cidr-block": UK.cidr_block,
-        at + "subnet-ipv4-cidr-block": UK.public_subnet,
-        at + f"ipv4-associations/{UK.elastic_ip}": UK.gateway,
+        directory + "vpc-ipv4-cidr-block": UK.cidr_block,
+        directory + "subnet-ipv4-cidr-block": UK.public_subnet,
+        directory + f"ipv4-associations/{UK.elastic_ip}": UK.gateway,
         "public-keys/0/openssh-key": KEY + "\n",
     }.items():
         assert service.get(f"/latest/meta-data/{path}") == (200, value.encode()), path
@@ -191,8 +192,8 @@ def test_a_private_host_has_no_public_address(service: Service) -> None:
     assert service.get("/latest/meta-data/public-ipv4")[0] == 404
 
 
-def test_every_name_that_a_listing_shows_can_be_got(service: Service) -> None:
-    """As cloud-init crawls it: a name that ends in / is a directory, a key's name is `index=name`."""
+def test_every_listed_name_can_be_read(service: Service) -> None:
+    """Crawl as cloud-init does: a name that ends in / is a directory, a key's name is `index=name`."""
     seen: dict[str, bytes] = {}
 
     def crawl(directory: str) -> None:
@@ -207,12 +208,12 @@ def test_every_name_that_a_listing_shows_can_be_got(service: Service) -> None:
                 assert status == 200, directory + name
 
     crawl("/2021-03-23/meta-data/")
-    assert f"/2021-03-23/meta-data/{'public-keys/0/openssh-key'}" in seen
+    assert "/2021-03-23/meta-data/public-keys/0/openssh-key" in seen
     assert "/2021-03-23/meta-data/iam/security-credentials/gateway" in seen
     assert len(seen) > 25
 
 
-def test_the_identity_document_is_found_by_its_directory_without_a_slash(service: Service) -> None:
+def test_the_directory_of_the_identity_document_answers_without_its_last_slash(service: Service) -> None:
     assert service.get("/latest/dynamic/instance-identity") == (200, b"document")
     document = json.loads(service.get("/latest/dynamic/instance-identity/document")[1])
     assert document["instanceId"] == UK.instance_id("gateway")
@@ -222,11 +223,11 @@ def test_the_identity_document_is_found_by_its_directory_without_a_slash(service
 @pytest.mark.parametrize(
     "path", ["/latest/meta-data/nothing", "/latest/nothing", "/1999-01-01/", "/latest/dynamic/fws"]
 )
-def test_what_is_not_there_is_not_found(service: Service, path: str) -> None:
+def test_an_unknown_path_is_not_found(service: Service, path: str) -> None:
     assert service.get(path)[0] == 404
 
 
-def test_the_roles_credentials_are_those_of_assume_role_in_the_instances_name(service: Service) -> None:
+def test_the_roles_credentials_come_from_assume_role_with_the_instances_id_as_session_name(service: Service) -> None:
     assert service.get("/latest/meta-data/iam/security-credentials/") == (200, b"gateway")
     document = json.loads(service.get("/latest/meta-data/iam/security-credentials/gateway")[1])
     assert service.sts.calls == [("eu-west-2", PROFILE.role_arn, UK.instance_id("gateway"))]
@@ -239,7 +240,7 @@ def test_the_roles_credentials_are_those_of_assume_role_in_the_instances_name(se
     assert json.loads(service.get("/latest/meta-data/iam/info")[1])["InstanceProfileArn"] == PROFILE.arn
 
 
-def test_credentials_are_kept_while_they_are_good_and_renewed_before_they_expire(service: Service) -> None:
+def test_credentials_are_cached_and_renewed_before_they_expire(service: Service) -> None:
     def key() -> str:
         body = service.get("/latest/meta-data/iam/security-credentials/gateway")[1]
         return str(json.loads(body)["AccessKeyId"])
@@ -255,13 +256,13 @@ def test_an_instance_without_a_profile_has_no_credentials(service: Service) -> N
     assert service.get("/latest/meta-data/iam/security-credentials/")[0] == 404
 
 
-def test_credentials_do_not_show_in_logs() -> None:
-    made = Sts()("r", "role", "i")
-    assert "secret1" not in repr(made)
-    assert "token1" not in f"{made}"
+def test_the_string_form_of_credentials_shows_no_secrets() -> None:
+    credentials = Sts()("r", "role", "i")
+    assert "secret1" not in repr(credentials)
+    assert "token1" not in f"{credentials}"
 
 
-def test_an_api_that_fails_is_answered_with_try_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_api_is_answered_with_service_unavailable(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise ConnectionError("the API is down")
 

@@ -1,4 +1,4 @@
-"""The VPC's packet filter as text: one line for each thing AWS enforces. The kernel's part: lab/tests/machines."""
+"""The VPC's ruleset as text. Its effect on packets is tested in lab/tests/machines."""
 
 from dataclasses import replace
 
@@ -46,7 +46,7 @@ def test_a_security_group_rule_becomes_one_match_on_the_members_ports(
     assert ingress(allowed) == [f'oifname {{ "{HOST}" }} {expected}']
 
 
-def test_a_reference_to_a_group_without_members_allows_nobody() -> None:
+def test_a_reference_to_a_group_without_members_allows_nothing() -> None:
     assert ingress(rule(peer="sg-empty")) == []
 
 
@@ -57,7 +57,7 @@ def test_a_group_without_rules_ends_in_a_counted_drop() -> None:
     assert chain(text, "egress") == ['counter name "security_group_egress" drop']
 
 
-def test_the_source_destination_check_is_on_exactly_where_the_eni_says_so() -> None:
+def test_only_enis_with_the_source_destination_check_get_its_rules() -> None:
     text = ruleset.render(vpc(UK), PORTS)
     assert f'iifname "{HOST}" ip saddr != {UK.host} counter name "source_check" drop' in chain(text, "raw")
     assert f'oifname "{HOST}" ip daddr != {UK.host} counter name "destination_check" drop' in chain(text, "forward")
@@ -74,8 +74,8 @@ def test_without_an_internet_gateway_nothing_is_translated_and_nothing_leaves() 
 
 def test_only_addresses_with_an_elastic_ip_leave_the_vpc() -> None:
     forward = chain(ruleset.render(vpc(UK), PORTS), "forward")
-    gate = f'oifname "uplink" ip saddr != {{ {UK.gateway} }} counter name "no_elastic_ip" drop'
-    assert forward.index(gate) < forward.index("ct state established,related accept")
+    drop = f'oifname "uplink" ip saddr != {{ {UK.gateway} }} counter name "no_elastic_ip" drop'
+    assert forward.index(drop) < forward.index("ct state established,related accept")
 
 
 def test_every_drop_is_counted_under_a_declared_name() -> None:

@@ -1,4 +1,4 @@
-"""Where the engine finds the lab's resource plugins."""
+"""Installation of the resource plugins."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ def sdk_version(package: str) -> str:
 
 
 @pytest.mark.usefixtures("_no_real_engine")
-def test_every_plugin_lies_where_the_engine_looks_in_the_version_the_sdk_asks_for(tmp_path: Path) -> None:
+def test_every_plugin_is_installed_in_the_version_that_its_sdk_requires(tmp_path: Path) -> None:
     installed = install_plugins(tmp_path)
     assert [str(each.relative_to(tmp_path / "plugins")) for each in installed] == [
         f"resource-{package}-v{sdk_version(package)}/pulumi-resource-{package}"
@@ -51,7 +51,7 @@ def test_a_launcher_runs_the_stand_in_from_any_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_no_real_engine")
-def test_a_version_that_an_earlier_sdk_asked_for_is_removed(tmp_path: Path) -> None:
+def test_a_version_that_an_earlier_sdk_required_is_removed(tmp_path: Path) -> None:
     old = tmp_path / "plugins" / "resource-aws-v6.0.0"
     other = tmp_path / "plugins" / "resource-awsx-v2.0.0"
     old.mkdir(parents=True)
@@ -62,7 +62,7 @@ def test_a_version_that_an_earlier_sdk_asked_for_is_removed(tmp_path: Path) -> N
     assert other.exists()
 
 
-def test_a_real_engines_plugins_are_linked_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plugins_of_a_real_pulumi_are_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plugins = {}
     for package in PACKAGES:
         plugins[package] = tmp_path / f"pulumi-resource-{package}"
@@ -72,6 +72,6 @@ def test_a_real_engines_plugins_are_linked_instead(tmp_path: Path, monkeypatch: 
     assert [each.resolve() for each in installed] == list(plugins.values())
 
 
-def test_a_missing_sdk_is_named_with_the_remedy() -> None:
+def test_a_missing_sdk_is_reported_with_the_remedy() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"pulumi_absent is not installed.*make setup"):
         plugin_version("absent")

@@ -1,10 +1,10 @@
-"""What a stand-in says of itself to languages that ask the plugin."""
+"""The package schema of a stand-in."""
 
 from lab.resource_plugins.base import Function, Input, Resource
 from lab.resource_plugins.base.schema import package_schema
 
 
-def test_a_stand_in_describes_its_resources_functions_and_settings() -> None:
+def test_the_schema_has_the_resources_functions_and_settings() -> None:
     resource = Resource(
         "aws:ec2/vpc:Vpc", {"cidrBlock": Input(required=True), "tags": Input()}, create=lambda *_: "id", outputs=["arn"]
     )

@@ -1,4 +1,4 @@
-"""Property values become plain Python and go back, secrets and unknowns with them."""
+"""Conversion between property values and plain Python, including secrets and unknowns."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ plain_values = st.recursive(
 
 
 @given(plain_values)
-def test_a_plain_value_survives_the_way_over_the_wire(value: Any) -> None:
+def test_a_plain_value_survives_marshalling(value: Any) -> None:
     assert plain(PropertyValue.unmarshal(wrap(value).marshal())) == value
 
 
@@ -29,13 +29,13 @@ def test_a_fraction_stays_a_fraction_and_a_whole_number_is_an_int() -> None:
 
 
 @pytest.mark.parametrize("value", [PropertyValue(UNKNOWN_ON_THE_WIRE), PropertyValue(Computed())])
-def test_an_unknown_is_known_as_such_and_goes_back_as_one(value: PropertyValue) -> None:
+def test_an_unknown_value_is_converted_in_both_directions(value: PropertyValue) -> None:
     assert plain(value) is UNKNOWN
     assert wrap(plain(value)).value == UNKNOWN_ON_THE_WIRE
     assert not is_known({"list": [1, plain(value)]})
 
 
-def test_what_was_secret_is_secret_again_under_its_name_at_any_depth() -> None:
+def test_a_value_with_the_name_of_a_secret_is_secret_at_any_depth() -> None:
     source = {"user": PropertyValue({"name": PropertyValue("x"), "password": SECRET}), "plain": PropertyValue("x")}
     wrapped = annotate({"user": {"name": "x", "password": "hush"}, "plain": "y", "other": "z"}, source)
     user: Any = wrapped["user"].value
@@ -47,12 +47,12 @@ def test_one_secret_element_makes_the_whole_list_secret() -> None:
     assert annotate({"list": ["a"]}, {"list": PropertyValue([PropertyValue("a"), SECRET])})["list"].is_secret
 
 
-def test_declared_secrets_are_secret_whatever_the_inputs_were_and_nulls_are_left_out() -> None:
+def test_declared_secrets_are_always_secret_and_nulls_are_left_out() -> None:
     wrapped = annotate({"result": "x", "nothing": None}, secrets={"result", "nothing"})
     assert plain_map(wrapped) == {"result": "x"}
     assert wrapped["result"].is_secret
 
 
-def test_a_value_that_no_property_can_hold_is_refused_by_its_type() -> None:
+def test_a_type_that_no_property_can_have_is_refused() -> None:
     with pytest.raises(TypeError, match="a property cannot hold a set"):
         wrap({"x": {1, 2}})

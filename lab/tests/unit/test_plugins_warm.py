@@ -1,4 +1,4 @@
-"""Stand-ins that are forked from a process with their imports done; the engine starts such ones in tests/engine."""
+"""Stand-ins forked by the warm server. Most tests in tests/engine start them in the same way, with the engine."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[psutil.Popen]:
-    """Serve the stand-in for `random`; the sources that are watched are in a folder of the test."""
+    """Run a server for the stand-in for `random`. It watches a folder of the test for changed sources."""
     (tmp_path / "sources").mkdir()
     (tmp_path / "sources/one.py").touch()
     socket = tmp_path / "warm.sock"
@@ -41,7 +41,7 @@ def server(tmp_path: Path) -> Iterator[psutil.Popen]:
 
 
 def started(socket: Path | None, module: str = "lab.resource_plugins.random") -> "subprocess.Popen[str]":
-    """Start a stand-in as a launcher does."""
+    """Start a stand-in in the same way as a launcher."""
     inherited = {name: value for name, value in os.environ.items() if name != warm.VARIABLE}
     return subprocess.Popen(
         [sys.executable, "-I", "-S", warm_client.__file__, module],
@@ -62,28 +62,30 @@ def test_a_stand_in_is_forked_prints_its_port_and_ends_with_the_launcher(server:
         assert port_of(launcher) > 0
         (forked,) = server.children()
         assert psutil.Process(launcher.pid).cmdline()[-1] == "lab.resource_plugins.random", (
-            "it has not become the stand-in"
+            "the launcher runs the stand-in itself"
         )
         launcher.send_signal(signal.SIGINT)
         assert launcher.wait(10) == -signal.SIGINT
     wait_for(lambda: not forked.is_running())
 
 
-def test_a_module_that_fails_ends_the_launcher_with_its_code_and_words(server: psutil.Popen, tmp_path: Path) -> None:
+def test_a_module_that_fails_ends_the_launcher_with_its_exit_code_and_message(
+    server: psutil.Popen, tmp_path: Path
+) -> None:
     with started(tmp_path / "warm.sock", "lab.resource_plugins.nothing") as launcher:
         _, errors = launcher.communicate(timeout=10)
     assert launcher.returncode == 1
     assert "lab.resource_plugins.nothing" in errors
 
 
-@pytest.mark.parametrize("served", [True, False], ids=["nobody listens", "not asked for"])
-def test_without_a_server_the_launcher_becomes_the_stand_in(tmp_path: Path, served: bool) -> None:
-    with started(tmp_path / "warm.sock" if served else None) as launcher:
+@pytest.mark.parametrize("configured", [True, False], ids=["no listener", "no socket configured"])
+def test_without_a_server_the_launcher_runs_the_stand_in_itself(tmp_path: Path, configured: bool) -> None:
+    with started(tmp_path / "warm.sock" if configured else None) as launcher:
         assert port_of(launcher) > 0
         launcher.terminate()
 
 
-def test_a_source_that_has_changed_ends_the_server_and_the_launcher_starts_the_new_one(
+def test_after_a_source_has_changed_the_server_ends_and_the_launcher_runs_the_stand_in_itself(
     server: psutil.Popen, tmp_path: Path
 ) -> None:
     (tmp_path / "sources/one.py").write_text("changed = True\n")

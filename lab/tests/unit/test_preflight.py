@@ -1,4 +1,4 @@
-"""What the lab refuses to start on: each cause by itself, and all at once."""
+"""The checks before the lab starts: each problem separately, and all at once."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ Disk = namedtuple("Disk", "free")
 
 
 @pytest.fixture(autouse=True)
-def able_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def suitable_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(processes, "_RECORDS", tmp_path)
     monkeypatch.setattr(settings, "API_PORT", 0)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -25,7 +25,7 @@ def able_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(free=50 * 1024**3))
 
 
-def test_an_able_machine_passes() -> None:
+def test_a_suitable_machine_passes() -> None:
     preflight.check()
 
 
@@ -35,7 +35,7 @@ def test_a_user_who_is_not_root_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         preflight.check()
 
 
-def test_a_busy_port_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_port_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
@@ -45,13 +45,13 @@ def test_a_busy_port_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) 
             preflight.check()
 
 
-def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_problems_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda tool: None if tool == "nft" else f"/usr/bin/{tool}")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(available=1024**3))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(free=1024**3))
-    with pytest.raises(preflight.PreflightError) as refusal:
+    with pytest.raises(preflight.PreflightError) as error:
         preflight.check()
-    lines = str(refusal.value).splitlines()
+    lines = str(error.value).splitlines()
     assert len(lines) == 3
     assert "'nft' is missing" in lines[0]
     assert "3 GiB of free memory, there are 1.0" in lines[1]

@@ -1,4 +1,4 @@
-"""Recorded processes, with real ones."""
+"""Recording and ending of real processes."""
 
 import json
 import os
@@ -20,9 +20,9 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_started_process_is_found_and_ended_by_name(tmp_path: Path) -> None:
     record = processes.start("sleeper", SLEEP, log=tmp_path / "log")
-    found = processes.find("sleeper")
-    assert found is not None
-    assert found.pid == record.pid
+    process = processes.find("sleeper")
+    assert process is not None
+    assert process.pid == record.pid
     processes.stop("sleeper")
     assert processes.find("sleeper") is None
     assert processes.names() == []
@@ -38,7 +38,7 @@ def test_descendants_end_with_their_process(tmp_path: Path) -> None:
         os.kill(int(printed), 0)
 
 
-def test_a_pid_given_to_another_process_is_left_alone(records: Path, tmp_path: Path) -> None:
+def test_another_process_with_the_same_pid_is_not_ended(records: Path, tmp_path: Path) -> None:
     processes.start("sleeper", SLEEP, log=tmp_path / "log")
     child = processes.find("sleeper")
     assert child is not None
@@ -51,10 +51,10 @@ def test_a_pid_given_to_another_process_is_left_alone(records: Path, tmp_path: P
     child.kill()
 
 
-def test_a_clock_that_is_set_hides_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_is_found_after_the_clock_was_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     processes.start("sleeper", SLEEP, log=tmp_path / "log")
     with monkeypatch.context() as later:
-        # What the kernel calls the time of its boot is the clock less its uptime.
+        # The kernel's boot time is the clock minus the uptime, so it changes when the clock is set.
         later.setattr("psutil._pslinux.boot_time", lambda: 0.0)
         assert processes.find("sleeper") is not None
         processes.stop("sleeper")
@@ -68,5 +68,5 @@ def test_a_second_process_of_the_same_name_is_refused(tmp_path: Path) -> None:
     processes.stop("sleeper")
 
 
-def test_ending_what_never_was_is_fine() -> None:
-    processes.stop("nobody")
+def test_ending_an_unknown_process_is_not_an_error() -> None:
+    processes.stop("unknown")

@@ -1,4 +1,4 @@
-"""The `tls` stand-in by itself; ssh-keygen(1) is asked whether it agrees."""
+"""The stand-in for `tls`, without an engine; ssh-keygen(1) confirms its results."""
 
 import subprocess
 from pathlib import Path
@@ -32,7 +32,7 @@ def keygen(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("inputs", KINDS, ids=lambda inputs: "-".join(inputs.values()))
-def test_all_forms_are_of_one_key_and_end_with_a_newline(inputs: dict[str, Any], tmp_path: Path) -> None:
+def test_all_formats_are_of_the_same_key_and_end_with_a_newline(inputs: dict[str, Any], tmp_path: Path) -> None:
     _, outputs = create(**inputs)
     public = load_pem_public_key(outputs["publicKeyPem"].encode())
     for name, load in (
@@ -66,7 +66,7 @@ def test_the_pem_is_the_algorithms_own(inputs: dict[str, Any], header: str) -> N
     assert outputs["privateKeyPemPkcs8"].startswith("-----BEGIN PRIVATE KEY-----\n")
 
 
-def test_the_default_curve_p224_has_no_ssh_forms() -> None:
+def test_the_default_curve_p224_has_no_ssh_formats() -> None:
     _, outputs = create(algorithm="ECDSA")
     names = ("privateKeyOpenssh", "publicKeyOpenssh", "publicKeyFingerprintMd5", "publicKeyFingerprintSha256")
     assert [outputs[name] for name in names] == ["", "", "", ""]
@@ -77,7 +77,7 @@ def test_rsa_bits_are_honoured() -> None:
     assert getattr(key, "key_size") == 3072  # noqa: B009 - the loader's type is a union
 
 
-def test_private_forms_are_secret_and_nothing_can_change_in_place() -> None:
+def test_private_keys_are_secret_and_every_change_replaces() -> None:
     assert set(PRIVATE_KEY.secret_outputs) == {"privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"}
     assert PRIVATE_KEY.update is None
 
@@ -90,21 +90,21 @@ def test_private_forms_are_secret_and_nothing_can_change_in_place() -> None:
         ({"algorithm": "RSA", "rsaBits": 512}, "rsaBits"),
     ],
 )
-def test_keys_that_there_are_not_are_refused(inputs: dict[str, Any], where: str) -> None:
+def test_unsupported_kinds_of_keys_are_refused(inputs: dict[str, Any], where: str) -> None:
     assert PRIVATE_KEY.check is not None
-    complaints = PRIVATE_KEY.check(CALL, inputs)
-    assert isinstance(complaints, list)
-    assert [each for each, _ in complaints] == [where]
+    problems = PRIVATE_KEY.check(CALL, inputs)
+    assert isinstance(problems, list)
+    assert [each for each, _ in problems] == [where]
     assert PRIVATE_KEY.check(CALL, {"algorithm": UNKNOWN}) == {"algorithm": UNKNOWN}
 
 
 @pytest.mark.parametrize("form", ["privateKeyPem", "privateKeyOpenssh"])
-def test_the_public_half_of_a_key_is_told(form: str) -> None:
+def test_the_public_key_of_a_private_key_is_returned(form: str) -> None:
     resource_id, outputs = create(algorithm="ED25519")
-    answer = GET_PUBLIC_KEY.answer(CALL, {form: outputs[form]})
-    assert answer["id"] == resource_id
-    assert answer["algorithm"] == "ED25519"
-    assert answer["publicKeyOpenssh"] == outputs["publicKeyOpenssh"]
+    result = GET_PUBLIC_KEY.handler(CALL, {form: outputs[form]})
+    assert result["id"] == resource_id
+    assert result["algorithm"] == "ED25519"
+    assert result["publicKeyOpenssh"] == outputs["publicKeyOpenssh"]
     assert form in GET_PUBLIC_KEY.secret_outputs
 
 
@@ -113,9 +113,9 @@ def test_the_public_half_of_a_key_is_told(form: str) -> None:
     [
         ({}, "given neither"),
         ({"privateKeyPem": "a", "privateKeyOpenssh": "b"}, "given privateKeyPem and privateKeyOpenssh"),
-        ({"privateKeyPem": "no key"}, "privateKeyPem is no private key"),
+        ({"privateKeyPem": "no key"}, "privateKeyPem is not a private key"),
     ],
 )
 def test_a_key_that_cannot_be_read_is_refused(arguments: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        GET_PUBLIC_KEY.answer(CALL, arguments)
+        GET_PUBLIC_KEY.handler(CALL, arguments)

@@ -1,4 +1,4 @@
-"""What `vpn-verify` answers on a side, and whether it is the diagnosis expected: pure, but for those that ask."""
+"""The answers of `vpn-verify`, and whether they are the diagnosis expected. Pure but for the functions that ask."""
 
 import json
 import math
@@ -9,22 +9,21 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from lab import hosts
 from tests.scenarios.diagnosis.cause import Symptom
-from tests.scenarios.operations import OperationError
+from tests.scenarios.gateway import Gateway, StepError
 
 SCREEN_LINES = 24
 SCREEN_COLUMNS = 160
 """One screen."""
 
 SILENT_SECONDS = 30.0
-"""What one look may take when the peer is silent."""
+"""Limit for one run of vpn-verify when the peer is silent."""
 
 WELL_SECONDS = 5.0
-"""What one look may take when all is well."""
+"""Limit for one run of vpn-verify when all is well."""
 
 MARGIN = 1.5
-"""The machines are emulated and share their cores with whatever else runs: more than this is no noise."""
+"""The machines are emulated and share their cores. Times above the limit by more than this are no noise."""
 
 _LONGEST_LOOK = 120.0
 _POLL_SECONDS = 2.0
@@ -48,9 +47,9 @@ class Answer:
     seconds: float
     layers: tuple[Layer, ...]
     text: str
-    """What it printed for people."""
+    """Its output for people."""
     raw: str
-    """Everything it printed."""
+    """Its whole output."""
 
     @property
     def failed(self) -> Layer | None:
@@ -63,56 +62,56 @@ class Answer:
         return "ok" if self.failed is None else f"{self.failed.name}: {self.failed.evidence}"
 
 
-def ask(gateways: Iterable[str], *, wait: float = 0.0) -> dict[str, Answer]:
-    """Run `vpn-verify --json` on the gateways at the same time; return each one's answer.
+def ask(gateways: Sequence[Gateway], *, wait: float = 0.0) -> dict[str, Answer]:
+    """Run `vpn-verify --json` on the gateways at the same time. Return each gateway's answer by its name.
 
-    `wait` as its option of that name, in seconds.
+    `wait` is the option of that name, in seconds.
     """
-    names = list(gateways)
-    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
-        return dict(zip(names, pool.map(lambda name: _ask(name, wait), names), strict=True))
+    with ThreadPoolExecutor(max_workers=max(1, len(gateways))) as pool:
+        found = pool.map(lambda gateway: _ask(gateway, wait), gateways)
+        return {gateway.name: answer for gateway, answer in zip(gateways, found, strict=True)}
 
 
-def _ask(gateway: str, wait: float) -> Answer:
-    command = ["vpn-verify", "--json", *(["--wait", f"{wait:.0f}"] if wait else [])]
+def _ask(gateway: Gateway, wait: float) -> Answer:
+    command = f"vpn-verify --json{f' --wait {wait:.0f}' if wait else ''}"
     began = time.monotonic()
-    done = hosts.run(gateway, command, timeout=wait + _LONGEST_LOOK)
+    done = gateway.ask(command, timeout=wait + _LONGEST_LOOK)
     return read(done, time.monotonic() - began)
 
 
-def read(done: subprocess.CompletedProcess[bytes], seconds: float) -> Answer:
+def read(done: subprocess.CompletedProcess[str], seconds: float) -> Answer:
     """Return the answer of a run that has ended. Raises ValueError when it printed no document."""
-    printed, said = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    printed, for_people = done.stdout, done.stderr
     try:
         document = json.loads(printed)
         layers = tuple(Layer(**{key: str(each[key]) for key in Layer.__annotations__}) for each in document["layers"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"no document of vpn-verify: {error}: {printed!r} {said!r}") from error
-    return Answer(exit_code=done.returncode, seconds=seconds, layers=layers, text=said, raw=printed + said)
+        raise ValueError(f"no document of vpn-verify: {error}: {printed!r} {for_people!r}") from error
+    return Answer(exit_code=done.returncode, seconds=seconds, layers=layers, text=for_people, raw=printed + for_people)
 
 
-def await_diagnosis(gateway: str, layer: str, evidence: str, *, within: float) -> Answer:
-    """Ask a gateway until its diagnosis is `layer` with `evidence` (a regular expression) in it; return that answer.
+def await_diagnosis(gateway: Gateway, layer: str, evidence: str, *, within: float) -> Answer:
+    """Ask a gateway until its diagnosis is `layer` and `evidence` (a regular expression) matches. Return that answer.
 
-    Raises OperationError, with the last diagnosis, when it does not come to that within so many seconds.
+    Raises StepError with the last diagnosis after `within` seconds.
     """
-    deadline, said = time.monotonic() + within, "nothing"
+    deadline, last = time.monotonic() + within, "nothing"
     while time.monotonic() < deadline:
         try:
             answer = _ask(gateway, 0)
         except (ValueError, subprocess.TimeoutExpired) as error:
-            # It boots, and has no programs yet.
-            said = str(error)
+            # It is booting and has no vpn-verify yet.
+            last = str(error)
         else:
-            said = answer.diagnosis
+            last = answer.diagnosis
             if answer.failed and answer.failed.name == layer and re.search(evidence, answer.failed.evidence, re.I):
                 return answer
         time.sleep(_POLL_SECONDS)
-    raise OperationError(f"{gateway} does not say {layer}: {evidence!r} within {within:.0f} s, but {said}")
+    raise StepError(f"{gateway.name} does not say {layer}: {evidence!r} within {within:.0f} s, but {last}")
 
 
 def judge(answer: Answer, expected: Symptom | None, secrets: Sequence[str]) -> list[str]:
-    """Return what is not as expected of an answer; nothing when all is."""
+    """Return the differences between an answer and the diagnosis expected, and broken rules."""
     problems = [f"a secret of {len(secret)} characters is in the output" for secret in secrets if secret in answer.raw]
     if answer.exit_code != (0 if answer.failed is None else 1):
         problems.append(f"exit code {answer.exit_code} with {answer.diagnosis}")
@@ -120,7 +119,7 @@ def judge(answer: Answer, expected: Symptom | None, secrets: Sequence[str]) -> l
         problems.append(f"one look took {answer.seconds:.0f} s, not {SILENT_SECONDS:.0f}")
     failed = answer.failed
     if expected is None:
-        return problems + ([] if failed is None else [f"{answer.diagnosis}, though nothing is to be found here"])
+        return problems + ([] if failed is None else [f"{answer.diagnosis}, but all is to be well"])
     if failed is None:
         return [*problems, f"all is well, where {expected.layer} is to fail"]
     if not re.fullmatch(expected.layer, failed.name):
@@ -135,5 +134,5 @@ def judge(answer: Answer, expected: Symptom | None, secrets: Sequence[str]) -> l
 
 
 def rows(lines: Iterable[str]) -> int:
-    """Return how many rows of a screen the lines take, long ones folded."""
+    """Return how many rows of a screen the lines take when long ones are folded."""
     return sum(max(1, math.ceil(len(line) / SCREEN_COLUMNS)) for line in lines)

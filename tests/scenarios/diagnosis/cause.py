@@ -1,4 +1,4 @@
-"""What a cause is: how it is injected, and the one diagnosis expected of it on each side."""
+"""What a cause is: the change that breaks the tunnel, and the one diagnosis expected on each side."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tests.scenarios.sites import LEFT, RIGHT, Pair
 
 Injection = Callable[[Pair], AbstractContextManager[None]]
-"""Breaks something while its context is open, and puts back exactly what was."""
+"""Breaks something while its context is open, and restores it exactly."""
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,13 @@ class Symptom:
     """The first layer that fails in a side's vpn-verify."""
 
     layer: str
-    """Its name; several names, as a regular expression, where the layers say so themselves (`policy|ike`)."""
+    """Its name, or a regular expression where either of two layers may fail (`policy|ike`)."""
     evidence: str
-    """Regular expression, searched in the evidence without regard to case."""
+    """Regular expression that must match in the evidence; case does not matter."""
 
 
 WELL = None
-"""The side's vpn-verify says that every layer holds."""
+"""On this side every layer of vpn-verify holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,25 +29,27 @@ class Cause:
     """One cause of the table; `uk` is the side that is broken."""
 
     name: str
+    description: str
+    """What is broken, in one line."""
     broken: Injection
     uk: Symptom | None
     au: Symptom | None
     pings: Mapping[str, str] = field(default_factory=dict)
-    """Side -> regular expression for what its probe host's ping says, where both gateways are well.
+    """Side -> regular expression for the message of its probe host's ping, where both gateways are well.
 
-    From the start of a line: the text of the whole script is shown, too.
+    It begins with `^`, because the text of the whole script is shown, too.
     """
     absent: frozenset[str] = frozenset()
-    """Sides whose gateway cannot be asked, because it does not run."""
+    """Sides whose gateway does not run, so that vpn-verify cannot run there."""
     shown_by_up: bool = True
-    """Whether `pulumi up` is run while it is broken. Not where it cannot log in: it would wait until its time is up."""
+    """Whether `pulumi up` is run during the cause. Not where it cannot log in: it would wait for its timeout."""
     heals_within: float = 90.0
-    """Seconds until both sides must be well after what was broken is put back."""
+    """Seconds from the restoration until both sides must be well."""
 
     def symptom(self, side: str) -> Symptom | None:
-        """Return what is expected of a side."""
+        """Return the diagnosis expected on a side."""
         return {LEFT: self.uk, RIGHT: self.au}[side]
 
     def sides(self) -> tuple[str, ...]:
-        """Return the sides that can be asked."""
+        """Return the sides on which vpn-verify can run."""
         return tuple(side for side in (LEFT, RIGHT) if side not in self.absent)

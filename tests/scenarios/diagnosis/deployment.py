@@ -1,4 +1,4 @@
-"""`pulumi up` that verifies again although no resource is new, and what it shows when that fails."""
+"""A `pulumi up` that runs the proof again although no resource is new, and what it shows when the proof fails."""
 
 import re
 import time
@@ -26,24 +26,24 @@ class Up:
     seconds: float
     output: str
     screens: Mapping[str, Sequence[str]]
-    """Name of a resource that failed -> the lines shown of it."""
+    """Name of a failed resource -> the lines that pulumi shows about it."""
 
 
 class Deployment:
-    """The lab's stack, with its proof run anew each time: its commands say how long they wait, and that changes."""
+    """The lab's stack. Each `up` runs the proof again, because it changes the proof's timeout."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _CONFIG.name
         folder.mkdir(parents=True, exist_ok=True)
 
     def up(self, *arguments: str) -> Up:
-        """Run `pulumi up` with `arguments`, under a configuration that differs from that of the last call."""
+        """Run `pulumi up` with `arguments` and another timeout of the proof than in the last call."""
         before = self._path.read_text() if self._path.exists() else ""
         self._path.write_text(with_other_timeout(_CONFIG.read_text(), before))
         return self._run(f"--config-file={self._path}", *arguments)
 
     def put_back(self) -> Up:
-        """Run `pulumi up` with the stack's own configuration, after a look at what there really is."""
+        """Run `pulumi up --refresh` with the stack's own configuration."""
         return self._run("--refresh")
 
     def _run(self, *arguments: str) -> Up:
@@ -55,7 +55,7 @@ class Deployment:
 
 
 def with_other_timeout(config: str, before: str) -> str:
-    """Return the configuration with another verifyTimeoutSeconds, a small one, than `before` has."""
+    """Return the configuration with a small verifyTimeoutSeconds that differs from that of `before`."""
     last = _TIMEOUT.search(before)
     offset = int(last[2]) + 1 - _SMALLEST if last else 0
     changed, count = _TIMEOUT.subn(rf"\g<1>{_SMALLEST + offset % _DIFFERENT}", config)
@@ -65,7 +65,7 @@ def with_other_timeout(config: str, before: str) -> str:
 
 
 def screens(output: str) -> dict[str, list[str]]:
-    """Return the lines that pulumi shows of each resource below `Diagnostics:`, without their indentation."""
+    """Return the lines about each resource below `Diagnostics:`, without their indentation."""
     found: dict[str, list[str]] = {}
     _, _, diagnostics = output.partition("Diagnostics:\n")
     current: list[str] | None = None
@@ -80,9 +80,9 @@ def screens(output: str) -> dict[str, list[str]]:
 
 
 def judge(up: Up, name: str, patterns: Sequence[str], secrets: Sequence[str]) -> list[str]:
-    """Return what is not as expected of a red `pulumi up`: all `patterns`, in this order, on the screen of a resource.
+    """Return what is not as expected of a red `pulumi up`.
 
-    Nothing when all is.
+    Expected are all `patterns`, in this order, on the screen of the resource `name`, and no secret.
     """
     problems = [f"a secret of {len(secret)} characters is in the output" for secret in secrets if secret in up.output]
     if _WELL_KNOWN.search(up.output):

@@ -1,4 +1,4 @@
-"""Other keywords in an ipsec.conf(5) that is there: pure."""
+"""Changes the keywords of an ipsec.conf(5). Pure."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ from components.decisions.tunnel import PROFILES, TunnelProfile
 
 
 def with_keywords(text: str, changes: Mapping[str, str | None]) -> str:
-    """Return the text with each keyword of `changes` set to its value wherever it stands; None takes the line out.
+    """Return the text with each keyword of `changes` set to its value; None removes the line.
 
-    Raises KeyError for a keyword that does not stand in it.
+    Raises KeyError for a keyword that is not in the text.
     """
     missing = dict(changes)
     lines = []
@@ -21,12 +21,12 @@ def with_keywords(text: str, changes: Mapping[str, str | None]) -> str:
         else:
             lines.append(line)
     if missing:
-        raise KeyError(f"no {', '.join(missing)} in it")
+        raise KeyError(f"no {', '.join(missing)} in the text")
     return "".join(f"{line}\n" for line in lines)
 
 
 def with_profile(text: str, profile: TunnelProfile) -> str:
-    """Return the text as another profile would have it: its keywords, without those that only the others have."""
+    """Return the text with the keywords of another profile, and without those of the other profiles."""
     keywords = {**PROFILES[profile].config_setup, **PROFILES[profile].keywords}
     others = {keyword for data in PROFILES.values() for keyword in (*data.config_setup, *data.keywords)}
     present = {line.strip().partition("=")[0] for line in text.splitlines()}

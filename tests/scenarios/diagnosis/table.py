@@ -1,4 +1,4 @@
-"""The table of causes as it came out: rows that a report can print, as JSON and as text."""
+"""The table of results of the causes, as JSON and as text."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -14,43 +14,43 @@ _HEADER = ("cause", "uk says", "au says", "pulumi up shows", "look", "up", "well
 
 @dataclass(kw_only=True)
 class Row:
-    """What was seen of one cause."""
+    """The result of one cause."""
 
     cause: str
     uk: str = "-"
-    """vpn-verify's diagnosis: `ok`, or layer and evidence; `-` where it cannot be asked."""
+    """vpn-verify's diagnosis: `ok`, or layer and evidence; `-` where it cannot run."""
     au: str = "-"
     pulumi: str = "-"
     """The line of `pulumi up`'s error that names the cause; `-` where it was not run."""
     look_seconds: dict[str, float] = field(default_factory=dict)
-    """Side -> how long one look took."""
+    """Side -> seconds of one run of vpn-verify."""
     up_seconds: float | None = None
     well_seconds: float | None = None
-    """From putting back to both sides well."""
+    """From the restoration until both sides were well."""
     problems: list[str] = field(default_factory=list)
-    """What was not as expected."""
+    """The differences from what was expected."""
 
 
 class Table:
-    """Rows in a file, by cause: a run of some cases replaces theirs."""
+    """Rows in a file, by cause. A run of some causes replaces only their rows."""
 
     def __init__(self, path: Path = PATH) -> None:
         self._path = path
 
     def add(self, row: Row) -> None:
-        """Write a row in the place of an older one of the same cause."""
+        """Write a row. It replaces an older one of the same cause."""
         kept = {each.cause: each for each in self.rows()} | {row.cause: row}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(json.dumps([asdict(each) for each in kept.values()], indent=1) + "\n")
         self._path.with_suffix(".txt").write_text(text(kept.values()))
 
     def rows(self) -> list[Row]:
-        """Return what is in the file."""
+        """Return the rows in the file."""
         return [Row(**each) for each in json.loads(self._path.read_text())] if self._path.exists() else []
 
 
 def text(rows: Iterable[Row]) -> str:
-    """Return the table for people: a line for each cause, with what is not as expected below it."""
+    """Return the table for people: a line for each cause, and its problems below it."""
     lines: list[tuple[Sequence[str], list[str]]] = [(_HEADER, [])]
     for row in rows:
         look = f"{max(row.look_seconds.values()):.1f}" if row.look_seconds else "-"

@@ -1,4 +1,4 @@
-// Command sdkgen makes the SDK of a package in one language, as the language hosts of a Pulumi release do.
+// Command sdkgen generates the SDK of a package in one language, as the language hosts of a Pulumi release do.
 //
 // It reads one JSON document from standard input, writes the SDK's files, and prints the diagnostics as JSON.
 package main
@@ -16,7 +16,7 @@ import (
 	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
 )
 
-// request is what a call of pulumirpc.LanguageRuntime.GeneratePackage says, and in which language.
+// request has the fields of a pulumirpc.GeneratePackageRequest, and the language.
 type request struct {
 	Language          string            `json:"language"`
 	Directory         string            `json:"directory"`
@@ -39,7 +39,7 @@ func main() {
 	}
 }
 
-// diagnostic is what the caller needs of an hcl.Diagnostic.
+// diagnostic has the fields of an hcl.Diagnostic that the caller needs.
 type diagnostic struct {
 	IsError bool   `json:"isError"`
 	Summary string `json:"summary"`
@@ -47,44 +47,44 @@ type diagnostic struct {
 }
 
 func run() ([]diagnostic, error) {
-	var wanted request
-	if err := json.NewDecoder(os.Stdin).Decode(&wanted); err != nil {
+	var req request
+	if err := json.NewDecoder(os.Stdin).Decode(&req); err != nil {
 		return nil, fmt.Errorf("standard input is not a request: %w", err)
 	}
 	var spec schema.PackageSpec
-	if err := json.Unmarshal([]byte(wanted.Schema), &spec); err != nil {
+	if err := json.Unmarshal([]byte(req.Schema), &spec); err != nil {
 		return nil, fmt.Errorf("the schema is not a package schema: %w", err)
 	}
-	loader, err := schema.NewLoaderClient(wanted.LoaderTarget)
+	loader, err := schema.NewLoaderClient(req.LoaderTarget)
 	if err != nil {
 		return nil, err
 	}
-	bound, found, err := schema.BindSpec(spec, loader, schema.ValidationOptions{AllowDanglingReferences: true})
+	bound, problems, err := schema.BindSpec(spec, loader, schema.ValidationOptions{AllowDanglingReferences: true})
 	if err != nil {
 		return nil, err
 	}
-	if found.HasErrors() {
-		return told(found), nil
+	if problems.HasErrors() {
+		return plain(problems), nil
 	}
-	files, err := generate(wanted, bound, loader)
+	files, err := generate(req, bound, loader)
 	if err != nil {
 		return nil, err
 	}
-	return told(found), write(wanted.Directory, files)
+	return plain(problems), write(req.Directory, files)
 }
 
-func generate(wanted request, bound *schema.Package, loader schema.ReferenceLoader) (map[string][]byte, error) {
-	tool := "pulumi-language-" + wanted.Language
-	switch wanted.Language {
+func generate(req request, bound *schema.Package, loader schema.ReferenceLoader) (map[string][]byte, error) {
+	tool := "pulumi-language-" + req.Language
+	switch req.Language {
 	case "python":
-		return python.GeneratePackage(tool, bound, wanted.ExtraFiles, loader)
+		return python.GeneratePackage(tool, bound, req.ExtraFiles, loader)
 	case "nodejs":
 		return nodejs.GeneratePackage(
-			tool, bound, wanted.ExtraFiles, wanted.LocalDependencies, wanted.Local, loader)
+			tool, bound, req.ExtraFiles, req.LocalDependencies, req.Local, loader)
 	case "go":
-		return golang.GeneratePackage(tool, bound, wanted.LocalDependencies)
+		return golang.GeneratePackage(tool, bound, req.LocalDependencies)
 	default:
-		return nil, fmt.Errorf("language %q is not one of python, nodejs, go", wanted.Language)
+		return nil, fmt.Errorf("language %q is not one of python, nodejs, go", req.Language)
 	}
 }
 
@@ -101,12 +101,12 @@ func write(directory string, files map[string][]byte) error {
 	return nil
 }
 
-func told(found hcl.Diagnostics) []diagnostic {
-	listed := make([]diagnostic, 0, len(found))
-	for _, each := range found {
-		listed = append(listed, diagnostic{
+func plain(problems hcl.Diagnostics) []diagnostic {
+	result := make([]diagnostic, 0, len(problems))
+	for _, each := range problems {
+		result = append(result, diagnostic{
 			IsError: each.Severity == hcl.DiagError, Summary: each.Summary, Detail: each.Detail,
 		})
 	}
-	return listed
+	return result
 }

@@ -1,0 +1,5 @@
+"""Functions that look something up in the API."""
+
+from lab.resource_plugins.aws.lookups import account, images, networks
+
+FUNCTIONS = (*images.FUNCTIONS, *networks.FUNCTIONS, *account.FUNCTIONS)
