@@ -1,0 +1,184 @@
+"""vpn-verify as a command: the document, the exit code, and how long it looks, with the real table of layers."""
+
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import expectations
+from tests.unit.gateway_documents import gateway_document, installed_files
+from tests.unit.test_vpn_verify_gateway_layers import DATE, NOW, WELL, loaded
+from tests.unit.test_vpn_verify_parsers import ROUTES
+from tests.unit.test_vpn_verify_tunnel_layers import UP
+from vpn_verify import main, table, tunnel_layers
+from vpn_verify.layer import Ping
+from vpn_verify.start import CONNTRACK, Start
+
+NAMES = [layer.name for layer in table.LAYERS]
+FILES = installed_files(gateway_document())
+
+
+def load(text: str, folder: Path) -> expectations.Gateway:
+    path = folder / "gateway.json"
+    path.write_text(text)
+    return expectations.load(str(path))
+
+
+def came(value: Any) -> Future[Any]:
+    future = Future[Any]()
+    future.set_result(value)
+    return future
+
+
+class Machine:
+    """A gateway on which all is well, until a test changes it."""
+
+    def __init__(self) -> None:
+        keys = [
+            f"conf/{s}/{k}_redirects" for s in ("all", "default", "lo", "ens5") for k in ("accept", "secure", "send")
+        ]
+        self.files = {f"/proc/sys/net/ipv4/{key}": "0" for key in keys} | {
+            **FILES,
+            "/proc/sys/net/ipv4/ip_forward": "1",
+            "/proc/net/route": ROUTES,
+            f"{CONNTRACK}_max": "60160",
+            "/var/lib/vpn-gateway/boot": "done",
+            table.FINISHED: WELL,
+        }
+        self.status = UP
+        self.uid = 0
+        self.now: Iterator[float] = iter(lambda: 0.0, None)
+
+    def sleep(self, seconds: float) -> None:
+        """Fail, until a test puts another one here."""
+        pytest.fail(f"waits {seconds} s")
+
+    def start(self, gateway: expectations.Gateway) -> Start:
+        """Return results that have come."""
+        probes = {peer.public_ip: {500: came("answers"), 4500: came("answers")} for peer in gateway.peers}
+        return Start(came((DATE, "203.0.113.10")), came(None), came(loaded()), came("12"), came(self.status), probes)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    """Give a machine under the real table; of the tunnel's layers those that call tools hold."""
+    made = Machine()
+    tools = {"pidof -x vpn-boot": "", "systemctl is-active ipsec": "activating"}
+    for module in (table, main):
+        monkeypatch.setattr(module, "read", lambda path: made.files.get(path, "").strip())
+    monkeypatch.setattr(table, "run", tools.__getitem__)
+    monkeypatch.setattr(table, "source", lambda _: "10.1.1.254")
+    monkeypatch.setattr(table, "time", SimpleNamespace(time=lambda: NOW))
+    for name, seen in {
+        "secrets": "root's alone",
+        "policy": "ESP",
+        "ping": Ping("3 of 3", (84, 84)),
+        "mtu": "1400 bytes",
+    }.items():
+        monkeypatch.setattr(tunnel_layers, name, lambda *_, seen=seen, **__: seen)
+    monkeypatch.setattr(main, "load", lambda: load(FILES[expectations.PATH], tmp_path))
+    monkeypatch.setattr(main, "start", made.start)
+    monkeypatch.setattr(main, "os", SimpleNamespace(geteuid=lambda: made.uid))
+    clock = SimpleNamespace(monotonic=lambda: next(made.now), sleep=lambda seconds: made.sleep(seconds))  # noqa: PLW0108 - tests replace it
+    monkeypatch.setattr(main, "time", clock)
+    return made
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["vpn-verify", *arguments])
+    return main.main()
+
+
+def test_every_layer_holds_on_a_gateway_on_which_all_is_well(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "--json") == 0
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert list(document) == ["ok", "gateway", "layers"]
+    assert {layer["status"] for layer in document["layers"]} == {"ok"}
+    assert [layer["name"] for layer in document["layers"]] == NAMES
+    assert document["layers"][-1] == {
+        "name": "internet",
+        "status": "ok",
+        "evidence": "TCP to ssm.eu-west-2.amazonaws.com:443",
+        "remedy": "",
+    }
+    assert printed.err == ""
+    assert call(monkeypatch) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(NAMES)
+
+
+def test_a_remote_command_gets_a_document_and_when_red_lines_for_people(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.status = ""
+    assert call(monkeypatch, "--json") == 1
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert (report["ok"], report["gateway"]) == (False, "uk-gateway")
+    assert printed.err.splitlines()[:2] == [
+        "uk-gateway: NOT ok",
+        "failed  daemon        ipsec.service is activating, pluto does not answer",
+    ]
+
+
+def test_waiting_ends_when_all_is_well(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.status = ""
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            machine.status = UP
+
+    monkeypatch.setattr(machine, "sleep", sleep)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert call(monkeypatch, "--wait", "60") == 0
+    assert len(naps) == 3
+    assert capsys.readouterr().err == "waiting: daemon: ipsec.service is activating, pluto does not answer\n"
+
+
+def test_waiting_ends_at_once_when_the_boot_has_failed_for_good(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.files["/var/lib/vpn-gateway/boot"] = "failed vpn-secrets"
+    assert call(monkeypatch, "--wait", "600") == 1
+    assert "step vpn-secrets failed" in capsys.readouterr().out
+
+
+def test_waiting_ends_at_the_deadline(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.status = ""
+    machine.now = iter(range(0, 1000, 10))
+    monkeypatch.setattr(machine, "sleep", lambda _: None)
+    assert call(monkeypatch, "--wait", "30") == 1
+
+
+def test_anyone_but_root_is_told_to_use_sudo(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.uid = 1000
+    assert call(monkeypatch) == 2
+    assert "sudo vpn-verify" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", json.dumps({"peers": [{}]}), "[]"])
+def test_without_expectations_it_cannot_look_and_says_why(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
+) -> None:
+    monkeypatch.setattr(main, "load", lambda: load(text, tmp_path))
+    assert call(monkeypatch, "--json") == 2
+    assert capsys.readouterr().err.startswith(f"{tmp_path}/gateway.json is not what the user data writes (")
+
+
+def test_keys_that_an_older_vpn_verify_does_not_know_are_ignored(tmp_path: Path) -> None:
+    data = json.loads(FILES[expectations.PATH])
+    newer = {**data, "new": 1, "peers": [{**peer, "new": 2} for peer in data["peers"]]}
+    assert load(json.dumps(newer), tmp_path) == load(FILES[expectations.PATH], tmp_path)
