@@ -144,8 +144,7 @@ def proof_files() -> tuple[File, ...]:
     modules = (
         _file(path.replace(library, "/usr/local/lib/vpn-verify/"), text)
         for path, text in _texts("gateway")
-        # A text that begins with `#!` is a program.
-        if path.startswith(library) and not text.startswith("#!")
+        if path.startswith(library) and path != f"{library}vpn_watch.py"
     )
     return (*(_file(path, text) for path, text in _texts("proof")), *modules)
 

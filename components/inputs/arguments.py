@@ -180,7 +180,7 @@ class VpnGatewayPairArgs(TypedDict):
     """How the tunnel is negotiated and encrypted: `modern` or `article-2014`. Default: `modern`."""
 
     psk: NotRequired[pulumi.Input[str]]
-    """Pre-shared key: random text worth at least 128 bits, at most 512 characters of printable ASCII without blanks,
+    """Pre-shared key: random text worth at least 128 bits, at most 128 characters of printable ASCII without blanks,
     quotes and backslashes; secret. Text that a person made up is refused. Default: 256 random bits.
     """
 
@@ -237,7 +237,7 @@ class VpnGatewayArgs(CommonArgs):
     """The peers, at least one; all share `psk`."""
 
     psk: pulumi.Input[str]
-    """Pre-shared key: random text worth at least 128 bits, at most 512 characters of printable ASCII without blanks,
+    """Pre-shared key: random text worth at least 128 bits, at most 128 characters of printable ASCII without blanks,
     quotes and backslashes; secret. Text that a person made up is refused.
     """
 

@@ -13,7 +13,7 @@ output is the FIPS floor for its PRF; Libreswan refuses less in FIPS mode.
 
 MINIMUM_PSK_BITS: Final = 128
 MINIMUM_DISTINCT_CHARACTERS: Final = 8
-LONGEST_PSK: Final = 512
+LONGEST_PSK: Final = 128
 """Characters. SSM's standard tier takes 4,096 (Systems Manager API reference, "PutParameter"), user data much less."""
 
 _ALPHABETS: Final = (

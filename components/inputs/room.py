@@ -8,13 +8,15 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from ..decisions.addressing import common
+from .arguments import SecretDelivery
 from .reader import Reader
 from .site import SiteSettings
 
-MOST_PEERS: Final = 6
-MOST_RANGES: Final = 16
-"""At the site and at all its peers together. The packet filter names each range about ten times."""
-MOST_INNER_ADMINISTRATORS: Final = 12
+ROOM: Final = {SecretDelivery.SSM: 72, SecretDelivery.USER_DATA: 58}
+"""Number of ranges, at the site and at all its peers, for which the user data has room."""
+PEER_ROOM: Final = 5
+"""A peer takes as much room as this number of ranges."""
+MOST_INNER_ADMINISTRATORS: Final = 16
 
 
 def inner_administrators(
@@ -34,22 +36,26 @@ def check_room(
     site: SiteSettings,
     peers: Mapping[str, Sequence[IPv4Network]],
     administrators: Sequence[IPv4Network],
+    delivery: SecretDelivery,
     *,
     ranges: str,
 ) -> None:
-    """Check the number of peers, ranges and administrators.
+    """Check the numbers of peers, ranges and administrators.
 
-    `peers` is the ranges of each peer, by its name. `ranges` names the settings that make the ranges.
+    `peers` has the ranges of each peer, by its name. `ranges` names the settings that make the ranges.
     """
     peer_ranges = [each for ranges_of_peer in peers.values() for each in ranges_of_peer]
-    if len(peers) > MOST_PEERS:
-        rule = f"are more than the {MOST_PEERS} peers for which a gateway's user data has room"
-        reader.report("peers", f"{len(peers)} peers", rule, "use another VpnGateway for the others")
     here, there = max(len(site.cidr_blocks), len(site.ranges)), len(peer_ranges)
-    if here + there > MOST_RANGES:
+    most = max(ROOM[delivery] - PEER_ROOM * len(peers), 0)
+    if here + there > most:
         value = f"{here} ranges at {site.name}, {there} at {', '.join(peers)}"
-        rule = f"are more than the {MOST_RANGES} ranges for which a gateway's user data has room"
-        reader.report(ranges, value, rule, "use fewer or larger ranges, or exclude larger, aligned ones")
+        rule = (
+            f"with {len(peers)} peers and secret_delivery {delivery.value}, a gateway's user data has room for {most} "
+            f"ranges; each peer takes the room of {PEER_ROOM}"
+        )
+        reader.report(
+            ranges, value, rule, "use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
+        )
     inner = inner_administrators(site, peer_ranges, administrators)
     if len(inner) > MOST_INNER_ADMINISTRATORS:
         rule = f"are more than the {MOST_INNER_ADMINISTRATORS} for which a gateway's user data has room"

@@ -114,6 +114,7 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
             draft.site,
             {peer.name: peer.ranges for peer in peers},
             common.administrator_cidr_blocks,
+            common.secret_delivery,
             ranges=ranges,
         )
     if problems or draft.site is None or psk is None or ssh_public_key is None:
@@ -147,7 +148,12 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
             f"{side}.{key}" for side in ("left", "right") for key in ("additional_cidr_blocks", "excluded_cidr_blocks")
         )
         check_room(
-            reader, left.site, {right.site.name: right.site.ranges}, common.administrator_cidr_blocks, ranges=ranges
+            reader,
+            left.site,
+            {right.site.name: right.site.ranges},
+            common.administrator_cidr_blocks,
+            common.secret_delivery,
+            ranges=ranges,
         )
     if problems or left.site is None or right.site is None:
         raise SettingsError(f"VpnGatewayPair {resource_name!r}", problems)

@@ -18,8 +18,8 @@ from components import user_data
 from components.user_data import encode
 from tests.engine.api_process import ApiProcess
 from tests.engine.changes import BASE, PSK
-from tests.engine.plans import INSTANCE
 from tests.engine.inline_stack import InlineStack
+from tests.engine.plans import INSTANCE
 from tests.engine.previews import preview, update
 from tests.engine.released import PLUGINS
 

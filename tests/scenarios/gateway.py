@@ -137,14 +137,15 @@ class Gateway(Instance):
     connection: str
     """Name of the IPsec connection to the peer."""
 
-    def install_verify(self) -> None:
-        """Install `vpn-verify` as the proof does, on a gateway that no proof can log in to."""
-        self.run("python3 -", stdin=installer([(file.path, file.mode, file.text) for file in proof_files()]))
-
     @property
     def secrets_file(self) -> str:
         """Path of the file with the pre-shared key."""
         return f"/etc/ipsec.d/{self.connection}.secrets"
+
+    def install_verify(self) -> None:
+        """Install `vpn-verify` as the proof does, on a gateway that the proof cannot log in to."""
+        files = [(file.path, file.mode, file.text) for file in proof_files()]
+        self.run("python3 -", stdin=installer(files))
 
     def restart(self, unit: str) -> None:
         """Restart a systemd unit."""

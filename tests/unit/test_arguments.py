@@ -11,7 +11,6 @@ from components.decisions.problems import Problem
 from components.decisions.tunnel import TunnelProfile
 from components.inputs.arguments import SecretDelivery, SiteArgs
 from components.inputs.problems import SettingsError
-from components.inputs.room import MOST_PEERS
 from components.inputs.settings import gateway_settings, pair_settings
 from tests.unit.existing_cloud import PUBLIC, TABLE_A, VPC
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
@@ -292,7 +291,7 @@ def test_more_peers_than_user_data_has_room_for_are_refused() -> None:
             "private_ip": f"10.{number}.1.9",
             "cidr_blocks": [f"10.{number}.0.0/16"],
         }
-        for number in range(2, 3 + MOST_PEERS)
+        for number in range(2, 14)
     ]
     args: Any = {
         "name": "uk",
@@ -305,6 +304,8 @@ def test_more_peers_than_user_data_has_room_for_are_refused() -> None:
     with pytest.raises(SettingsError) as caught:
         gateway_settings("site", args | {"peers": peers})
     assert [str(each) for each in caught.value.problems] == [
-        f"peers '{MOST_PEERS + 1} peers': are more than the {MOST_PEERS} peers for which a gateway's user data has "
-        "room; use another VpnGateway for the others"
+        "additional_cidr_blocks, excluded_cidr_blocks, peers "
+        "'1 ranges at uk, 12 at p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13': "
+        "with 12 peers and secret_delivery ssm, a gateway's user data has room for 12 ranges; each peer takes the room "
+        "of 5; use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
     ]

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from components import SettingsError, VpnGatewayPair
 from components.decisions.addressing import without
+from components.inputs.arguments import SecretDelivery
 from components.inputs.peer import MOST_RANGE_PAIRS
-from components.inputs.room import MOST_INNER_ADMINISTRATORS, MOST_RANGES
+from components.inputs.room import MOST_INNER_ADMINISTRATORS, PEER_ROOM, ROOM
 from components.inputs.settings import pair_settings
 from tests.unit.gateway_documents import files_of, user_data_of
 from tests.unit.recording import Deployment, Recorder
@@ -171,23 +172,25 @@ def test_more_pairs_of_ranges_than_sensible_are_refused_with_their_number(articl
 def test_more_ranges_than_user_data_has_room_for_are_refused_before_any_address_is_known(
     article: dict[str, Any],
 ) -> None:
-    more = [f"10.{number}.0.0/16" for number in range(2, 18)]
-    left = {**article["left"], "additional_cidr_blocks": more[: MOST_RANGES - 2]}
-    pair_settings("vpn", {**article, "left": left})  # type: ignore[typeddict-item]
-    left = {**article["left"], "additional_cidr_blocks": more[: MOST_RANGES - 1]}
-    (problem,) = _problems({**article, "left": left})
+    more = [f"10.{number}.0.0/16" for number in range(2, 75)]
+    most = ROOM[SecretDelivery.USER_DATA] - PEER_ROOM
+    left = {**article["left"], "additional_cidr_blocks": more[: most - 2]}
+    pair_settings("vpn", {**article, "left": left, "secret_delivery": "user-data"})  # type: ignore[typeddict-item]
+    left = {**article["left"], "additional_cidr_blocks": more[: most - 1]}
+    (problem,) = _problems({**article, "left": left, "secret_delivery": "user-data"})
     ranges = ", ".join(f"{side}.{key}_cidr_blocks" for side in ("left", "right") for key in ("additional", "excluded"))
     assert problem == (
-        f"{ranges} '16 ranges at uk, 1 at au': are more than the 16 ranges for which a gateway's user data has room; "
-        "use fewer or larger ranges, or exclude larger, aligned ones"
+        f"{ranges} '53 ranges at uk, 1 at au': with 1 peers and secret_delivery user-data, a gateway's user data has "
+        "room for 53 ranges; each peer takes the room of 5; "
+        "use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
     )
 
 
 def test_a_range_that_is_excluded_as_a_whole_takes_room_too(article: dict[str, Any]) -> None:
-    more = [f"10.{number}.0.0/16" for number in range(2, 2 + MOST_RANGES)]
+    more = [f"10.{number}.0.0/16" for number in range(2, 75)]
     left = {**article["left"], "additional_cidr_blocks": more, "excluded_cidr_blocks": more}
     (problem,) = _problems({**article, "left": left})
-    assert " '17 ranges at uk, 1 at au': are more than " in problem
+    assert " '74 ranges at uk, 1 at au': with 1 peers and secret_delivery ssm, " in problem
 
 
 def test_more_administrators_inside_than_user_data_has_room_for_are_refused(article: dict[str, Any]) -> None:
@@ -196,7 +199,7 @@ def test_more_administrators_inside_than_user_data_has_room_for_are_refused(arti
     pair_settings("vpn", {**article, "administrator_cidr_blocks": [*inside[1:], *outside]})  # type: ignore[typeddict-item]
     (problem,) = _problems({**article, "administrator_cidr_blocks": [*inside, *outside]})
     assert problem == (
-        "administrator_cidr_blocks '13 ranges inside the networks of uk and its peers': are more than the 12 for which "
+        "administrator_cidr_blocks '17 ranges inside the networks of uk and its peers': are more than the 16 for which "
         "a gateway's user data has room; use fewer, larger ranges"
     )
 
@@ -207,6 +210,5 @@ def test_as_many_ranges_as_are_allowed_fit_into_the_user_data(deployment: Deploy
     args: Any = {**article, "left": left, "right": right}
     settings = pair_settings("vpn", args)
     assert len(settings.left.ranges) * len(settings.right.ranges) == MOST_RANGE_PAIRS
-    assert len(settings.left.ranges) + len(settings.right.ranges) == MOST_RANGES
     recorder = deployment.run(lambda: VpnGatewayPair("vpn", args))
     assert len(base64.b64decode(recorder.named("vpn-uk-gateway").inputs["userDataBase64"])) <= 16384

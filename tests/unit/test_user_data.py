@@ -20,9 +20,10 @@ from jinja2 import UndefinedError
 from components import user_data
 from components.decisions.secrets import GivenSecrets, StoredSecrets
 from components.decisions.tunnel import End, TunnelProfile, connect
+from components.inputs.arguments import SecretDelivery
 from components.inputs.problems import SettingsError
 from components.inputs.psk import LONGEST_PSK
-from components.inputs.room import MOST_INNER_ADMINISTRATORS, MOST_PEERS, MOST_RANGES
+from components.inputs.room import MOST_INNER_ADMINISTRATORS, PEER_ROOM, ROOM
 from components.inputs.settings import LONGEST_RESOURCE_NAME
 from components.user_data import USER_DATA_LIMIT, encode, program_digest, proof_files
 from tests.unit.gateway_documents import (
@@ -105,8 +106,15 @@ READ = (
 )
 
 
-def worst(secrets: StoredSecrets | GivenSecrets, profile: TunnelProfile, peers: int, here: int) -> GatewayDocument:
-    """Return a gateway at every limit: `here` of the ranges at its site, names and addresses that compress badly."""
+def most_ranges(secrets: StoredSecrets | GivenSecrets, peers: int) -> int:
+    delivery = SecretDelivery.SSM if isinstance(secrets, StoredSecrets) else SecretDelivery.USER_DATA
+    return ROOM[delivery] - PEER_ROOM * peers
+
+
+def worst(
+    secrets: StoredSecrets | GivenSecrets, profile: TunnelProfile, peers: int, ranges: int, here: int
+) -> GatewayDocument:
+    """Return a gateway with `here` of the ranges at its site, and names and addresses that compress badly."""
     random = Random(peers * 100 + here)  # noqa: S311 - the same at every run
 
     def name() -> str:
@@ -120,7 +128,7 @@ def worst(secrets: StoredSecrets | GivenSecrets, profile: TunnelProfile, peers: 
         private = networks[0].partition("/")[0]
         return End(site=name(), public_ip=address(), private_ip=private, cidr_blocks=tuple(networks))
 
-    local, there = end(here), MOST_RANGES - here
+    local, there = end(here), ranges - here
     shares = [there // peers + (number < there % peers) for number in range(peers)]
     return GatewayDocument(
         local=local,
@@ -132,12 +140,13 @@ def worst(secrets: StoredSecrets | GivenSecrets, profile: TunnelProfile, peers: 
 
 
 LONG = Random(1)  # noqa: S311 - the same at every run
+LONG_NAME = "".join(LONG.choices(string.ascii_lowercase, k=LONGEST_RESOURCE_NAME))
 LONGEST = (
     StoredSecrets(
         endpoint="ssm.ap-southeast-10.amazonaws.com.cn",
         region="ap-southeast-10",
-        psk_parameter="".join(LONG.choices(string.ascii_lowercase, k=LONGEST_RESOURCE_NAME)) + "-psk-parameter-1234567",
-        host_key_parameter="".join(LONG.choices(string.ascii_lowercase, k=LONGEST_RESOURCE_NAME)) + "-host-key-1234567",
+        psk_parameter=f"{LONG_NAME}-psk-parameter-1234567",
+        host_key_parameter=f"{LONG_NAME}-host-key-parameter-7654321",
         revision="1000-1000",
     ),
     GivenSecrets(
@@ -152,9 +161,12 @@ def test_the_largest_user_data_that_the_limits_allow_is_taken_by_ec2(
     secrets: StoredSecrets | GivenSecrets, profile: TunnelProfile
 ) -> None:
     sizes = {
-        (peers, here): len(gzip.compress(worst(secrets, profile, peers, here).user_data.encode(), mtime=0))
-        for peers in (1, MOST_PEERS // 2, MOST_PEERS)
-        for here in (1, MOST_RANGES // 2, MOST_RANGES - peers)
+        (peers, ranges, here): len(
+            gzip.compress(worst(secrets, profile, peers, ranges, here).user_data.encode(), mtime=0)
+        )
+        for peers in range(1, (most_ranges(secrets, 0) - 1) // (PEER_ROOM + 1) + 1)
+        for ranges in [most_ranges(secrets, peers)]
+        for here in {1, ranges // 2, ranges - peers}
     }
     # Implementations of zlib differ by some bytes.
     assert max(sizes.values()) <= USER_DATA_LIMIT - 64, sizes

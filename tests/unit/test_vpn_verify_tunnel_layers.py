@@ -1,5 +1,6 @@
 """vpn-verify's layers of one tunnel, with canned answers of pluto and the kernel."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from components.decisions.tunnel import PROFILES, TunnelProfile
-from tests.unit.gateway_documents import PSK, gateway_document
+from expectations import PATH, Peer
+from tests.unit.gateway_documents import PSK, gateway_document, installed_files
 from vpn_verify import tunnel_layers
 from vpn_verify.layer import LayerError
 
-PEER = gateway_document().peers[0]
+PEER = Peer(**json.loads(installed_files(gateway_document())[PATH])["peers"][0])
 NAME, PUBLIC_IP, LOCAL_ID = PEER.connection, PEER.public_ip, "203.0.113.10"
 ENDS = ("10.1.1.254", PEER.private_ip)
 IKE = f"IKEv{PEER.ike_version} {PEER.ike_algorithm}"
