@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -92,3 +93,13 @@ def user_data_of(inputs: Mapping[str, Any]) -> str:
 def files_of(user_data: str) -> dict[str, str]:
     """Return path -> text of the files that cloud-init writes."""
     return {file["path"]: file["content"] for file in yaml.safe_load(user_data)["write_files"]}
+
+
+def one_rule_for_each_address(rules: str) -> str:
+    """Return the input of iptables-restore(8) with each list of addresses as a rule for each of them."""
+    return re.sub(
+        r"^(-A \S+ -[sd] )(\S+)(.*)$",
+        lambda rule: "\n".join(f"{rule[1]}{address}{rule[3]}" for address in rule[2].split(",")),
+        rules,
+        flags=re.MULTILINE,
+    )

@@ -19,7 +19,7 @@ from components.inputs.arguments import SecretDelivery
 from components.inputs.peer import MOST_RANGE_PAIRS
 from components.inputs.room import MOST_INNER_ADMINISTRATORS, PEER_ROOM, ROOM
 from components.inputs.settings import pair_settings
-from tests.unit.gateway_documents import files_of, user_data_of
+from tests.unit.gateway_documents import files_of, one_rule_for_each_address, user_data_of
 from tests.unit.recording import Deployment, Recorder
 
 WHOLE = IPv4Network("10.0.0.0/16")
@@ -45,10 +45,15 @@ def _pair(deployment: Deployment, article: dict[str, Any], **left: Any) -> Recor
     return deployment.run(lambda: VpnGatewayPair("vpn", args))
 
 
+def _rules(recorder: Recorder, side: str) -> str:
+    return one_rule_for_each_address(_files(recorder, side)["/etc/vpn-gateway/filter.rules"])
+
+
 def _admitted(recorder: Recorder, side: str) -> list[str]:
     """Return the ranges that the gateway's packet filter admits to SSH."""
-    rules = _files(recorder, side)["/etc/vpn-gateway/filter.rules"]
-    return re.findall(r"^-A VPN-INPUT -s (\S+) -p tcp -m tcp --dport 22 -j RETURN$", rules, re.MULTILINE)
+    return re.findall(
+        r"^-A VPN-INPUT -s (\S+) -p tcp -m tcp --dport 22 -j RETURN$", _rules(recorder, side), re.MULTILINE
+    )
 
 
 def _sources(recorder: Recorder, group: str) -> set[str]:
@@ -72,7 +77,7 @@ def test_more_ranges_of_a_side_are_tunnelled_admitted_and_masqueraded(
     recorder = _pair(deployment, article, additional_cidr_blocks=["10.5.0.0/16"])
     assert "leftsubnets={10.1.0.0/16,10.5.0.0/16}" in _files(recorder, "uk")["/etc/ipsec.d/vpn.conf"]
     assert "rightsubnets={10.1.0.0/16,10.5.0.0/16}" in _files(recorder, "au")["/etc/ipsec.d/vpn.conf"]
-    here, there = (_files(recorder, side)["/etc/vpn-gateway/filter.rules"] for side in ("uk", "au"))
+    here, there = (_rules(recorder, side) for side in ("uk", "au"))
     assert "-A VPN-POSTROUTING -d 10.5.0.0/16 -j ACCEPT" in here
     assert "-A VPN-POSTROUTING -s 10.5.0.0/16 -j MASQUERADE" in here
     assert "-A VPN-FORWARD -d 10.5.0.0/16 -m policy --dir out --pol none -j DROP" in there
@@ -88,7 +93,7 @@ def test_an_excluded_range_is_in_no_policy_but_still_behind_the_nat(
     recorder = _pair(deployment, article, excluded_cidr_blocks=["10.1.128.0/17"])
     assert "leftsubnet=10.1.0.0/17\n" in _files(recorder, "uk")["/etc/ipsec.d/vpn.conf"]
     assert "rightsubnet=10.1.0.0/17\n" in _files(recorder, "au")["/etc/ipsec.d/vpn.conf"]
-    here, there = (_files(recorder, side)["/etc/vpn-gateway/filter.rules"] for side in ("uk", "au"))
+    here, there = (_rules(recorder, side) for side in ("uk", "au"))
     assert "-A VPN-POSTROUTING -s 10.1.0.0/16 -j MASQUERADE" in here
     assert "-A VPN-FORWARD -d 172.31.0.0/16 -m policy --dir out --pol none -j DROP" in here
     assert "10.1.0.0/17" in there

@@ -36,6 +36,7 @@ from tests.unit.gateway_documents import (
     GatewayDocument,
     gateway_document,
     installed_files,
+    one_rule_for_each_address,
     with_networks,
 )
 
@@ -44,7 +45,7 @@ SECRETS = "/etc/vpn-gateway/secrets.json"
 
 
 def rules(document_files: dict[str, str], table: str) -> list[str]:
-    text = document_files["/etc/vpn-gateway/filter.rules"]
+    text = one_rule_for_each_address(document_files["/etc/vpn-gateway/filter.rules"])
     return [line for line in text.split(f"*{table}\n")[1].split("COMMIT")[0].splitlines() if line.startswith("-A")]
 
 
@@ -166,7 +167,7 @@ def test_the_largest_user_data_that_the_limits_allow_is_taken_by_ec2(
         )
         for peers in range(1, (most_ranges(secrets, 0) - 1) // (PEER_ROOM + 1) + 1)
         for ranges in [most_ranges(secrets, peers)]
-        for here in {1, ranges // 2, ranges - peers}
+        for here in {1, min(ranges // 2, ranges - peers), ranges - peers}
     }
     # Implementations of zlib differ by some bytes.
     assert max(sizes.values()) <= USER_DATA_LIMIT - 64, sizes
@@ -293,7 +294,7 @@ def test_each_range_more_is_the_same_number_of_rules_more() -> None:
         local = tuple(f"10.1.{number}.0/24" for number in range(here))
         remote = tuple(f"10.2.{number}.0/24" for number in range(there))
         text = installed_files(with_networks(gateway_document(), local=local, remote=remote))
-        return text["/etc/vpn-gateway/filter.rules"].count("\n-A ")
+        return one_rule_for_each_address(text["/etc/vpn-gateway/filter.rules"]).count("\n-A ")
 
     base, here, there = count(1, 1), count(2, 1) - count(1, 1), count(1, 2) - count(1, 1)
     assert count(20, 20) == base + 19 * (here + there)
@@ -318,8 +319,8 @@ def test_neither_the_tunnel_nor_what_it_and_its_administrators_need_is_tracked()
     assert rules(installed_files(document), "raw") == [
         *(
             f"-A VPN-{chain} -{way} {remote} -j CT --notrack"
-            for remote in remotes
             for chain, way in (("PREROUTING", "s"), ("PREROUTING", "d"), ("OUTPUT", "d"))
+            for remote in remotes
         ),
         "-A VPN-PREROUTING -s 198.51.100.20/32 -p udp -m multiport --ports 500,4500 -j CT --notrack",
         "-A VPN-OUTPUT -d 198.51.100.20/32 -p udp -m multiport --ports 500,4500 -j CT --notrack",
