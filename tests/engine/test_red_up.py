@@ -48,8 +48,9 @@ class Stack:
         assert preview(self.inline, arguments).operations == {}
         living = [each for region in ("eu-west-2", "ap-southeast-2") for each in self.api.left_over(region)]
         kept = {each["id"] for each in self.inline.resources().values() if each.get("id")}
+        of_probe_hosts = self._of_probe_hosts()
         assert [each for each in living if each.startswith(("i-", "eni-", "vpc-")) and each not in kept] == [
-            each for each in living if each in self._of_probe_hosts()
+            each for each in living if each in of_probe_hosts
         ]
         assert len([each for each in living if each.startswith("i-")]) == 3
 
