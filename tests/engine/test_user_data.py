@@ -41,7 +41,7 @@ def stack(
 
 def other_zlib(text: str) -> str:
     """Return the same text as gzip that another implementation of zlib might write."""
-    return base64.b64encode(gzip.compress(text.encode(), compresslevel=1, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
 
 
 def kept(stack: InlineStack, side: str) -> str:
