@@ -25,7 +25,7 @@ class StoredSecrets:
 
 @dataclass(frozen=True, kw_only=True)
 class GivenSecrets:
-    """The secrets themselves, inside the user data: whoever may call ec2:DescribeInstanceAttribute can read them."""
+    """The secrets, for the user data. Everyone who may call ec2:DescribeInstanceAttribute can read them there."""
 
     psk: str
     """Printable ASCII without `"`."""

@@ -1,4 +1,4 @@
-"""Warns, at preview too, of a change that replaces a gateway's instance for a reason that its plan does not show."""
+"""Warns, also at preview, when a change replaces a gateway's instance for a reason that the plan does not show."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -12,10 +12,10 @@ from .scope import Scope
 
 
 def announce_replacement(scope: Scope, reasons: Mapping[str, pulumi.Input[str]]) -> None:
-    """Keep what the gateway's instance depends on; when one of `reasons` has another value, warn which.
+    """Warn when one of `reasons` (name in the warning -> value) has changed, and name it.
 
-    The component does not know what was: the engine does, of the resource that keeps it. Digests are kept, as a secret
-    when one of the values is.
+    Only the engine knows the previous values, so a `Stash` keeps digests of them. They are secret if one of the values
+    is.
     """
     digests = pulumi.Output.all(**reasons).apply(
         lambda values: {reason: sha256(str(value).encode()).hexdigest() for reason, value in values.items()}
@@ -33,7 +33,7 @@ def announce_replacement(scope: Scope, reasons: Mapping[str, pulumi.Input[str]])
 def _announce(scope: Scope) -> ResourceHookFunction:
     async def announce(args: pulumi.ResourceHookArgs) -> None:
         before, after = await _kept(args.old_inputs), await _kept(args.new_inputs)
-        # Not known at preview when an address of the other side is to be made anew.
+        # Values are unknown at preview if the other side gets a new address.
         changed = [reason for reason in {**before, **after} if after and before.get(reason) != after.get(reason)]
         pulumi.log.warn(replacement_text(scope.site, changed), scope.parent)
 
@@ -46,9 +46,9 @@ async def _kept(inputs: Mapping[str, Any] | None) -> Mapping[str, str]:
 
 
 def replacement_text(site: str, changed: list[str]) -> str:
-    """Return the warning; `changed` are the reasons, none when they are not known."""
-    why = f", for another {', '.join(changed)}" if changed else ""
+    """Return the warning. `changed` has the reasons; it is empty if they are unknown."""
+    why = f" because of another {', '.join(changed)}" if changed else ""
     return (
-        f"{site}-gateway is to be replaced{why}: the tunnel, and the way of {site}'s "
-        "private hosts to the Internet, are down until its new instance has booted. Its addresses and routes stay."
+        f"{site}-gateway will be replaced{why}. Until its new instance has booted, the tunnel and the Internet access "
+        "of its private hosts are down. Its addresses and routes stay."
     )

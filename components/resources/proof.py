@@ -12,18 +12,18 @@ PINGS = 5
 """As in the article: `ping -c 5`."""
 
 EXPECTED_TTL = 62
-"""Of a reply that two gateways have forwarded: a host's 64 less one each."""
+"""TTL of a reply: 64, minus one for each of the two gateways."""
 
 DIAL_SECONDS = 2
-"""For TCP, in one dial. Short: an address that says nothing is then given up soon after one that refuses. A lost first
-packet is sent again after one second (RFC 6298, 2.1).
+"""Limit of one dial over TCP. It is short, so that a silent address does not take much longer than one that refuses. It
+leaves time for one retransmission, which TCP sends after one second (RFC 6298, 2.1).
 """
 
 _FIRST_DELAY, _BACK_OFF, _LONGEST_DELAY = 0.1, 1.5, 5.0
-"""Between the plugin's dials, in seconds (pulumi/sdk, go/common/util/retry/until.go)."""
+"""Seconds between the plugin's dials (pulumi/sdk, go/common/util/retry/until.go)."""
 
 _LAST_LOOK = 120
-"""Seconds that `vpn-verify` may take beyond what it waits: its last look begins before the time is up."""
+"""Seconds that `vpn-verify` may take after the end of its wait, because its last look begins before that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +34,18 @@ class Host:
     address: pulumi.Input[str]
     instance: pulumi.Resource
     host_public_key: pulumi.Output[str] | None
-    """None: not pinned. Probe hosts have no user data to set it; they are reached through a pinned gateway."""
+    """None if it is not pinned. Probe hosts have no user data that could set it. The gateway before them is pinned."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What all commands of one pair share."""
+    """The settings that all commands of one pair share."""
 
     parent: pulumi.Resource
     resource_name: str
     private_key: pulumi.Output[str]
     triggers: Sequence[pulumi.Output[str]]
-    """Ids of all that packets cross: when one is new, everything is proved anew."""
+    """Ids of the resources that packets cross. When one changes, all commands run again."""
     timeout: int
     """Seconds that SSH may take to answer, then the tunnel, then a probe host's SSH."""
     files: Sequence[tuple[str, int, str]]
@@ -54,7 +54,7 @@ class Proof:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """The way of a probe host's ping, by what answers on it: private addresses, in the order they are passed."""
+    """The private addresses on the path of a probe host's ping, in the order in which packets pass them."""
 
     site: str
     gateway: str
@@ -65,11 +65,11 @@ class Route:
 
 
 def dials(timeout: int) -> int:
-    """Return after how many failed dials `timeout` seconds are over: the plugin's `dialErrorLimit`.
+    """Return the number of failed dials that take `timeout` seconds: the plugin's `dialErrorLimit`.
 
-    A limit in place of a time: when its time is up the plugin says `context deadline exceeded`, and after the last of a
-    number of dials why it failed. A dial that is refused takes no time, so it is never less than `timeout`; one that
-    nothing answers takes `DIAL_SECONDS`, so it may be up to half as long again and 20 s.
+    After the last dial the plugin reports why that dial failed. With a time limit instead, it would report only
+    `context deadline exceeded`. A refused dial takes no time, so the dials take at least `timeout`. A silent one takes
+    `DIAL_SECONDS`, so they may take up to half as long again, plus 20 s.
     """
     count, waited, delay = 0, 0.0, _FIRST_DELAY
     while waited < timeout:
@@ -89,7 +89,7 @@ try:
 except OSError as error:
     sys.exit(f"vpn-verify cannot be installed: {error}")
 """
-"""Replaces each file as a whole: a `vpn-verify` that runs at the same time never reads half a file."""
+"""Replaces each file by a rename, so that a `vpn-verify` that runs at the same time never reads half a file."""
 
 _INSTALL_SECONDS = 60
 
@@ -100,10 +100,10 @@ def installer(files: Sequence[tuple[str, int, str]]) -> str:
 
 
 def verify_gateway(proof: Proof, gateway: Host, *, probe_host: str | None) -> remote.Command:
-    """Install `vpn-verify` on a gateway and run it; red unless every layer of its tunnels holds.
+    """Install `vpn-verify` on a gateway and run it. The command fails unless every layer holds.
 
-    Another `vpn-verify` is an update of this command alone, because the user data does not contain it. Then the command
-    waits for the SSH server at the address `probe_host`, if there is one, so that the ping is dialled once.
+    A new version of `vpn-verify` updates only this command, because the user data does not contain the program. With a
+    `probe_host`, the command then waits for the SSH server at that address, so that the ping needs only one dial.
     """
     script = verify_script(probe_host, wait=proof.timeout)
     connection = _connection(proof, gateway)
@@ -113,12 +113,11 @@ def verify_gateway(proof: Proof, gateway: Host, *, probe_host: str | None) -> re
 def verify_script(probe_host: str | None, *, wait: int) -> str:
     """Return a POSIX shell script that runs the `installer` on its standard input, then `vpn-verify`.
 
-    The engine shows a red script whole, but not its input. `vpn-verify` waits up to `wait` seconds; the script then
-    waits as long for a probe host. Nothing ends a script that the plugin has started, so all that it runs is limited by
-    timeout(1).
+    The engine prints a failed script whole, but not its input. `vpn-verify` waits up to `wait` seconds. The script then
+    waits as long for a probe host. The plugin never ends a script, so timeout(1) limits each program that it runs.
     """
     most = wait + _LAST_LOOK
-    # Red, the engine shows everything printed: then not the JSON, only the lines for people that went to stderr.
+    # The engine prints all output of a failed script. So a failure prints only the report for people, on stderr.
     verify = f"""\
 sudo timeout --kill-after=10 {_INSTALL_SECONDS} python3 - || exit
 report=$(sudo timeout --kill-after=10 {most} vpn-verify --json --wait {wait}) || {{
@@ -139,17 +138,17 @@ done
 def ping_from(
     proof: Proof, probe_host: Host, route: Route, *, gateway: Host, depends_on: Sequence[pulumi.Resource]
 ) -> remote.Command:
-    """Run the article's ping on a probe host, reached through its gateway; red unless 0 % loss and ttl 62."""
+    """Run the article's ping on a probe host, through its gateway. It fails unless loss is 0 % and every ttl is 62."""
     script = ping_script(route, wait=proof.timeout)
     connection = _connection(proof, probe_host, gateway=gateway)
     return _command(proof, f"ping-{probe_host.site}", connection, probe_host, script, depends_on=depends_on)
 
 
 def ping_script(route: Route, *, wait: int) -> str:
-    """Return a POSIX shell script: wait up to `wait` seconds for the target, ping it five times, judge what ping says.
+    """Return a POSIX shell script that waits up to `wait` seconds for the target, pings it five times, and judges that.
 
-    Prints ping's output; exit code 0 only for 0 % loss and `EXPECTED_TTL` in every reply. Else it asks what lies on the
-    way, one after the other, and names the cause, or all that cannot be told apart from here.
+    The script prints ping's output. Its exit code is 0 only for 0 % loss and `EXPECTED_TTL` in every reply. Otherwise
+    it pings each gateway on the path and names the cause, or all causes that it cannot tell apart from this host.
     """
     here, there, target = route.site, route.peer_site, route.target
     return f"""\
@@ -193,8 +192,8 @@ def _connection(proof: Proof, host: Host, *, gateway: Host | None = None) -> rem
         user=HOST_USER,
         private_key=proof.private_key,
         host_key=host.host_public_key,
-        # Behind a gateway the plugin tries each login on the channel of the first, which that has closed: the reason
-        # would be lost, and no login would come off. The gateway has waited for this host.
+        # Behind a gateway the plugin uses one channel for all its logins, and a failed login closes it. So only the
+        # first login can succeed or report a reason. The command on the gateway has waited for this host.
         dial_error_limit=dials(proof.timeout) if gateway is None else 0,
         per_dial_timeout=DIAL_SECONDS,
         proxy=None if gateway is None else _proxy(proof, gateway),
@@ -214,7 +213,7 @@ def _proxy(proof: Proof, gateway: Host) -> remote.ProxyConnectionArgs:
 
 def _command(
     proof: Proof,
-    thing: str,
+    name: str,
     connection: remote.ConnectionArgs,
     host: Host,
     script: str,
@@ -223,15 +222,15 @@ def _command(
     depends_on: Sequence[pulumi.Resource] = (),
 ) -> remote.Command:
     return remote.Command(
-        f"{proof.resource_name}-{thing}",
+        f"{proof.resource_name}-{name}",
         connection=connection,
         create=script,
         stdin=stdin,
         triggers=list(proof.triggers),
-        # A success is the stack's output and needs no log; a failure is printed whole in any case.
+        # The stack's outputs have the output of a success, and the engine prints a failure whole.
         logging=remote.Logging.NONE,
         add_previous_output_in_env=False,
-        # No custom timeouts: they would end the dialling without a word of why, and a running script not at all.
+        # A custom timeout would end the dials without a reason, and would not end a running script.
         opts=pulumi.ResourceOptions(
             parent=proof.parent, depends_on=list(depends_on) or None, deleted_with=host.instance
         ),

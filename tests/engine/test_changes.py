@@ -171,13 +171,13 @@ def test_a_change_does_what_its_row_says_and_can_be_taken_back(pair: Pair, chang
 
 def _require_announcement(change: Change, plan: Plan) -> None:
     """Fail unless each replacement of an instance that a user may not expect is announced with its reason."""
-    announced = {text.split("-gateway")[0]: text for text in plan.warnings if "is to be replaced" in text}
+    announced = {text.split("-gateway")[0]: text for text in plan.warnings if "will be replaced" in text}
     lost = set(plan.lost(INSTANCE))
     assert {f"vpn-{side}-gateway" for side in announced} <= lost
     assert "vpn-au-gateway" not in lost or "au" in announced
     if lost and not change.before and change.argument in REASONS and len(change.what.split(", and")) == 1:
         assert {side: text.split(":")[0] for side, text in announced.items()} == {
-            side: f"{side}-gateway is to be replaced, for another {reason}"
+            side: f"{side}-gateway will be replaced because of another {reason}"
             for side, reason in REASONS[change.argument].items()
         }
 

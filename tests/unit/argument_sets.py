@@ -242,7 +242,7 @@ SPOILT_SITE: Final[Mapping[str, Strategy]] = {
     "host_private_key": st.just(MISSING),  # and the public one, alone
     "host_public_key": st.sampled_from(NO_PUBLIC_KEY),
 }
-"""Argument of a side -> values that nobody may give, whatever the rest is."""
+"""Argument of a side -> values that are wrong with any other arguments."""
 
 SPOILT_PAIR: Final[Mapping[str, Strategy]] = {
     "left": st.sampled_from([MISSING, None, "uk", ["uk"], 7]),
@@ -260,7 +260,7 @@ SPOILT_PAIR: Final[Mapping[str, Strategy]] = {
         [["owner"], "owner", {"Name": "x"}, {"aws:x": "y"}, {"owner": 7}, {"a": "b", "A": "c"}, {"owner": "ö" * 257}]
     ),
 }  # fmt: skip
-"""Argument of a pair -> values that nobody may give, whatever the rest is."""
+"""Argument of a pair -> values that are wrong with any other arguments."""
 
 anything: Final = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
@@ -323,7 +323,7 @@ def spoilt(draw: st.DrawFn) -> ArgumentSet:
     chosen = draw(st.lists(st.sampled_from(paths), min_size=1, max_size=4, unique=True))
     # Of a side that is none, nothing else can be said; and a public key makes the private one right.
     chosen = [path for path in chosen if path.partition(".")[0] == path or path.partition(".")[0] not in chosen]
-    # What is said of a new network's subnets is not read beside an existing one.
+    # With an existing network, the arguments for new subnets are not read.
     chosen = [
         path for path in chosen if not ("subnet" in path and f"{path.partition('.')[0]}.existing_network" in chosen)
     ]

@@ -144,7 +144,7 @@ def test_bad_input_is_named_with_value_rule_and_remedy(
     problems = _problems(_changed(article, changes))
     (problem,) = [each for each in problems if each.startswith(expected)]
     assert "; " in problem
-    # A moved network leaves what was inside it outside, which is said too.
+    # The subnets and addresses of the old network are outside the new one. The error lists them as well.
     if "left" not in changes and not any("cidr_block" in path for path in changes):
         assert len(problems) == 1, problems
 

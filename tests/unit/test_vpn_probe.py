@@ -8,7 +8,7 @@ from ike_probe import probe
 
 
 class Peer(threading.Thread):
-    """A UDP socket on loopback that answers what it is told to, and remembers what it was asked."""
+    """A UDP socket on loopback that sends fixed answers and records the requests."""
 
     def __init__(self, *answers: bytes | None) -> None:
         super().__init__(daemon=True)

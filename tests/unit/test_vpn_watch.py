@@ -103,7 +103,7 @@ class World:
             self.pending.append((self.now + HANDSHAKE, lambda: self.establish(min(common))))
 
     def reset(self, side: Gateway) -> None:
-        """Do as `whack --terminate` and `--initiate`: the peer is told."""
+        """Act like `whack --terminate` and `--initiate`, which notify the peer."""
         if self.path:
             other = self.other(side)
             other.ikes -= side.ikes
