@@ -176,7 +176,7 @@ def _require_announcement(change: Change, plan: Plan) -> None:
     assert {f"vpn-{side}-gateway" for side in announced} <= lost
     assert "vpn-au-gateway" not in lost or "au" in announced
     if lost and not change.before and change.argument in REASONS and len(change.what.split(", and")) == 1:
-        assert {side: text.split(":")[0] for side, text in announced.items()} == {
+        assert {side: text.split(". ")[0] for side, text in announced.items()} == {
             side: f"{side}-gateway will be replaced because of another {reason}"
             for side, reason in REASONS[change.argument].items()
         }
