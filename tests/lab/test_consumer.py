@@ -32,7 +32,6 @@ SECOND_RANGE = IPv4Network("10.2.0.0/24")
 RIGHT_RANGE = IPv4Network("172.31.0.0/16")
 LIMIT_SECONDS = 30
 """For traffic to flow again after an SA was lost."""
-UK_ADDRESS = "10.1.1.254"
 PINGS = 5
 ECHO_BYTES = 84
 """IPv4 and ICMP headers, and ping's own 56 bytes."""
@@ -137,7 +136,8 @@ def test_a_host_in_the_second_range_pings_across_from_its_own_address_by_an_sa_o
     evidence.judge_internet((sides[0], sides[1]), on_internet, seen)
     assert seen.failures == []
 
-    host_of("uk-gateway").run(f"ping -c {PINGS} -I {UK_ADDRESS} {target}")
+    gateway_address = resources["office"]["outputs"]["left"]["private_ip"]
+    host_of("uk-gateway").run(f"ping -c {PINGS} -I {gateway_address} {target}")
     for gateway, connection in GATEWAYS.items():
         after, both = carried(gateway), {connection.format(number) for number in (1, 2)}
         assert before[gateway].keys() == after.keys() == both
