@@ -99,14 +99,14 @@ REST: Final = (
     Tier(
         name="whole",
         what="the engine's other tests: examples in each language, docs/changes.md, the stand-in for aws",
-        minutes=17,
+        minutes=13,
         commands=((*_PARALLEL, "--dist=worksteal", "tests/engine", "-m", "whole"),),
         needs_engine=True,
     ),
     Tier(
         name="lab",
         what="the lab's own network and machines; a consumer's project with machines",
-        minutes=13,
+        minutes=14,
         commands=((*_STREAMED, "lab/tests/machines", "tests/lab"),),
         releases=(_NEWEST,),
     ),
