@@ -173,9 +173,10 @@ def program_digest() -> str:
 def _texts(tree: str) -> Iterator[tuple[str, str]]:
     """Yield path and text of each file in `userdata/<tree>`; those that end with `.j2` are templates."""
     for file in sorted((_TREE / tree).rglob("*")):
-        # Python writes .pyc files when a test imports the modules.
-        if file.is_file() and file.suffix != ".pyc":
-            yield f"/{file.relative_to(_TREE / tree)}", file.read_text(encoding="utf-8")
+        path = file.relative_to(_TREE / tree)
+        # Python writes __pycache__, and file managers and editors write hidden files. None is part of a gateway.
+        if file.is_file() and not any(part.startswith((".", "__pycache__")) for part in path.parts):
+            yield f"/{path.as_posix()}", file.read_text(encoding="utf-8")
 
 
 def _cloud_config() -> str:

@@ -6,6 +6,7 @@ Proves what they say. Does not prove that tools accept them (tests/tools) or tha
 import gzip
 import json
 import re
+import shutil
 import string
 import subprocess
 from dataclasses import replace
@@ -196,9 +197,23 @@ def test_the_digest_of_the_program_is_of_every_file_and_template(monkeypatch: py
             patch.setattr(Path, "read_text", lambda path, **_: read_text(path) + "#" * (path == changed))
             return program_digest()
 
-    files = [each for each in (ROOT / "userdata").rglob("*") if each.is_file() and each.suffix != ".pyc"]
+    files = [each for each in (ROOT / "userdata").rglob("*") if each.is_file() and "__pycache__" not in each.parts]
     alike = {each.relative_to(ROOT / "userdata").parts[0] for each in files if digest(each) == before}
     assert alike == {"proof"}, "what the proof brings is not in the user data"
+
+
+def test_hidden_files_and_caches_in_the_tree_are_not_part_of_a_gateway(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = gateway_document().files, proof_files(), program_digest()
+    shutil.copytree(ROOT / "userdata", tmp_path / "userdata")
+    for tree in ("gateway", "proof"):
+        for stray in (".DS_Store", "etc/.vpn.conf.swp", "usr/local/lib/__pycache__/icmp.cpython-311.pyc"):
+            path = tmp_path / "userdata" / tree / stray
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"\xff\x00")
+    monkeypatch.setattr(user_data, "_TREE", tmp_path / "userdata")
+    assert (gateway_document().files, proof_files(), program_digest()) == before
 
 
 def test_a_changed_secret_revision_changes_the_user_data() -> None:
