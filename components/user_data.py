@@ -74,6 +74,7 @@ def gateway_files(
         "connections": connections,
         # One gateway has one profile, so these cannot disagree.
         "config_setup": {key: value for each in connections for key, value in each.profile.config_setup.items()},
+        "peer_addresses": tuple(f"{each.peer.public_ip}/32" for each in connections),
         "remote_cidr_blocks": tuple(dict.fromkeys(block for each in connections for block in each.peer.cidr_blocks)),
         "site_cidr_blocks": site_cidr_blocks,
         "administrator_cidr_blocks": administrator_cidr_blocks,
