@@ -142,7 +142,7 @@ def check_apart(some: Sequence[tuple[str, IPv4Network]], others: Sequence[tuple[
             setting=setting,
             value=str(network),
             rule=f"overlaps `{other_setting}` {str(other)!r}",
-            remedy="give each a range of its own: an address must be in one place only",
+            remedy="give each its own range: an address must be in one place only",
         )
         for (other_setting, other), (setting, network) in product(some, others)
         if network.overlaps(other)

@@ -131,7 +131,7 @@ def _without_effect() -> Iterable[Problem]:
         yield Problem(
             setting=f"aws:{key}",
             value="…",
-            rule="has no effect here, because each side has a provider of its own",
+            rule="has no effect here, because each side has its own provider",
             remedy=f"{instead}, and remove it by `pulumi config rm aws:{key}`",
         )
 

@@ -52,7 +52,7 @@ class AnyProtocolRule(SecurityGroupRule):
         return self.ip_range.get("Description") or self.source_group.get("Description")
 
     @corrects(
-        "Two rules with the same direction, protocol, ports and peer are duplicates, whatever their descriptions.",
+        "Two rules with the same direction, protocol, ports and peer are duplicates, also with different descriptions.",
         "AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html",
     )
     def __eq__(self, other: object) -> bool:
@@ -173,7 +173,7 @@ def protocol_and_ports_are_valid(call: Call) -> None:
 @refuses(
     "RevokeSecurityGroupIngress",
     "RevokeSecurityGroupEgress",
-    rule="A rule id that the group does not have is refused with an error of its own.",
+    rule="A rule id that the group does not have is refused with a specific error.",
     source="AWSEC2/latest/APIReference/errors-overview.html",
 )
 def revoked_rule_exists(call: Call) -> None:

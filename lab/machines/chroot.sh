@@ -1,8 +1,8 @@
 #!/bin/sh
 # chroot.sh LOWER STORE FILES COMMAND...
 # Run COMMAND in a root directory that consists of the read-only directory LOWER and, above it, STORE, which receives
-# all writes. FILES is a directory whose content is copied in first, or empty. The caller must give it a mount namespace
-# of its own, which takes all mounts with it when it ends, and for /proc a process namespace.
+# all writes. FILES is a directory whose content is copied in first, or empty. The caller runs it in separate mount and
+# process namespaces: the end of the mount namespace removes all mounts, and /proc shows the process namespace.
 set -eu
 lower=$1 store=$2 files=$3
 shift 3

@@ -142,7 +142,7 @@ class _ForwardedOutput:
         f'mkdir "$0" && mount -t tmpfs -o size={_OUTPUT_MIB}m,mode=700 lab-exec "$0" && '
         'exec setsid "$@" >"$0/out" 2>"$0/err"'
     )
-    """The command gets a session of its own, so that it can be killed with all its children. `exec` keeps the process
+    """The command gets its own session, so that it can be killed with all its children. `exec` keeps the process
     id."""
 
     def __init__(self, streams: Streams) -> None:

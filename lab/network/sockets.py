@@ -16,7 +16,7 @@ _BACKLOG = 128
 def call_in(namespace: str, function: Callable[[], _T]) -> _T:
     """Run `function` inside the named network namespace and return its result; its exception is raised here.
 
-    A namespace belongs to a thread (setns(2)), so the call runs in a thread of its own, which ends with it. Sockets
+    A namespace belongs to a thread (setns(2)), so the call runs in a separate thread, which ends with it. Sockets
     that it creates stay in the namespace. Raises FileNotFoundError when there is no namespace of that name.
     """
     results: list[_T] = []

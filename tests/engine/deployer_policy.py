@@ -46,7 +46,7 @@ ALSO_NEEDED: Final[Mapping[str, str]] = {
         "(terraform-provider-aws, internal/service/iam, readRoleInlinePolicies)"
     ),
     "iam:PassRole": (
-        "no call of its own: checked by RunInstances with an instance profile and by AddRoleToInstanceProfile "
+        "not a call: checked by RunInstances with an instance profile and by AddRoleToInstanceProfile "
         '(IAM user guide, "Grant a user permissions to pass a role to an AWS service"; IAM API reference)'
     ),
 }

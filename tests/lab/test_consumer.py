@@ -1,4 +1,4 @@
-"""A consumer's project with machines: examples/python-sdk, unchanged, in a folder of its own, by `pulumi` alone.
+"""A consumer's project with machines: examples/python-sdk, unchanged, in a separate folder, by `pulumi` alone.
 
 Proves that a consumer of the plugin gets the proof among the pair's outputs; that a host of the consumer's own, in a
 second range of its VPC, boots its own user data and exchanges packets with the other side, from its own address and by

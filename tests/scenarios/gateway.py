@@ -46,7 +46,7 @@ def wait_until(what: str, condition: Callable[[], bool], seconds: float) -> None
 
 
 class Machine(ABC):
-    """A machine, or a program in a namespace of its own, on which root runs commands."""
+    """A machine, or a program in a separate namespace, on which root runs commands."""
 
     name: str
 

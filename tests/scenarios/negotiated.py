@@ -50,7 +50,7 @@ def parse(connection: str, status: str, traffic: str) -> Tunnel:
 def transforms(gateway: Gateway) -> list[str]:
     """Return the algorithms of every Child SA that the gateway's daemon has logged since it started, oldest first.
 
-    `AES_GCM_16_256-NONE-DH20`: with a group at its end only after a key exchange of its own.
+    `AES_GCM_16_256-NONE-DH20`: with a group at its end only after a separate key exchange.
     """
     return parse_transforms(gateway.run("journalctl -q --no-pager -b -u ipsec -o cat"))
 

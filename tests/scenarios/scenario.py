@@ -40,7 +40,7 @@ class Expectation:
     lossless: bool = False
     """No packet may be lost, except in a hiccup."""
     hiccup_seconds: float = 0.0
-    """A shorter outage is reported but is no failure: some protocols have a gap of their own."""
+    """A shorter outage is reported but is no failure: some protocols have such gaps."""
     goal: str = ""
     """Where the limit comes from, for people."""
     healed_by: str = ""

@@ -218,7 +218,7 @@ SOUND_PAIR: Final[Mapping[str, Strategy]] = {
     "verify_timeout_seconds": _optional(st.integers(30, 3600) | st.floats(30, 3600)),
     "tags": _optional(st.dictionaries(st.sampled_from(["owner", "cost centre", "x:y"]), printable, max_size=3)),
 }
-"""Argument of a pair -> values that fit whatever the sides are; the sides themselves are made of `SOUND_SITE`."""
+"""Argument of a pair -> values that fit any sides. `SOUND_SITE` makes the sides."""
 
 SPOILT_SITE: Final[Mapping[str, Strategy]] = {
     "name": st.sampled_from([MISSING, "UK", "uk side", "1uk", "uk-", "u" * 21, *NO_TEXT]),

@@ -26,7 +26,7 @@ settings.register_profile("whole", settings(), derandomize=False, max_examples=4
 
 
 def _fresh_deployment() -> Iterator[Deployment]:
-    # On an event loop of its own: a failed program must not reach into the next test.
+    # On a separate event loop, so that a failed program does not affect the next test.
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     yield Deployment()

@@ -220,7 +220,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from([*SiteArgs.__annotations__, "left", "right", "psk", "tags"]), json_values))
-def test_whatever_is_said_is_settings_or_named_problems(args: dict[str, Any]) -> None:
+def test_any_arguments_become_settings_or_named_problems(args: dict[str, Any]) -> None:
     problems = _problems_or_none(args)
     assert all(problem.setting and problem.rule and problem.remedy for problem in problems)
 

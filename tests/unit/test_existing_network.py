@@ -211,7 +211,7 @@ def test_a_route_to_the_gateways_own_interface_and_its_address_are_its_own(
     assert recorder.named("vpn-uk-gateway-interface").inputs["description"] == MARK
     stash = recorder.named("vpn-uk-mark")
     assert stash.inputs == {"input": MARK}
-    # What it was first called stays, whatever stack, project and component are called by now.
+    # The first mark is kept when the stack, the project or the component is renamed.
     assert list(stash.request.ignoreChanges) == ["input"]
 
 

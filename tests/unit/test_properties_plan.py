@@ -44,7 +44,7 @@ Rule = tuple[str, str, str, int | None, int | None, str]
 
 
 def deploy(deployment: Deployment, made: ArgumentSet) -> Recorder:
-    """Return the pair's registrations, made on an event loop of its own."""
+    """Return the pair's registrations, made on a separate event loop."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     left = made.args.get("left")

@@ -1,4 +1,4 @@
-"""vpn-secrets against a metadata service and an SSM of its own, with the real curl and the real ssh-keygen.
+"""vpn-secrets against a metadata service and an SSM of this test, with the real curl and the real ssh-keygen.
 
 Proves the signature (recomputed by botocore), the files with their modes, and the messages of failures. Does not
 prove AWS's own IAM. Needs curl and ssh-keygen.

@@ -33,7 +33,7 @@ def test_each_gateway_is_asked_on_its_elastic_ip_with_its_pinned_key(article_pai
     assert command.request.deletedWith.endswith("::vpn-uk-gateway")
 
 
-def test_whatever_packets_cross_on_either_side_is_proved_on_both_when_it_is_new(article_pair: Recorder) -> None:
+def test_the_proof_runs_on_both_sides_when_a_resource_on_the_path_of_packets_is_new(article_pair: Recorder) -> None:
     machines = {f"vpn-{side}-{thing}-id" for side in ("uk", "au") for thing in ("gateway", "probe-host")}
     kinds = (
         "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",

@@ -69,7 +69,7 @@ class World:
         return self.au if side is self.uk else self.uk
 
     def establish(self, ike: int = 0) -> None:
-        """Give both sides a new Child SA, with an IKE SA of its own or under `ike`."""
+        """Give both sides a new Child SA, with its own IKE SA or under `ike`."""
         self.last += 1
         for side in (self.uk, self.au):
             side.ikes.add(ike or self.last)

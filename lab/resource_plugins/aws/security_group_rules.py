@@ -111,7 +111,7 @@ def _read_rule(call: Call, rule_id: str, state: Properties) -> Properties | None
         "securityGroupRuleId": rule_id,
         "securityGroupId": rule["GroupId"],
         "ipProtocol": rule["IpProtocol"],
-        # For protocols without ports AWS returns -1, whatever ports were requested.
+        # For protocols without ports AWS returns -1 for any requested ports.
         "fromPort": rule.get("FromPort") if ports else state.get("fromPort"),
         "toPort": rule.get("ToPort") if ports else state.get("toPort"),
         "description": rule.get("Description"),

@@ -21,7 +21,7 @@ __all__ = ["machine"]
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    """Give a network with names and address ranges of its own; remove it after the test file."""
+    """Give a network with separate names and address ranges; remove it after the test file."""
     scratch = tmp_path_factory.mktemp("network")
     with own_settings("labtest-", scratch) as patch:
         patch.setattr(settings, "CACHE", scratch / "cache")

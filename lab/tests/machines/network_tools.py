@@ -242,7 +242,7 @@ def answer_once(api: socket.socket) -> None:
     connection, _ = api.accept()
     with connection:
         request = b""
-        # The PROXY protocol line comes before the request, possibly in a segment of its own.
+        # The PROXY protocol line comes before the request, possibly in a separate segment.
         while not request.endswith(b"\r\n\r\n") and (more := connection.recv(2000)):
             request += more
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(request) + request)

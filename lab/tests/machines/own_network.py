@@ -1,4 +1,4 @@
-"""The article's two sites with names and addresses of their own, so that the tests do not touch a lab's network."""
+"""The article's two sites with separate names and addresses, so that the tests do not touch a lab's network."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

@@ -27,7 +27,7 @@ def wrong_psk(pair: Pair) -> Change:
 
 
 def with_other_psk(text: str) -> str:
-    """Return a secrets file with a random key in place of its own."""
+    """Return a secrets file with a random key in place of the real one."""
     return re.sub(r'PSK ".*"', f'PSK "{secrets.token_hex(32)}"', text)
 
 

@@ -88,7 +88,7 @@ class Association:
     ike_algorithms: str
     """`AES_GCM_16-256/PRF_HMAC_SHA2_512/ECP_384`; empty before there are any."""
     esp_algorithms: str = ""
-    """`AES_GCM_16-256/ECP_384`, with a group only after a key exchange of its own; empty without Child SA."""
+    """`AES_GCM_16-256/ECP_384`, with a group only after a separate key exchange; empty without Child SA."""
     spi: str = ""
     """The inbound SPI. It changes with a rekey."""
     bytes_in: int = 0

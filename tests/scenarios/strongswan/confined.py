@@ -1,4 +1,4 @@
-"""A program in a Debian tree and a network namespace of its own. Its files are in memory and end with it."""
+"""A program in a separate Debian tree and network namespace. Its files are in memory and end with it."""
 
 import subprocess
 import tempfile

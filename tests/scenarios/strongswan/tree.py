@@ -1,4 +1,4 @@
-"""strongSwan's programs in a Debian tree of their own. Nothing is installed on this machine or starts by itself."""
+"""strongSwan's programs in a separate Debian tree. Nothing is installed on this machine or starts by itself."""
 
 import fcntl
 import hashlib

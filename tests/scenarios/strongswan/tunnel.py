@@ -30,7 +30,7 @@ _EXPECTED = {
         "AES_CBC-256/HMAC_SHA1_96/MODP_2048",
     ),
 }
-"""Profile -> algorithms of IKE and ESP as strongSwan names them. IKEv2's first Child SA has no group of its own."""
+"""Profile -> algorithms of IKE and ESP as strongSwan names them. IKEv2's first Child SA has no separate group."""
 
 
 @dataclass(frozen=True, kw_only=True)
