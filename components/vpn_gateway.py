@@ -27,9 +27,9 @@ from .resources.secrets import (
     Delivery,
     Place,
     SshKey,
+    callers_ssh_key,
     checked_psk,
     generated_ssh_key,
-    given_ssh_key,
     inline_secrets,
     public_key_line,
     stored_secrets,
@@ -197,7 +197,7 @@ def _network(
 def _host_key(scope: Scope, site: SiteSettings) -> SshKey:
     private, public = site.host_private_key, site.host_public_key
     if private is not None and public is not None:
-        return given_ssh_key("host", private, public)
+        return callers_ssh_key("host", private, public)
     return generated_ssh_key(scope.name("host-key"), scope.options())
 
 

@@ -14,7 +14,7 @@ from .inputs.settings import PairSettings, pair_settings
 from .inputs.site import Placement, SiteSettings
 from .outputs import SiteOutputs
 from .resources.proof import Host, Proof, Route, ping_from, verify_gateway
-from .resources.secrets import generated_ssh_key, given_ssh_key, public_key_line
+from .resources.secrets import callers_ssh_key, generated_ssh_key, public_key_line
 from .user_data import proof_files
 from .vpn_gateway import VpnGateway
 
@@ -132,7 +132,7 @@ def _ssh_key(
     if public is not None and private is None:
         return None, public_key_line("ssh", public)
     if public is not None and private is not None:
-        key = given_ssh_key("ssh", private, public)
+        key = callers_ssh_key("ssh", private, public)
     else:
         key = generated_ssh_key(f"{name}-ssh-key", pulumi.ResourceOptions(parent=parent))
     return key.private, key.public

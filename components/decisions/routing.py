@@ -30,9 +30,9 @@ class TableRoute:
     """Id of the resource that it leads to."""
 
 
-def destinations(peer_networks: Iterable[IPv4Network], *, take_default_route: bool) -> tuple[IPv4Network, ...]:
+def destinations(peer_ranges: Iterable[IPv4Network], *, take_default_route: bool) -> tuple[IPv4Network, ...]:
     """Return the destinations that a private route table must send to the gateway."""
-    return (ANYWHERE,) if take_default_route else tuple(peer_networks)
+    return (ANYWHERE,) if take_default_route else tuple(peer_ranges)
 
 
 def routes_after(routes: Sequence[TableRoute], wanted: Iterable[IPv4Network]) -> int:
@@ -45,7 +45,7 @@ def route_problems(
     table_id: str,
     routes: Sequence[TableRoute],
     *,
-    peer_networks: Sequence[IPv4Network],
+    peer_ranges: Sequence[IPv4Network],
     take_default_route: bool,
     own: Collection[str],
     gateways: Collection[str],
@@ -56,7 +56,7 @@ def route_problems(
     Routes to one of `own`, the gateway's own interfaces, are the component's. `gateways` are the interfaces of all
     gateways of this kind; no remedy says to remove a route to one of them.
     """
-    wanted = destinations(peer_networks, take_default_route=take_default_route)
+    wanted = destinations(peer_ranges, take_default_route=take_default_route)
     problems = []
     for route in (route for route in routes if route.target not in own):
         is_a_gateways = route.target in gateways
@@ -67,7 +67,7 @@ def route_problems(
             remedies.append("name a route table that no other gateway has" if is_a_gateways else "remove it")
             if route.destination == ANYWHERE:
                 remedies.append("set `take_default_route` to false to route only the peers' networks to the gateway")
-        elif passed := [network for network in peer_networks if _leads_past(route, network, take_default_route)]:
+        elif passed := [network for network in peer_ranges if _leads_past(route, network, take_default_route)]:
             rule = f"has a route to {route.destination}, to {target}, which leads past the tunnel to {passed[0]}"
             remedies += [] if is_a_gateways else ["remove it"]
             remedies.append("exclude that range from the tunnel")

@@ -209,8 +209,8 @@ def _table_problems(
         remedy = "name the private subnets' route table; give them one if they have none"
         return [*problems, Problem(setting=setting, value=table.id, rule=rule, remedy=remedy)]
     routes = _routes(table)
-    peer_networks = settings.peer_ranges
-    count = routes_after(routes, destinations(peer_networks, take_default_route=existing.take_default_route))
+    wanted = destinations(settings.peer_ranges, take_default_route=existing.take_default_route)
+    count = routes_after(routes, wanted)
     if USUAL_ROUTES < count <= MOST_ROUTES:
         pulumi.log.warn(
             f"{table.id} would have {count} routes: more than {USUAL_ROUTES} need a raised quota.", scope.parent
@@ -219,7 +219,7 @@ def _table_problems(
         setting,
         table.id,
         routes,
-        peer_networks=peer_networks,
+        peer_ranges=settings.peer_ranges,
         take_default_route=existing.take_default_route,
         own=answers["own"],
         gateways=answers["gateways"],

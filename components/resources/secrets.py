@@ -50,7 +50,7 @@ class Place:
     vpc_id: pulumi.Output[str]
 
 
-def given_ssh_key(what: str, private: pulumi.Input[str], public: pulumi.Input[str]) -> SshKey:
+def callers_ssh_key(what: str, private: pulumi.Input[str], public: pulumi.Input[str]) -> SshKey:
     """Return the caller's own key `host` or `ssh`. Its Outputs fail with the key's problems once it is known."""
 
     def check(halves: list[str]) -> str:

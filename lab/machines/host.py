@@ -11,11 +11,11 @@ from lab.machines.image import GuestImage
 from lab.machines.metadata import tree
 from lab.machines.metadata.tree import Subject
 from lab.machines.record import Machine
+from lab.machines.toolroot import CHROOT_SCRIPT
 from lab.network import names
 
 _log = logging.getLogger("lab.machines")
 
-_CHROOT_SCRIPT = Path(__file__).with_name("chroot.sh")
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 _START_SCRIPT = """\
 set -eu
@@ -43,7 +43,7 @@ def start(machine: Machine, subject: Subject, image: GuestImage) -> Machine:
     inside = ["sh", "-c", _START_SCRIPT, "sh", short, full]
     processes.start(
         machine.process_name,
-        [*isolated, str(_CHROOT_SCRIPT), str(image.root), str(machine.directory / "store"), str(files), *inside],
+        [*isolated, str(CHROOT_SCRIPT), str(image.root), str(machine.directory / "store"), str(files), *inside],
         log=machine.console,
         namespace=machine.namespace,
         environment=_ENVIRONMENT,
