@@ -65,6 +65,7 @@ def stop() -> list[str]:
 def api_answers() -> bool:
     """Tell whether the AWS API of this lab responds."""
     try:
+        # The lab's own URL.
         with urllib.request.urlopen(f"{settings.API_URL}/_lab/generation?after=-1&timeout=0", timeout=2):  # noqa: S310
             return True
     except (urllib.error.URLError, TimeoutError, ConnectionError):

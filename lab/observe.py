@@ -55,6 +55,7 @@ def observe(regions: Iterable[str], reboots: dict[str, int]) -> World:
 
 def observe_now() -> World:
     """Return the current world of every region in which anything was ever created."""
+    # The lab's own URL.
     with urllib.request.urlopen(f"{settings.API_URL}/_lab/generation?after=-1&timeout=0", timeout=10) as response:  # noqa: S310
         document = json.load(response)
     return observe(document["regions"], document["reboots"])

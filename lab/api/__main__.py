@@ -29,7 +29,7 @@ def main() -> int:
         reason = os.strerror(error.errno or 0)
         sys.stderr.write(f"cannot listen on {arguments.host}:{arguments.port}: {reason}; choose another --port\n")
         return 1
-    from lab.api.server import serve  # noqa: PLC0415
+    from lab.api.server import serve  # noqa: PLC0415 - see above: moto
 
     server = serve(listener)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -141,9 +141,9 @@ def forget_everything() -> None:
     """Empty the account, as at the start of the process."""
     with LOCK:
         # BackendDict.reset() first builds each backend a second time, which takes a second.
-        for backends in BackendDict._instances:  # type: ignore[misc]
+        for backends in BackendDict._instances:  # type: ignore[misc]  # a generic class of moto's
             backends.clear()
-        BackendDict._instances.clear()  # type: ignore[misc]
+        BackendDict._instances.clear()  # type: ignore[misc]  # a generic class of moto's
         addresses.POOL.clear()
         API_FAULTS.clear()
 

@@ -91,7 +91,7 @@ class Machine:
 
     def with_changes(self, **changes: object) -> "Machine":
         """Save a copy with other values and return it."""
-        changed = replace(self, **changes)  # type: ignore[arg-type]
+        changed = replace(self, **changes)  # type: ignore[arg-type]  # mypy cannot check the names in a mapping
         changed.save()
         return changed
 

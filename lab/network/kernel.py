@@ -204,8 +204,9 @@ class _Reconciliation:
                 continue
             gateway, source = message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_PREFSRC")
             yield model.Route(
+                # The destination of a default route, not an address to bind.
                 destination=IPv4Network((message.get_attr("RTA_DST") or "0.0.0.0", message["dst_len"])),  # noqa: S104
-                kind=_KINDS[message["type"]],  # type: ignore[arg-type]
+                kind=_KINDS[message["type"]],  # type: ignore[arg-type]  # the kernel's type is one of _KINDS
                 table=table,
                 interface=interface,
                 gateway=IPv4Address(gateway) if gateway else None,

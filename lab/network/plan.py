@@ -80,6 +80,7 @@ def _attachments(world: World) -> dict[str, _Attachment]:
     for vpc in world.vpcs:
         for instance_id, instance in instances.items():
             interfaces = [eni for eni in vpc.network_interfaces if eni.instance_id == instance_id]
+            # mypy cannot infer a lambda with a default.
             interfaces.sort(key=lambda eni, primary=instance.network_interface_id: (eni.id != primary, eni.id))  # type: ignore[misc]
             for number, interface in enumerate(interfaces):
                 attachments[interface.id] = _Attachment(interface=interface, instance=instance, number=number)

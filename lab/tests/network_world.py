@@ -189,6 +189,7 @@ def with_interface(world: World, eni_id: str, **changes: object) -> World:
     for each in world.vpcs:
         if any(eni.id == eni_id for eni in each.network_interfaces):
             interfaces = tuple(
+                # mypy cannot check the names in a mapping.
                 replace(eni, **changes) if eni.id == eni_id else eni  # type: ignore[arg-type]
                 for eni in each.network_interfaces
             )

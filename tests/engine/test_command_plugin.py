@@ -25,7 +25,7 @@ from tests.engine.ssh_server import SshServer, free_port
 
 pytestmark = pytest.mark.engine
 
-SECRET = "c0rrect-h0rse-battery"  # noqa: S105
+SECRET = "c0rrect-h0rse-battery"  # noqa: S105 - of this test
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ def article() -> dict[str, Any]:
 def article_pair() -> Recorder:
     """Give what the article's pair, as it is, asks of the engine; not to be changed."""
     deployments = _fresh_deployment()
+    # A plain dict, not a TypedDict.
     recorder = next(deployments).run(lambda: VpnGatewayPair("vpn", article_arguments()))  # type: ignore[arg-type]
     next(deployments, None)
     return recorder

@@ -138,7 +138,7 @@ class Recorder(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the remote procedure
         """Record what the engine would be asked, and answer."""
-        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's
         secrets: set[str] = set()
         inputs = _unwrap(MessageToDict(request.object), "", secrets)
         if request.type != "pulumi:pulumi:Stack":
@@ -164,7 +164,7 @@ class Recorder(mocks.MockMonitor):
         assert name not in self.outputs, f"the outputs of {name} are registered twice"
         self.outputs[name] = _unwrap(MessageToDict(request.outputs), "", secrets)
         self.output_secrets[name] = frozenset(secrets)
-        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # the SDK's
 
     def of_type(self, token: str) -> list[Registration]:
         """Return the registrations of one type."""
@@ -187,7 +187,7 @@ class Deployment:
         pulumi.runtime.set_mocks(
             self.recorder.cloud, project="vpn-gateway-pair", stack="test", preview=preview, monitor=self.recorder
         )
-        pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
+        pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # the SDK's
         return self.recorder
 
 

@@ -52,7 +52,7 @@ def _problems_or_none(args: Any) -> tuple[Problem, ...]:
 
 
 def test_the_articles_pair_is_complete_with_every_default(article: dict[str, Any]) -> None:
-    settings = pair_settings("vpn", article)  # type: ignore[arg-type]
+    settings = pair_settings("vpn", article)  # type: ignore[arg-type]  # a plain dict
     assert str(settings.left.gateway_private_ip) == "10.1.1.254"
     assert str(settings.right.gateway_private_ip) == "172.31.12.198"
     assert (settings.left.instance_type, settings.left.image) == ("t3.nano", "debian-13")
@@ -63,7 +63,7 @@ def test_the_articles_pair_is_complete_with_every_default(article: dict[str, Any
 
 def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
     side = {"name": "uk", "region": "eu-west-2", "cidr_block": "10.1.0.0/16"}
-    left = pair_settings("vpn", {**article, "left": side}).left  # type: ignore[typeddict-item]
+    left = pair_settings("vpn", {**article, "left": side}).left  # type: ignore[typeddict-item]  # a plain dict
     assert (str(left.public_subnet_cidr_block), str(left.private_subnet_cidr_blocks[0])) == (
         "10.1.0.0/24",
         "10.1.1.0/24",
@@ -181,7 +181,7 @@ def test_one_subnet_given_into_the_place_of_the_others_default_is_refused(articl
 
 def test_a_resource_name_leaves_room_for_the_iam_roles(article: dict[str, Any]) -> None:
     assert len(_problems(article, name="x" * 38)) == 2
-    pair_settings("x" * 37, article)  # type: ignore[arg-type]
+    pair_settings("x" * 37, article)  # type: ignore[arg-type]  # a plain dict
 
 
 @pytest.mark.parametrize("name", ["my pair", "net/vpn", "aws-vpn", "SSM", "sg-vpn", ""])
@@ -227,6 +227,7 @@ def test_any_arguments_become_settings_or_named_problems(args: dict[str, Any]) -
 
 def test_a_gateway_needs_peers_psk_and_key() -> None:
     with pytest.raises(SettingsError) as caught:
+        # A plain dict, not a TypedDict.
         gateway_settings("vpn", {"name": "uk", "cidr_block": "10.1.0.0/16", "peers": []})  # type: ignore[typeddict-item]
     assert {problem.setting for problem in caught.value.problems} == {"peers", "psk", "ssh_public_key"}
 
@@ -245,6 +246,7 @@ def test_a_gateway_needs_peers_psk_and_key() -> None:
             for text in ("hello world", "vpn.example.com", "1.2.3.4/32", "1.2.3.4\n  leftid=9.9.9.9", " 192.0.2.1")
         ),
         ({"public_ip": "2001:db8::1"}, r"public_ip '2001:db8::1': is IPv6"),
+        # A value to refuse, not an address to bind.
         ({"public_ip": "0.0.0.0"}, r"public_ip '0.0.0.0': is one of the addresses of 'this network'"),  # noqa: S104
         (
             {"public_ip": "10.1.1.254"},
@@ -260,7 +262,7 @@ def test_a_gateway_needs_peers_psk_and_key() -> None:
     ],
 )
 def test_a_peer_that_cannot_be_is_refused(peer: dict[str, Any], rule: str) -> None:
-    args: Any = {**GATEWAY, "peers": [{**GATEWAY["peers"][0], **peer}]}  # type: ignore[dict-item]
+    args: Any = {**GATEWAY, "peers": [{**GATEWAY["peers"][0], **peer}]}  # type: ignore[dict-item]  # a plain dict
     with pytest.raises(SettingsError, match=rule):
         gateway_settings("vpn", args)
 
@@ -268,6 +270,7 @@ def test_a_peer_that_cannot_be_is_refused(peer: dict[str, Any], rule: str) -> No
 def test_two_peers_share_neither_a_public_address_nor_a_range() -> None:
     other = {"name": "us", "public_ip": "192.0.2.1", "private_ip": "172.31.12.9", "cidr_blocks": ["172.31.12.0/24"]}
     with pytest.raises(SettingsError) as caught:
+        # A plain dict, not a TypedDict.
         gateway_settings("vpn", {**GATEWAY, "peers": [*GATEWAY["peers"], other]})  # type: ignore[typeddict-item]
     said = [str(problem) for problem in caught.value.problems]
     assert len(said) == 2

@@ -180,6 +180,7 @@ def test_more_ranges_than_user_data_has_room_for_are_refused_before_any_address_
     more = [f"10.{number}.0.0/16" for number in range(2, 75)]
     most = ROOM[SecretDelivery.USER_DATA] - PEER_ROOM
     left = {**article["left"], "additional_cidr_blocks": more[: most - 2]}
+    # A plain dict, not a TypedDict.
     pair_settings("vpn", {**article, "left": left, "secret_delivery": "user-data"})  # type: ignore[typeddict-item]
     left = {**article["left"], "additional_cidr_blocks": more[: most - 1]}
     (problem,) = _problems({**article, "left": left, "secret_delivery": "user-data"})
@@ -201,6 +202,7 @@ def test_a_range_that_is_excluded_as_a_whole_takes_room_too(article: dict[str, A
 def test_more_administrators_inside_than_user_data_has_room_for_are_refused(article: dict[str, Any]) -> None:
     inside = [f"10.1.{2 * number}.0/24" for number in range(MOST_INNER_ADMINISTRATORS + 1)]
     outside = [f"198.18.{2 * number}.0/24" for number in range(40)]
+    # A plain dict, not a TypedDict.
     pair_settings("vpn", {**article, "administrator_cidr_blocks": [*inside[1:], *outside]})  # type: ignore[typeddict-item]
     (problem,) = _problems({**article, "administrator_cidr_blocks": [*inside, *outside]})
     assert problem == (

@@ -65,7 +65,7 @@ def test_pkcs8_is_taken_as_far_as_it_says_whose_it_is(tmp_path: Path, algorithm:
 
 @pytest.mark.parametrize("options", [("-t", "ed25519"), RSA, (*RSA, "-m", "PEM"), (*RSA, "-m", "PKCS8")])
 def test_a_passphrase_is_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
-    private, public = made(tmp_path, *options, passphrase="hush hush")  # noqa: S106
+    private, public = made(tmp_path, *options, passphrase="hush hush")  # noqa: S106 - of this test
     for half in (public, None):
         assert rules(private, half) == ["ssh_private_key has a passphrase, and a deployment cannot ask for it"]
 

@@ -66,6 +66,7 @@ def test_a_probe_host_is_reached_through_its_own_gateway(article_pair: Recorder)
 
 
 def test_without_verify_there_is_no_command_and_no_result(deployment: Deployment, article: dict[str, Any]) -> None:
+    # A plain dict, not a TypedDict.
     recorder = deployment.run(lambda: VpnGatewayPair("vpn", {**article, "verify": False}))  # type: ignore[typeddict-item]
     assert not recorder.of_type(COMMAND)
     assert recorder.outputs["vpn"]["verification"] == {}
@@ -73,7 +74,7 @@ def test_without_verify_there_is_no_command_and_no_result(deployment: Deployment
 
 def test_without_probe_hosts_the_gateways_alone_are_asked(deployment: Deployment, article: dict[str, Any]) -> None:
     del article["left"]["probe_host_private_ip"]
-    recorder = deployment.run(lambda: VpnGatewayPair("vpn", article))  # type: ignore[arg-type]
+    recorder = deployment.run(lambda: VpnGatewayPair("vpn", article))  # type: ignore[arg-type]  # a plain dict
     assert {each.name for each in recorder.of_type(COMMAND)} == {"vpn-verify-uk", "vpn-verify-au"}
     assert not any("ssh-keyscan" in each.inputs["create"] for each in recorder.of_type(COMMAND))
 
@@ -164,7 +165,7 @@ def test_another_vpn_verify_changes_the_commands_that_bring_it_and_nothing_else(
 ) -> None:
     changed = [replace(file, text=file.text + "# changed\n") for file in proof_files()]
     monkeypatch.setattr(vpn_gateway_pair, "proof_files", lambda: changed)
-    later = deployment.run(lambda: VpnGatewayPair("vpn", article))  # type: ignore[arg-type]
+    later = deployment.run(lambda: VpnGatewayPair("vpn", article))  # type: ignore[arg-type]  # a plain dict
     before = {each.name: each.inputs for each in article_pair.registrations}
     after = {each.name: each.inputs for each in later.registrations}
     assert {name for name in after if after[name] != before[name]} == {"vpn-verify-uk", "vpn-verify-au"}

@@ -113,8 +113,8 @@ def test_every_look_up_goes_to_its_sides_provider(article_pair: Recorder) -> Non
 
 def test_two_pairs_in_one_program_share_no_name(deployment: Deployment, article: dict[str, Any]) -> None:
     def program() -> None:
-        VpnGatewayPair("first", article)  # type: ignore[arg-type]
-        VpnGatewayPair("second", article)  # type: ignore[arg-type]
+        VpnGatewayPair("first", article)  # type: ignore[arg-type]  # a plain dict
+        VpnGatewayPair("second", article)  # type: ignore[arg-type]  # a plain dict
 
     recorder = deployment.run(program)
     urns = Counter(each.urn for each in recorder.registrations)
@@ -481,5 +481,6 @@ def test_the_article_profile_is_what_was_asked_for(deployment: Deployment, artic
 def test_nothing_is_known_of_the_other_address_in_a_first_preview_and_that_is_fine(
     deployment: Deployment, article: dict[str, Any]
 ) -> None:
+    # A plain dict, not a TypedDict.
     recorder = deployment.run(lambda: VpnGatewayPair("vpn", article), preview=True)  # type: ignore[arg-type]
     assert len(recorder.of_type(INSTANCE)) == 4

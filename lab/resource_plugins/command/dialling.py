@@ -213,5 +213,6 @@ class _PinnedClient(asyncssh.SSHClient):
     def __init__(self, login: _Login) -> None:
         self._login = login
 
+    # asyncssh names the arguments.
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
         return self._login.accepts(key)

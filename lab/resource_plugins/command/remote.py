@@ -27,7 +27,7 @@ def _run_to_end(call: Call, command: str, properties: Properties, previous: Prop
 
 async def _run(call: Call, command: str, properties: Properties, previous: Properties) -> dict[str, Any]:
     # Imported here because asyncssh takes half a second to import, and a preview does not need it.
-    from lab.resource_plugins.command import dialling, session, target  # noqa: PLC0415
+    from lab.resource_plugins.command import dialling, session, target  # noqa: PLC0415 - see above
 
     transcript = Transcript(properties.get("logging"), call.log)
     async with dialling.dialled(call, target.target_of(properties["connection"])) as connection:

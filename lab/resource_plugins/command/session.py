@@ -104,11 +104,12 @@ class _Session(asyncssh.SSHClientSession[bytes]):
     def exit_status_received(self, status: int) -> None:
         self._reason = f"Process exited with status {status}" if status else None
 
+    # asyncssh names the arguments.
     def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:  # noqa: ARG002
         self._reason = f"Process exited with status {128 + _SIGNALS.get(signal, 0)} from signal {signal}"
         if msg:
             self._reason += f". Reason was: {msg}"
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncssh's
         if not self.ended.done():
             self.ended.set_result(self._reason)

@@ -29,7 +29,7 @@ TRUST_EC2 = json.dumps(
 def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
     """Serve the API on a free port in this process; yield its URL. Instances change their state fast."""
     from lab.api.server import serve  # noqa: PLC0415 - moto takes a second to import
-    from lab.api.service import forget_everything  # noqa: PLC0415
+    from lab.api.service import forget_everything  # noqa: PLC0415 - the same
 
     server = serve(socket.create_server(("127.0.0.1", 0)))
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
@@ -151,6 +151,7 @@ class Site:
         esp = {"IpProtocol": "50", "IpRanges": ranges}
         own_vpc = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": self.cidr_block}]}
         rules = [*udp, esp, own_vpc]
+        # Plain dictionaries.
         self.ec2.authorize_security_group_ingress(GroupId=self.ids["group"], IpPermissions=rules)  # type: ignore[arg-type]
 
     def build_role(self) -> None:
@@ -172,7 +173,7 @@ class Site:
         """Launch the gateway on its interface; return the instance's id."""
         launched = self.ec2.run_instances(
             ImageId=self.image_id,
-            InstanceType=self.instance_type,  # type: ignore[arg-type]
+            InstanceType=self.instance_type,  # type: ignore[arg-type]  # not a literal
             MinCount=1,
             MaxCount=1,
             NetworkInterfaces=[{"DeviceIndex": 0, "NetworkInterfaceId": self.ids["eni"]}],

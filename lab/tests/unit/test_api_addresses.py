@@ -74,6 +74,7 @@ def test_elastic_ips_are_unique_across_regions_and_a_released_one_can_be_recover
     assert error_code(clients[0].allocate_address, Domain="vpc", Address="8.8.8.8") == "InvalidAddress.NotFound"
     clients[0].release_address(AllocationId=answers[0]["AllocationId"])
     assert clients[0].allocate_address(Domain="vpc")["PublicIp"] != str(addresses[0]), "not reused at once"
+    # The arguments are a parameter.
     assert clients[0].allocate_address(**taken)["PublicIp"] == str(addresses[0])  # type: ignore[arg-type]
 
 

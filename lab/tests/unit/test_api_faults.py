@@ -17,6 +17,7 @@ def site(api: str) -> Site:
 
 
 def add_api_fault(api: str, query: str) -> None:
+    # The test's own server.
     urllib.request.urlopen(urllib.request.Request(f"{api}/_lab/faults?{query}", method="POST")).close()  # noqa: S310
 
 

@@ -23,7 +23,7 @@ def site(api: str) -> Site:
 def launch(site: Site, instance_type: str = "t3.nano", **more: Any) -> str:
     launched = site.ec2.run_instances(
         ImageId=site.image_id,
-        InstanceType=instance_type,  # type: ignore[arg-type]
+        InstanceType=instance_type,  # type: ignore[arg-type]  # not a literal
         MinCount=1,
         MaxCount=1,
         **more,

@@ -89,6 +89,7 @@ def test_a_call_without_credentials_is_refused(api: str) -> None:
 
 
 def test_an_unknown_service_or_action_is_refused(api: str) -> None:
+    # The API takes any key.
     session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-2")  # noqa: S106
     factory: Any = session.client
     rds = factory("rds", endpoint_url=api)
@@ -118,7 +119,7 @@ def test_every_rule_has_a_sentence_and_a_source() -> None:
 def test_a_correction_that_does_not_fit_moto_is_refused() -> None:
     class WrongShape(ElasticAddressBackend):
         @corrects("A rule.", "page.html")
-        def release_address(self, address: str) -> None:  # type: ignore[override]
+        def release_address(self, address: str) -> None:  # type: ignore[override]  # on purpose
             raise NotImplementedError(address)
 
     class NothingToCorrect(ElasticAddressBackend):

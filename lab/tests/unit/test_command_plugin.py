@@ -187,7 +187,7 @@ def test_a_previous_output_that_the_server_refuses_is_only_a_warning(
 
 
 def test_a_login_with_a_password_works(server: Server) -> None:
-    connection = server.connection(privateKey=None, password="open sesame")  # noqa: S106
+    connection = server.connection(privateKey=None, password="open sesame")  # noqa: S106 - of this test
     remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})
 
 
@@ -219,6 +219,7 @@ def test_without_a_pinned_key_every_host_key_is_accepted(server: Server) -> None
 
 
 def test_an_encrypted_private_key_is_decrypted_with_its_passphrase(server: Server) -> None:
+    # A passphrase of this test.
     key = asyncssh.import_private_key(server.private_key).export_private_key(passphrase="hush").decode()  # noqa: S106
     connection = server.connection(privateKey=key, privateKeyPassword="hush")
     remote.COMMAND.create(call(), {"connection": connection, "create": "greet"})

@@ -146,7 +146,7 @@ def test_the_stand_in_is_installed_in_the_version_that_a_program_requires(
     for name, version in (("aws", "7.0.1"), ("other", "1.0.0")):
         write_package(tmp_path / "node_modules" / name, name=name, version=version, pulumi={"resource": True})
     request = language_pb2.GetRequiredPackagesRequest(info=info(tmp_path))
-    response = NodeJsHost("").GetRequiredPackages(request, None)  # type: ignore[arg-type]
+    response = NodeJsHost("").GetRequiredPackages(request, None)  # type: ignore[arg-type]  # no context
     assert len(response.packages) == 2
     assert [each.name for each in (tmp_path / "home" / "plugins").iterdir()] == ["resource-aws-v7.0.1"]
     launcher = tmp_path / "home" / "plugins" / "resource-aws-v7.0.1" / "pulumi-resource-aws"

@@ -89,6 +89,7 @@ def test_an_instance_without_user_data_is_a_namespace_with_the_enis_mac_address_
 @pytest.mark.parametrize("state", ["stopping", "stopped", "shutting-down", "terminated"])
 def test_an_instance_that_stops_or_ends_has_no_link(state: str) -> None:
     world = article()
+    # The state is a parameter, not a literal.
     changed = tuple(replace(instance, state=state) for instance in world.instances)  # type: ignore[arg-type]
     namespaces = plan.make(replace(world, instances=changed), UPLINKS)
     assert [link.name for link in namespaces[UK_NAMESPACE].links] == ["uplink"]

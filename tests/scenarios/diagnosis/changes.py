@@ -89,6 +89,7 @@ def other_ingress_rule(
     rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": groups}])["SecurityGroupRules"]
     (rule,) = (rule for rule in rules if not rule["IsEgress"] and is_it(rule))
     fields = ("IpProtocol", "FromPort", "ToPort", "CidrIpv4", "Description")
+    # mypy cannot check keys that are not literals.
     found: dict[str, Any] = {field: rule[field] for field in fields if field in rule}  # type: ignore[literal-required]
 
     def put(request: Any) -> None:

@@ -16,7 +16,7 @@ from tests.scenarios.sites import Pair
 from tests.scenarios.stream import Way
 
 FAULT_SECONDS = 0.3
-PAIR: Any = Pair(None, None)  # type: ignore[arg-type]
+PAIR: Any = Pair(None, None)  # type: ignore[arg-type]  # not used
 
 
 class FakeStream:
