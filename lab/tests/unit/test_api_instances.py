@@ -124,7 +124,7 @@ def test_user_data_can_be_changed_only_while_the_instance_is_stopped(site: Site)
     wait_for_state(ec2, instance_id, "running")
     ec2.stop_instances(InstanceIds=[instance_id])
     wait_for_state(ec2, instance_id, "stopped")
-    ec2.modify_instance_attribute(**change)  # type: ignore[arg-type]  # a wrong call on purpose
+    ec2.modify_instance_attribute(**change)  # type: ignore[arg-type]  # bytes, as boto3 takes them
     answer = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="userData")
     assert base64.b64decode(answer["UserData"]["Value"]) == b"\x00second\xff"
     too_long = {"InstanceId": instance_id, "UserData": {"Value": b"x" * 16385}}
