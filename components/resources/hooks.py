@@ -1,6 +1,7 @@
 """Hooks: functions of the component that the engine calls before an operation on a resource, at preview too."""
 
 import asyncio
+import sys
 from typing import Any
 
 import pulumi
@@ -20,24 +21,30 @@ def hook(
     """
     if isinstance(get_monitor(), MockMonitor):
         return []
-    _forget_other_servers()
+    keep_servers_of_other_operations()
     options = pulumi.ResourceHookOptions(on_dry_run=True, ignore_errors=ignore_errors)
     return [pulumi.ResourceHook(name, callback, options)]
 
 
-def _forget_other_servers() -> None:
-    """Keep only this operation's servers in the SDK's list, so that one process can run several operations.
+def keep_servers_of_other_operations() -> None:
+    """Let the end of an operation stop only its own servers of hooks, so that one process can run several operations.
 
-    The SDK starts a server of hooks for each operation. At the end of an operation it stops the servers of all
-    operations. That includes the next operation, if it has begun already, and a failed one, whose event loop no longer
-    runs ("attached to a different loop"). Seen with SDK 3.250 and the Automation API.
+    The SDK starts a server for each operation, and at the end of an operation stops the servers of all. That includes
+    the next operation, if it has begun already, and a failed one, whose event loop no longer runs ("attached to a
+    different loop"). An operation that never finished does the same when the garbage collector closes its coroutine, in
+    the middle of another operation. Seen with SDK 3.250 and the Automation API.
     """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    sdk: Any = _CallbackServicer
+    sdk.shutdown = classmethod(_stop_own_servers)
+
+
+async def _stop_own_servers(sdk: Any) -> None:
+    if isinstance(sys.exc_info()[1], GeneratorExit):
         return
-    servers = getattr(_CallbackServicer, "_servicers", [])
-    _CallbackServicer._servicers = [each for each in servers if each._server._loop is loop]
+    loop = asyncio.get_running_loop()
+    for servicer in [each for each in sdk._servicers if each._server._loop is loop]:
+        sdk._servicers.remove(servicer)
+        await servicer._server.stop(grace=0)
 
 
 async def known(value: Any) -> Any:
