@@ -13,6 +13,8 @@ import pulumi
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks
 
+from components import VpnGatewayPair
+
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the marker of Pulumi's wire format
 
@@ -215,3 +217,9 @@ def article_arguments() -> dict[str, Any]:
         "administrator_cidr_blocks": ["192.0.2.10/32"],
         "tags": {"owner": "network"},
     }
+
+
+def deploy_pair(deployment: Deployment, args: Any, **changes: Any) -> Recorder:
+    """Return what a pair with these arguments asks of the engine; `changes` replace some of them."""
+    changed: Any = {**args, **changes}
+    return deployment.run(lambda: VpnGatewayPair("vpn", changed))

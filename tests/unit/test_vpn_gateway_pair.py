@@ -14,7 +14,7 @@ import yaml
 from components import SecretDelivery, SettingsError, TunnelProfile, VpnGatewayPair, vpn_gateway
 from lab.api.policies import is_allowed
 from tests.unit.gateway_documents import files_of, user_data_of
-from tests.unit.recording import HOST_KEY, PSK, Deployment, Recorder, Registration, address_of
+from tests.unit.recording import HOST_KEY, PSK, Deployment, Recorder, Registration, address_of, deploy_pair
 
 GATEWAY_INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 INSTANCE = "aws:ec2/instance:Instance"
@@ -58,11 +58,6 @@ SIDE = [
     "pulumi:index:Stash zone",
     "tls:index/privateKey:PrivateKey host-key",
 ]
-
-
-def _pair(deployment: Deployment, args: Any, **changes: Any) -> Recorder:
-    changed: Any = {**args, **changes}
-    return deployment.run(lambda: VpnGatewayPair("vpn", changed))
 
 
 def _user_data(recorder: Recorder, side: str) -> str:
@@ -253,7 +248,7 @@ def test_user_data_has_no_secret_with_ssm_delivery(article_pair: Recorder) -> No
 
 
 def test_user_data_with_secrets_is_itself_a_secret(deployment: Deployment, article: dict[str, Any]) -> None:
-    recorder = _pair(deployment, article, secret_delivery=SecretDelivery.USER_DATA)
+    recorder = deploy_pair(deployment, article, secret_delivery=SecretDelivery.USER_DATA)
     assert PSK in _user_data(recorder, "uk")
     assert recorder.named("vpn-uk-gateway").secrets == {"userDataBase64"}
     assert not recorder.of_type("aws:iam/role:Role")
@@ -288,7 +283,7 @@ def test_what_is_kept_of_the_reasons_for_a_replacement_is_secret_and_only_digest
 
 def test_a_given_psk_is_a_secret_even_when_given_in_the_clear(deployment: Deployment, article: dict[str, Any]) -> None:
     psk = "0xaec8d3991aaff8bc8e2e3f731a8f6882"
-    recorder = _pair(deployment, article, psk=psk)
+    recorder = deploy_pair(deployment, article, psk=psk)
     parameter = recorder.named("vpn-uk-psk-parameter")
     assert parameter.inputs["value"] == psk
     assert parameter.secrets == {"value"}
@@ -297,7 +292,7 @@ def test_a_given_psk_is_a_secret_even_when_given_in_the_clear(deployment: Deploy
 
 def test_a_weak_psk_from_an_output_is_refused_when_it_is_known(deployment: Deployment, article: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="worth 25 bits"):
-        _pair(deployment, article, psk=pulumi.Output.secret("short"))
+        deploy_pair(deployment, article, psk=pulumi.Output.secret("short"))
 
 
 def test_each_gateway_is_told_the_others_elastic_ip(article_pair: Recorder) -> None:
@@ -309,7 +304,7 @@ def test_each_gateway_is_told_the_others_elastic_ip(article_pair: Recorder) -> N
 
 def test_nothing_is_created_when_a_setting_is_wrong(deployment: Deployment, article: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="2 settings are wrong"):
-        _pair(deployment, article, psk="short", profile="best")
+        deploy_pair(deployment, article, psk="short", profile="best")
     assert not deployment.recorder.registrations
 
 
@@ -322,7 +317,7 @@ def test_a_side_that_cannot_be_made_fails_the_program_instead_of_keeping_it_wait
 
     monkeypatch.setattr(vpn_gateway, "create_gateway", refuse)
     with pytest.raises(ValueError, match="no gateway today"):
-        _pair(deployment, article)
+        deploy_pair(deployment, article)
 
 
 def test_outputs_are_registered_once_under_their_declared_names(article_pair: Recorder) -> None:
@@ -332,146 +327,17 @@ def test_outputs_are_registered_once_under_their_declared_names(article_pair: Re
     assert article_pair.outputs["vpn"]["verification"].keys() == {"verify-uk", "verify-au", "ping-uk", "ping-au"}
 
 
-def test_the_image_is_kept_until_the_setting_or_the_region_changes(article_pair: Recorder) -> None:
-    stash = article_pair.named("vpn-uk-image")
-    assert stash.request.replacement_trigger.string_value == "debian-13 amd64 eu-west-2"
-    assert article_pair.named("vpn-uk-gateway").inputs["ami"] == "ami-of-debian-13-amd64"
-
-
-AMI = "ami-0123456789abcdef0"
-
-
-def test_a_graviton_type_boots_an_arm64_image_and_an_ami_is_looked_up_and_kept(
-    deployment: Deployment, article: dict[str, Any]
-) -> None:
-    left = {**article["left"], "instance_type": "t4g.nano"}
-    right = {**article["right"], "image": AMI, "root_volume_size": 20}
-    deployment.recorder.cloud.images[AMI] = ("x86_64", 20)
-    recorder = _pair(deployment, article, left=left, right=right)
-    assert recorder.named("vpn-uk-gateway").inputs["ami"] == "ami-of-debian-13-arm64"
-    for host in ("vpn-au-gateway", "vpn-au-probe-host"):
-        inputs = recorder.named(host).inputs
-        assert (inputs["ami"], inputs["rootBlockDevice"]["volumeSize"]) == (AMI, 20)
-    assert recorder.named("vpn-au-image").request.replacement_trigger.string_value == f"{AMI} amd64 ap-southeast-2"
-    asked = [call.args for call in recorder.cloud.calls if "getAmi" in call.token]
-    assert all(each["includeDeprecated"] for each in asked)
-    assert [each["filters"][0]["values"] for each in asked if "owners" not in each] == [[AMI]]
-
-
-def test_an_ami_that_does_not_fit_is_refused(deployment: Deployment, article: dict[str, Any]) -> None:
-    deployment.recorder.cloud.images[AMI] = ("arm64", 20)
-    with pytest.raises(SettingsError) as refused:
-        _pair(deployment, article, left={**article["left"], "image": AMI})
-    assert [str(problem) for problem in refused.value.problems] == [
-        f"image '{AMI}': is for arm64, and `instance_type` t3.nano is x86_64; give an AMI for x86_64, or another "
-        "`instance_type`",
-        f"root_volume_size '8': is less than the 20 GiB of the root volume of {AMI}; set it to 20 or more",
-    ]
-
-
-def _not_found(_: Any) -> Any:
-    failure = "invocation of aws:ec2/getAmi:getAmi returned an error: 1 error occurred:\n\t* no results"
-    return {}, [("", failure)]
-
-
-def test_what_is_gone_is_warned_about_where_it_is_kept(deployment: Deployment, article: dict[str, Any]) -> None:
-    deployment.recorder.cloud.answers["aws:ec2/getAmi:getAmi"] = _not_found
-    warnings: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pulumi.log, "warn", lambda text, *_: warnings.append(text))
-        recorder = _pair(
-            deployment,
-            article,
-            left={**article["left"], "image": AMI},
-            right={**article["right"], "image": AMI},
-        )
-    assert recorder.named("vpn-uk-gateway").inputs["ami"] == AMI
-    assert sorted(warnings) == [
-        f"image '{AMI}': is not found: no results (); use debian-13, debian-12, or the id of an AMI that this account "
-        f"sees in this region. {side}-gateway runs {AMI} and goes on. Another instance cannot be made of it."
-        for side in ("au", "uk")
-    ]
-
-
 def test_profile_and_role_reach_the_provider(deployment: Deployment, article: dict[str, Any]) -> None:
     role = "arn:aws:iam::123456789012:role/deployer"
     left = {**article["left"], "aws_profile": "uk-account", "assume_role_arn": role}
-    recorder = _pair(deployment, article, left=left)
+    recorder = deploy_pair(deployment, article, left=left)
     provider = recorder.named("vpn-uk-aws").inputs
     assert (provider["region"], provider["profile"]) == ("eu-west-2", "uk-account")
     assert json.loads(provider["assumeRoles"]) == [{"roleArn": role}]
 
 
-def test_all_subnets_are_in_the_first_zone_that_offers_the_instance_type_and_it_is_kept(
-    article_pair: Recorder,
-) -> None:
-    zone = article_pair.named("vpn-uk-zone")
-    assert zone.inputs == {"input": "eu-west-2a"}
-    assert zone.request.replacement_trigger.string_value == "eu-west-2"
-    subnets = [each.inputs for each in article_pair.of_type("aws:ec2/subnet:Subnet") if "uk" in each.name]
-    assert [each["availabilityZone"] for each in subnets] == ["eu-west-2a"] * 2
-
-
-@pytest.mark.parametrize(
-    ("zones", "subnet", "told"),
-    [
-        (["eu-west-2a"], "10.1.10.0/24", None),
-        (["eu-west-2d"], "10.1.10.0/24", "eu-west-2d"),
-        (["eu-west-2a", "eu-west-2d"], "10.1.10.0/24", None),
-        # The probe host's counts, those of other hosts do not.
-        (["eu-west-2a", "eu-west-2d"], "10.1.11.0/24", "eu-west-2d"),
-    ],
-)
-def test_a_zone_that_does_not_offer_the_instance_type_is_refused(
-    deployment: Deployment, article: dict[str, Any], zones: list[str], subnet: str, told: str | None
-) -> None:
-    left = {
-        **article["left"],
-        "availability_zones": zones,
-        "private_subnet_cidr_blocks": ["10.1.10.0/24", "10.1.11.0/24"],
-    }
-    left["probe_host_private_ip"] = subnet.replace("0/24", "41")
-    if told is None:
-        recorder = _pair(deployment, article, left=left)
-        assert "vpn-uk-zone" not in {each.name for each in recorder.registrations}
-        return
-    with pytest.raises(SettingsError) as refused:
-        _pair(deployment, article, left=left)
-    assert [str(problem) for problem in refused.value.problems] == [
-        f"instance_type 't3.nano': is not offered in {told}, where the site's subnets are; use another one, or subnets "
-        "in eu-west-2a or eu-west-2b or eu-west-2c"
-    ]
-
-
-def test_several_private_subnets_share_the_way_out_and_take_the_zones_in_turn(
-    deployment: Deployment, article: dict[str, Any]
-) -> None:
-    left = {
-        **article["left"],
-        "private_subnet_cidr_blocks": ["10.1.10.0/24", "10.1.11.0/24", "10.1.12.0/24"],
-        "availability_zones": ["eu-west-2a", "eu-west-2b"],
-        "probe_host_private_ip": "10.1.11.9",
-    }
-    recorder = _pair(deployment, article, left=left)
-    zones = {
-        each.inputs["cidrBlock"]: each.inputs["availabilityZone"]
-        for each in recorder.of_type("aws:ec2/subnet:Subnet")
-        if "uk" in each.name
-    }
-    assert zones == {
-        "10.1.1.0/24": "eu-west-2a",
-        "10.1.10.0/24": "eu-west-2a",
-        "10.1.11.0/24": "eu-west-2b",
-        "10.1.12.0/24": "eu-west-2a",
-    }
-    assert recorder.named("vpn-uk-probe-host").inputs["subnetId"] == "vpn-uk-private-subnet-10.1.11.0-24-id"
-    assert recorder.outputs["vpn-uk"]["private_subnet_ids"] == [
-        f"vpn-uk-private-subnet-10.1.{number}.0-24-id" for number in (10, 11, 12)
-    ]
-
-
 def test_the_article_profile_is_what_was_asked_for(deployment: Deployment, article: dict[str, Any]) -> None:
-    recorder = _pair(deployment, article, profile=TunnelProfile.ARTICLE_2014)
+    recorder = deploy_pair(deployment, article, profile=TunnelProfile.ARTICLE_2014)
     text = files_of(_user_data(recorder, "uk"))["/etc/ipsec.d/vpn.conf"]
     assert "aes256-sha1;modp2048" in text
     assert "aes_gcm256" not in text
