@@ -289,14 +289,37 @@ def test_first_sas_that_only_one_side_has_are_replaced_though_no_echo_was_ever_a
     assert set(world.steps()) == {"initiate"}
 
 
-def test_the_peer_of_another_vendor_that_never_answers_echoes_is_asked_ever_more_seldom_and_never_taken_down() -> None:
+def test_first_ike_sas_that_differ_between_the_sides_are_dropped_within_seconds() -> None:
+    world = World(established=False)
+    world.second()
+    world.pending.clear()
+    world.last = 8
+    world.uk.sas[7], world.uk.ikes = Sa(7), {7}
+    world.au.sas[8], world.au.ikes = Sa(8), {8}
+    began = world.now
+    world.run(120)
+    assert world.outage(began) <= PATIENCE + 2 * GRACE + HANDSHAKE + 2
+    assert world.steps().count("reset") == 1
+
+
+def test_the_peer_of_another_vendor_that_never_answers_echoes_or_sends_is_asked_ever_more_seldom() -> None:
     world = World()
     world.au.watched = world.au.pings = False
     world.run(24 * 3600)
-    assert set(world.steps()) == {"initiate"}
-    assert 1 in world.uk.sas
+    # Nothing ever came in, so these SAs may be ones that the peer does not have.
+    assert world.steps()[0] == "initiate"
+    assert world.steps().count("reset") == 2
     assert len(world.steps()) < 40
     assert len([moment for moment, _ in world.uk.steps if moment > 12 * 3600]) <= 13
+
+
+def test_the_peer_of_another_vendor_that_answers_no_echo_but_has_sent_is_never_taken_down() -> None:
+    world = World()
+    world.au.watched = world.au.pings = False
+    world.uk.sas[1].inward = 84
+    world.run(24 * 3600)
+    assert set(world.steps()) == {"initiate"}
+    assert 1 in world.uk.sas
 
 
 def test_a_tunnel_that_carries_packets_is_left_alone_though_echoes_are_no_longer_answered() -> None:

@@ -9,6 +9,9 @@ PATIENCE = 3.0
 GRACE = 5.0
 """Seconds for a step to show its effect: a negotiation takes two round trips and its arithmetic."""
 
+CROSSED = 3
+"""Steps of one trouble that may drop SAs that never brought a byte: a peer that never sends is left alone then."""
+
 STRAYS = 3
 """Looks that must see strays before a step: a rekey causes some for a moment."""
 
@@ -33,7 +36,7 @@ class Tunnel:
         self.turn = 0 if first else GRACE
         self.heard = self.moved = now
         self.busy = -PATIENCE
-        self.proven = False
+        self.proven = self.received = False
         self.written = ""
         self.calm()
 
@@ -41,7 +44,7 @@ class Tunnel:
         """Forget the trouble."""
         self.inward: Mapping[str, int | None] | None = None
         self.since: float | None = None
-        self.lost = False
+        self.lost = self.asked = False
         self.tries = 0
         self.due = 0.0
 
@@ -76,6 +79,7 @@ class Tunnel:
         self.busy = now if grown else self.busy
         self.moved = now if self.own(grown) else self.moved
         stands = self.own(inward)
+        self.received = self.received or any(inward[sa] and self.own([sa]) for sa in inward)
         if stands and now - max(self.heard, self.moved) < PATIENCE:
             return ""
         if self.since is not None and now < self.due:
@@ -96,18 +100,28 @@ class Tunnel:
         self.tries += 1
         if self.tries == 1 and not self.lost:
             self.say("silent, the peer's IKE daemon answers: asking for other SAs")
-            self.due = now + GRACE + self.turn
-            return "initiate"
+            return self.ask(now, stands)
         pause = min(2.0 ** min(self.tries + 2, 12), 3600 if stands else 30)
         self.due = now + pause * random.uniform(1, 1.5) + self.turn  # noqa: S311 - no secret
-        # Perhaps the tunnel carries everything but echoes. Perhaps it never worked: where both sides begin at once,
-        # Libreswan 5.2 may leave them with Child SAs that differ between the ends (libreswan #2184).
-        # And traffic between other ranges must not be cut off.
-        if (stands and not self.proven) or now - self.busy < PATIENCE:
+        # Perhaps the tunnel carries everything but echoes. And traffic between other ranges must not be cut off.
+        if (stands and not self.proven and not self.crossed()) or now - self.busy < PATIENCE:
             self.say("silent, perhaps to echoes alone: asking for other SAs")
-            return "initiate"
+            return "initiate" if self.asked else self.ask(now, stands)
         self.say("silent, the peer's IKE daemon answers: negotiating from the start")
         return "reset"
+
+    def ask(self, now: float, stands: bool) -> str:
+        """Return the step that breaks nothing, which shows soon whether it helps."""
+        self.asked = stands
+        self.due = now + GRACE + self.turn
+        return "initiate"
+
+    def crossed(self) -> bool:
+        """Return whether each side may have an IKE SA that the other does not have, so that asking does not help.
+
+        Libreswan 5.2 may do that where both sides begin at once (libreswan #2184).
+        """
+        return self.asked and not self.received and self.tries <= CROSSED
 
     def own(self, sas: Collection[str]) -> bool:
         """Return whether one of the SAs belongs to the pair of the echoes."""
