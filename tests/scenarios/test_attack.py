@@ -53,12 +53,6 @@ def lost(site: Site, to: Site) -> int:
     return sum(site.private_host.ask(command).returncode != 0 for _ in range(_PINGS))
 
 
-def greets_from_outside(gateway: Gateway) -> bool:
-    """Return whether the gateway's sshd greets an administrator."""
-    with socket.create_connection((gateway.public_ip, 22), timeout=5) as link:
-        return link.recv(4) == b"SSH-"
-
-
 @pytest.mark.brief
 def test_the_tunnel_loses_nothing_while_one_host_opens_ten_times_what_the_table_holds(pair: Pair) -> None:
     with small_table(pair.uk.gateway), crowd(pair.uk, kept=_SIZE + 100, more=_MORE, rate=_RATE) as opened:
@@ -67,7 +61,7 @@ def test_the_tunnel_loses_nothing_while_one_host_opens_ten_times_what_the_table_
         assert int(up) > 0.5 * _SIZE
         assert [lost(site, pair.other(site)) for site in pair.sites] == [0, 0]
         looks = answers.ask(pair.gateways)
-        assert greets_from_outside(pair.uk.gateway)
+        assert pair.uk.gateway.greets()
         assert opened.hear("sent") == [str(_MORE)]
     uk, au = (looks[gateway.name] for gateway in pair.gateways)
     assert au.diagnosis == "ok"
