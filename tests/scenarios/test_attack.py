@@ -126,7 +126,7 @@ def test_from_outside_a_gateway_answers_administrators_by_ssh_and_strangers_not_
 CREDENTIALS = """
 import sys
 sys.path.append("/usr/local/lib/vpn-gateway")
-from vpn_metadata import ask
+from metadata import ask
 token = ask("api/token")[1]
 roles = "meta-data/iam/security-credentials/"
 print(ask(roles + ask(roles, token)[1].strip(), token)[1])
