@@ -12,7 +12,7 @@ from .arguments import SecretDelivery
 from .reader import Reader
 from .site import SiteSettings
 
-ROOM: Final = {SecretDelivery.SSM: 72, SecretDelivery.USER_DATA: 58}
+ROOM: Final = {SecretDelivery.SSM: 70, SecretDelivery.USER_DATA: 56}
 """Number of ranges, at the site and at all its peers, for which the user data has room."""
 PEER_ROOM: Final = 5
 """A peer takes as much room as this number of ranges."""

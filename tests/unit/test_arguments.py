@@ -309,6 +309,6 @@ def test_more_peers_than_user_data_has_room_for_are_refused() -> None:
     assert [str(each) for each in caught.value.problems] == [
         "additional_cidr_blocks, excluded_cidr_blocks, peers "
         "'1 ranges at uk, 12 at p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13': "
-        "with 12 peers and secret_delivery ssm, a gateway's user data has room for 12 ranges; each peer takes the room "
+        "with 12 peers and secret_delivery ssm, a gateway's user data has room for 10 ranges; each peer takes the room "
         "of 5; use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
     ]

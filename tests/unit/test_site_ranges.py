@@ -186,8 +186,8 @@ def test_more_ranges_than_user_data_has_room_for_are_refused_before_any_address_
     (problem,) = _problems({**article, "left": left, "secret_delivery": "user-data"})
     ranges = ", ".join(f"{side}.{key}_cidr_blocks" for side in ("left", "right") for key in ("additional", "excluded"))
     assert problem == (
-        f"{ranges} '53 ranges at uk, 1 at au': with 1 peers and secret_delivery user-data, a gateway's user data has "
-        "room for 53 ranges; each peer takes the room of 5; "
+        f"{ranges} '51 ranges at uk, 1 at au': with 1 peers and secret_delivery user-data, a gateway's user data has "
+        "room for 51 ranges; each peer takes the room of 5; "
         "use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
     )
 

@@ -9,9 +9,6 @@ PATIENCE = 3.0
 GRACE = 5.0
 """Seconds for a step to show its effect: a negotiation takes two round trips and its arithmetic."""
 
-CROSSED = 3
-"""Steps of one trouble that may drop SAs that never brought a byte: a peer that never sends is left alone then."""
-
 STRAYS = 3
 """Looks that must see strays before a step: a rekey causes some for a moment."""
 
@@ -23,9 +20,8 @@ class Tunnel:
     """The state of one tunnel and the next step; times are seconds of one monotonic clock.
 
     There are two steps. `initiate` asks for another Child SA, over the IKE SA if one stands. It breaks nothing: the
-    kernel sends by the newest SA. `reset` first drops all SAs of the connection. When both sides reset at once, each
-    may drop what the other has just made. So the side that is not `first` waits longer, except when it has nothing to
-    drop.
+    kernel sends by the newest SA. `reset` first drops all SAs of the connection. Two resets at once may undo each
+    other, so the side that is not `first` waits longer, except when it has nothing to drop.
 
     `pair` is the pair of ranges that the echoes belong to, as pluto names it: `/1x2`, empty for a single pair.
     """
@@ -103,32 +99,26 @@ class Tunnel:
             return self.ask(now, stands)
         pause = min(2.0 ** min(self.tries + 2, 12), 3600 if stands else 30)
         self.due = now + pause * random.uniform(1, 1.5) + self.turn  # noqa: S311 - no secret
-        # Perhaps the tunnel carries everything but echoes. And traffic between other ranges must not be cut off.
-        if (stands and not self.proven and not self.crossed()) or now - self.busy < PATIENCE:
+        # Perhaps the tunnel carries everything but echoes. And traffic between other ranges must not be cut off. But
+        # where both sides begin at once, each may have an IKE SA that the other lacks (libreswan #2184).
+        crossed = self.asked and not self.received and self.tries < 4
+        if (stands and not self.proven and not crossed) or now - self.busy < PATIENCE:
             self.say("silent, perhaps to echoes alone: asking for other SAs")
             return "initiate" if self.asked else self.ask(now, stands)
         self.say("silent, the peer's IKE daemon answers: negotiating from the start")
         return "reset"
 
     def ask(self, now: float, stands: bool) -> str:
-        """Return the step that breaks nothing, which shows soon whether it helps."""
-        self.asked = stands
-        self.due = now + GRACE + self.turn
+        """Return the step that breaks nothing."""
+        self.asked, self.due = stands, now + GRACE + self.turn
         return "initiate"
 
-    def crossed(self) -> bool:
-        """Return whether each side may have an IKE SA that the other does not have, so that asking does not help.
-
-        Libreswan 5.2 may do that where both sides begin at once (libreswan #2184).
-        """
-        return self.asked and not self.received and self.tries <= CROSSED
-
     def own(self, sas: Collection[str]) -> bool:
-        """Return whether one of the SAs belongs to the pair of the echoes."""
+        """Return whether an SA belongs to the pair of the echoes."""
         return any(sa.startswith(self.pair + "#") for sa in sas)
 
     def undo(self) -> None:
-        """Note that the step could not be taken: pluto has not read its connections yet."""
+        """Note that pluto has not read its connections yet."""
         self.tries -= 1
         self.due = 0.0
 

@@ -7,8 +7,8 @@ policies or the packet filter, so a tunnel that is down still drops what must no
 A connection between several pairs of ranges has Child SAs that no echo uses, because the gateway has no address in
 those ranges. The kernel counts the packets that the peer sends by an SA that this gateway does not have.
 
-Each tunnel has its own thread, so a silent peer, which costs seconds, does not delay the others. `healing`
-decides; this module looks and acts.
+Each tunnel has its own thread, so a silent peer does not delay the others. `healing` decides; this module looks and
+acts.
 """
 
 import sys
