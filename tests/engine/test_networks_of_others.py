@@ -120,6 +120,7 @@ def routes(api: ApiProcess) -> dict[str, list[tuple[str, str]]]:
     }
 
 
+@pytest.mark.whole
 def test_only_the_named_tables_of_a_network_get_routes_and_all_are_restored(
     stack: InlineStack, api: ApiProcess
 ) -> None:
