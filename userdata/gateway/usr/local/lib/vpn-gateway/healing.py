@@ -86,8 +86,9 @@ class Tunnel:
             return ""
         if self.since is None:
             self.since, self.tries, self.due = now, 0, now
-            # Perhaps only the path was missing. And a peer that was away is likely to begin by itself.
-            if self.lost and stands:
+            # Perhaps only the path was missing. And a peer that was away begins by itself: two negotiations at once
+            # may leave an IKE SA that the other side lacks (libreswan #2184).
+            if self.lost:
                 self.due += PATIENCE + self.turn
         return self.step(now, stands) if now >= self.due else ""
 
@@ -99,8 +100,7 @@ class Tunnel:
             return self.ask(now, stands)
         pause = min(2.0 ** min(self.tries + 2, 12), 3600 if stands else 30)
         self.due = now + pause * random.uniform(1, 1.5) + self.turn  # noqa: S311 - no secret
-        # Perhaps the tunnel carries everything but echoes. And traffic between other ranges must not be cut off. But
-        # where both sides begin at once, each may have an IKE SA that the other lacks (libreswan #2184).
+        # Perhaps the tunnel carries everything but echoes. And traffic between other ranges must not be cut off.
         crossed = self.asked and not self.received and self.tries < 4
         if (stands and not self.proven and not crossed) or now - self.busy < PATIENCE:
             self.say("silent, perhaps to echoes alone: asking for other SAs")
