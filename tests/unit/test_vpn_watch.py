@@ -259,7 +259,9 @@ def test_a_peer_that_was_away_begins_by_itself_so_that_two_negotiations_do_not_c
     world = World()
     world.run(20)
     side = getattr(world, dead)
-    world.drop(side)
+    # The other side's daemon has given its SAs up.
+    world.drop(world.uk)
+    world.drop(world.au)
     side.pluto = False
     world.run(90)
     side.pluto = True
