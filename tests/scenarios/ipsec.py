@@ -7,14 +7,17 @@ from tests.scenarios.gateway import Gateway
 
 
 def security_associations(gateway: Gateway) -> dict[str, list[tuple[str, str, str]]]:
-    """Return the kernel's ESP states as (source, destination, SPI), by direction: `in` and `out`."""
+    """Return the kernel's ESP SAs as (source, destination, SPI), by direction: `in` and `out`.
+
+    A state with SPI 0 only says that a packet has triggered a negotiation, and cannot be deleted.
+    """
     states: dict[str, list[tuple[str, str, str]]] = {"in": [], "out": []}
     source = to = ""
     for line in gateway.run("ip xfrm state").splitlines():
         words = line.split()
         if words[0] == "src":
             source, to = words[1], words[3]
-        elif words[:2] == ["proto", "esp"]:
+        elif words[:2] == ["proto", "esp"] and words[3] != "0x00000000":
             states["out" if source == gateway.private_ip else "in"].append((source, to, words[3]))
     return states
 
