@@ -20,7 +20,7 @@ from lab import settings
 from lab.network.sockets import call_in
 from tests.scenarios.crowd import crowd, room
 from tests.scenarios.diagnosis import answers
-from tests.scenarios.gateway import Gateway
+from tests.scenarios.gateway import Gateway, wait_until
 from tests.scenarios.sites import Pair, Site
 
 pytestmark = pytest.mark.timeout(300)
@@ -61,7 +61,7 @@ def test_the_tunnel_loses_nothing_while_one_host_opens_ten_times_what_the_table_
         assert int(up) > 0.5 * _SIZE
         assert [lost(site, pair.other(site)) for site in pair.sites] == [0, 0]
         looks = answers.ask(pair.gateways)
-        assert pair.uk.gateway.greets()
+        wait_until("uk-gateway answers an administrator", pair.uk.gateway.greets, 5)
         assert opened.hear("sent") == [str(_MORE)]
     uk, au = (looks[gateway.name] for gateway in pair.gateways)
     assert au.diagnosis == "ok"
