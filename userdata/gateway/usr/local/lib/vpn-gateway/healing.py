@@ -101,6 +101,7 @@ class Tunnel:
         pause = min(2.0 ** min(self.tries + 2, 12), 3600 if stands else 30)
         self.due = now + pause * random.uniform(1, 1.5) + self.turn  # noqa: S311 - no secret
         # Perhaps the tunnel carries everything but echoes. And traffic between other ranges must not be cut off.
+        # Two resets at most, for a peer that never sends.
         crossed = self.asked and not self.received and self.tries < 4
         if (stands and not self.proven and not crossed) or now - self.busy < PATIENCE:
             self.say("silent, perhaps to echoes alone: asking for other SAs")
