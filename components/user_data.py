@@ -17,6 +17,7 @@ from typing import Any, Final
 from jinja2 import Environment, StrictUndefined
 
 from .decisions.addressing import PRIVATE_NETWORKS
+from .decisions.file_changes import FileText
 from .decisions.problems import Problem
 from .decisions.secrets import GivenSecrets, StoredSecrets
 from .decisions.tunnel import TCP_MSS, TUNNEL_MTU, ConnectionDecision, End, TunnelProfile, connect
@@ -52,6 +53,11 @@ class File:
     path: str
     mode: int
     text: str
+
+
+def triples(files: Sequence[File]) -> list[FileText]:
+    """Return path, mode and text of each file."""
+    return [(file.path, file.mode, file.text) for file in files]
 
 
 def gateway_files(
@@ -148,6 +154,11 @@ def proof_files() -> tuple[File, ...]:
         if path.startswith(library) and path != f"{library}vpn_watch.py"
     )
     return (*(_file(path, text) for path, text in _texts("proof")), *modules)
+
+
+def configure_files() -> tuple[File, ...]:
+    """Return `vpn-configure` and its modules, which the command that changes a gateway installs."""
+    return tuple(_file(path, text) for path, text in _texts("configure"))
 
 
 def cloud_config(hostname: str, files: Sequence[File]) -> str:

@@ -15,13 +15,15 @@ from .inputs.room import inner_administrators
 from .inputs.settings import GatewaySettings, gateway_settings
 from .inputs.site import SiteSettings
 from .outputs import SiteOutputs, has_site_outputs
-from .resources.announcement import announce_replacement
+from .resources.announcement import PROGRAM, announce_replacement
+from .resources.configuration import configure_gateway, revision_of
 from .resources.existing_network import use_network
 from .resources.identity import create_identity
 from .resources.images import Image, choose_image
 from .resources.kept import keep
 from .resources.machines import create_gateway, create_probe_host
 from .resources.network import SiteNetwork, create_network
+from .resources.remote_commands import Host, Login
 from .resources.scope import HOST_USER, Scope
 from .resources.secrets import (
     Delivery,
@@ -41,7 +43,7 @@ from .resources.security_groups import (
     inbound_rules,
 )
 from .resources.zones import Offer, choose_zone, offer_of, offered_type
-from .user_data import cloud_config, encode, host_name, program_digest, site_files
+from .user_data import File, cloud_config, configure_files, encode, host_name, program_digest, site_files, triples
 
 
 @has_site_outputs
@@ -53,7 +55,7 @@ class VpnGateway(pulumi.ComponentResource):
     security groups for the gateway and for private hosts, a network interface with a fixed private address and an
     Elastic IP, an IAM role and two SSM parameters (when `secret_delivery` is `ssm`), a key pair, the gateway's instance
     and, if `probe_host_private_ip` is set, a probe host. The network interface and the Elastic IP are the gateway's
-    identity and outlive the instance.
+    identity and outlive the instance. With `ssh_private_key`, a remote command changes the running gateway in place.
     """
 
     def __init__(self, name: str, args: VpnGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -90,14 +92,17 @@ class VpnGateway(pulumi.ComponentResource):
         image = choose_image(scope, settings.site, region)
         instance_type = offered_type(scope, offer, network.zones)
         key_pair = _key_pair(scope, login_key)
-        announce_replacement(scope, _replacement_reasons(settings, peer_public_ips, host_key, login_key))
-        user_data = _user_data(
-            scope,
+        files = _files(
             settings,
             public_ip=identity.elastic_ip.public_ip,
             peer_public_ips=peer_public_ips,
             delivery=delivery,
             host_key=host_key,
+        )
+        announce_replacement(
+            scope,
+            always=_always_replacing(settings, host_key, login_key),
+            otherwise={} if settings.changes_in_place else _replacing_by_user_data(settings, peer_public_ips),
         )
         self._instance = create_gateway(
             scope,
@@ -107,7 +112,9 @@ class VpnGateway(pulumi.ComponentResource):
             key_pair=key_pair,
             interface=identity.interface,
             instance_profile=delivery.instance_profile,
-            user_data_base64=user_data,
+            user_data_base64=_user_data(scope, settings, files),
+            keeps_user_data=settings.changes_in_place,
+            replaced_for=pulumi.Output.concat(settings.secret_delivery.value, " ", host_key.public),
             needed_at_boot=(*gateway.rules, *network.way_out, identity.association, *delivery.needed_at_boot),
         )
         self._probe_host = _probe_host(
@@ -118,6 +125,20 @@ class VpnGateway(pulumi.ComponentResource):
             instance_type=instance_type,
             key_pair=key_pair,
             group=private.group,
+        )
+        self._revision = files.apply(lambda known: revision_of(triples(known)))
+        self._configured = _configure(
+            scope,
+            settings,
+            Host(
+                site=settings.site.name,
+                address=identity.elastic_ip.public_ip,
+                instance=self._instance,
+                host_public_key=host_key.public,
+            ),
+            files,
+            # SSH needs the same as the boot.
+            depends_on=(*gateway.rules, *network.way_out, identity.association),
         )
         self.vpc_id = network.vpc_id
         self.public_subnet_id = network.public_subnet_id
@@ -142,6 +163,16 @@ class VpnGateway(pulumi.ComponentResource):
     def instance(self) -> ec2.Instance:
         """The gateway's instance, for `depends_on`."""
         return self._instance
+
+    @property
+    def configured(self) -> pulumi.Resource | None:
+        """The command that changes the running gateway, for `depends_on`; None without `ssh_private_key`."""
+        return self._configured
+
+    @property
+    def revision(self) -> pulumi.Output[str]:
+        """A short name of the gateway's files. `vpn-verify --revision` fails unless the gateway runs them."""
+        return self._revision
 
     @property
     def path(self) -> tuple[pulumi.Output[str], ...]:
@@ -215,11 +246,23 @@ def _delivery(scope: Scope, settings: GatewaySettings, host_key: SshKey, place: 
     )
 
 
-def _replacement_reasons(
-    settings: GatewaySettings,
-    peer_public_ips: Sequence[pulumi.Input[str]],
-    host_key: SshKey,
-    login_key: pulumi.Output[str],
+def _always_replacing(
+    settings: GatewaySettings, host_key: SshKey, login_key: pulumi.Output[str]
+) -> dict[str, pulumi.Input[str]]:
+    """Return the settings that replace the instance whether it can be changed in place or not: name -> value.
+
+    The running gateway has the former keys, so nothing could log in to change it with the new ones. And its user data
+    would keep the secrets that were delivered by it.
+    """
+    return {
+        "secret_delivery": settings.secret_delivery.value,
+        "SSH host key": host_key.public,
+        "ssh_public_key": login_key,
+    }
+
+
+def _replacing_by_user_data(
+    settings: GatewaySettings, peer_public_ips: Sequence[pulumi.Input[str]]
 ) -> dict[str, pulumi.Input[str]]:
     """Return the settings that replace the instance through its user data: name in the warning -> value."""
     peers = {
@@ -229,11 +272,8 @@ def _replacement_reasons(
     return {
         # The data of a profile may change with a release.
         "profile": f"{settings.profile.value} {PROFILES[settings.profile]}",
-        "secret_delivery": settings.secret_delivery.value,
         # Secret, because its digest would confirm a guess.
         "psk": pulumi.Output.secret(settings.psk),
-        "SSH host key": host_key.public,
-        "ssh_public_key": login_key,
         "cidr_block": str(settings.site.cidr_block),
         "additional_cidr_blocks": str(settings.site.additional_cidr_blocks),
         "excluded_cidr_blocks": str(settings.site.excluded_cidr_blocks),
@@ -241,7 +281,7 @@ def _replacement_reasons(
             inner_administrators(settings.site, settings.peer_ranges, settings.administrator_cidr_blocks)
         ),
         **peers,
-        "program of this release": program_digest(),
+        PROGRAM: program_digest(),
     }
 
 
@@ -249,18 +289,17 @@ def _key_pair(scope: Scope, login_key: pulumi.Output[str]) -> ec2.KeyPair:
     return ec2.KeyPair(scope.name("key-pair"), public_key=login_key, tags=scope.tags("key-pair"), opts=scope.options())
 
 
-def _user_data(
-    scope: Scope,
+def _files(
     settings: GatewaySettings,
     *,
     public_ip: pulumi.Output[str],
     peer_public_ips: Sequence[pulumi.Input[str]],
     delivery: Delivery,
     host_key: SshKey,
-) -> pulumi.Output[str]:
-    def render(known: dict[str, Any]) -> str:
+) -> pulumi.Output[tuple[File, ...]]:
+    def render(known: dict[str, Any]) -> tuple[File, ...]:
         check_public_ips(settings, known["public_ip"], known["peer_public_ips"])
-        files = site_files(
+        return site_files(
             settings.site,
             settings.peers,
             settings.profile,
@@ -270,17 +309,44 @@ def _user_data(
             secrets=known["secrets"],
             host_public_key=known["host_public_key"],
         )
-        return cloud_config(host_name(settings.site.name), files)
 
-    text = pulumi.Output.all(
+    return pulumi.Output.all(
         public_ip=public_ip,
         peer_public_ips=pulumi.Output.all(*peer_public_ips),
         secrets=delivery.secrets,
         host_public_key=host_key.public,
     ).apply(render)
+
+
+def _user_data(scope: Scope, settings: GatewaySettings, files: pulumi.Output[tuple[File, ...]]) -> pulumi.Output[str]:
+    """Return the user data of the next instance."""
+    text = files.apply(lambda known: cloud_config(host_name(settings.site.name), known))
+    if settings.changes_in_place:
+        return text.apply(encode)
     # Implementations of zlib compress the same text to different bytes, and other bytes would replace the instance.
     digest = text.apply(lambda known: sha256(known.encode()).hexdigest())
     return keep(scope, "user-data", text.apply(encode), again_for=digest)
+
+
+def _configure(
+    scope: Scope,
+    settings: GatewaySettings,
+    host: Host,
+    files: pulumi.Output[tuple[File, ...]],
+    *,
+    depends_on: Sequence[pulumi.Resource],
+) -> pulumi.Resource | None:
+    """Create the command that changes the running gateway, if anything may log in."""
+    if settings.ssh_private_key is None:
+        return None
+    return configure_gateway(
+        scope,
+        Login(private_key=settings.ssh_private_key, timeout=settings.ssh_timeout),
+        host,
+        files=files.apply(triples),
+        programs=triples(configure_files()),
+        depends_on=depends_on,
+    )
 
 
 def _connection_names(settings: GatewaySettings) -> list[str]:

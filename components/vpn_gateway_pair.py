@@ -13,9 +13,10 @@ from .inputs.psk import GENERATED_PSK_CHARACTERS
 from .inputs.settings import PairSettings, pair_settings
 from .inputs.site import Placement, SiteSettings
 from .outputs import SiteOutputs
-from .resources.proof import Host, Proof, Route, ping_from, verify_gateway
+from .resources.proof import Proof, Route, ping_from, verify_gateway
+from .resources.remote_commands import Host, Login
 from .resources.secrets import callers_ssh_key, generated_ssh_key, public_key_line
-from .user_data import proof_files
+from .user_data import proof_files, triples
 from .vpn_gateway import VpnGateway
 
 
@@ -64,8 +65,8 @@ class VpnGatewayPair(pulumi.ComponentResource):
     """
 
     rotate_command: pulumi.Output[str]
-    """How to change the pre-shared key. A change replaces the instances of both gateways: the tunnel is down while they
-    boot.
+    """How to change the pre-shared key. With `verify`, the running gateways take it without an outage; otherwise the
+    instances of both are replaced, and the tunnel is down while they boot.
     """
 
     def __init__(self, name: str, args: VpnGatewayPairArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -168,6 +169,7 @@ def _gateway(
         peer_public_ip=peer_public_ip,
         psk=shared.psk,
         ssh_public_key=shared.ssh_public_key,
+        ssh_private_key=shared.ssh_private_key,
     )
     options = pulumi.ResourceOptions(parent=pair, providers={"aws": provider})
     return VpnGateway.of_settings(side.resource_name, settings, options)
@@ -184,18 +186,26 @@ def _verification(
     proof = Proof(
         parent=pair,
         resource_name=name,
-        private_key=private_key,
+        login=Login(private_key=private_key, timeout=settings.verify_timeout_seconds),
         triggers=[*(each.id for each in machines), *left.path, *right.path],
-        timeout=settings.verify_timeout_seconds,
-        files=[(file.path, file.mode, file.text) for file in proof_files()],
+        files=triples(proof_files()),
     )
     sites = ((settings.left, left), (settings.right, right))
     hosts = {site.name: _gateway_host(site, gateway) for site, gateway in sites}
     pinged = {site.name: str(site.probe_host_private_ip) for site, _ in sites if site.probe_host_private_ip is not None}
     if len(pinged) < len(sites):
         pinged = {}
+    # Both sides have their new configuration before either is asked whether the tunnel carries packets.
+    configured = [each.configured for each in (left, right) if each.configured is not None]
     commands = {
-        f"verify-{name}": verify_gateway(proof, host, probe_host=pinged.get(name)) for name, host in hosts.items()
+        f"verify-{site.name}": verify_gateway(
+            proof,
+            hosts[site.name],
+            revision=gateway.revision,
+            probe_host=pinged.get(site.name),
+            depends_on=configured,
+        )
+        for site, gateway in sites
     }
     both = list(commands.values())
     for (here, gateway), (there, _) in (sites, sites[::-1]):
@@ -210,7 +220,14 @@ def _verification(
             peer_gateway=str(there.gateway_private_ip),
             target=pinged[there.name],
         )
-        commands[f"ping-{here.name}"] = ping_from(proof, probe_host, route, gateway=hosts[here.name], depends_on=both)
+        commands[f"ping-{here.name}"] = ping_from(
+            proof,
+            probe_host,
+            route,
+            gateway=hosts[here.name],
+            revisions=[left.revision, right.revision],
+            depends_on=both,
+        )
     return pulumi.Output.all(**{command_name: command.stdout for command_name, command in commands.items()})
 
 

@@ -2,18 +2,21 @@
 
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from lab import environment, settings
 
 STACK = "lab"
 
 
-def pulumi(arguments: Sequence[str], *, capture: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run `pulumi` in the checkout with the lab's environment; the caller checks the exit code."""
+def pulumi(
+    arguments: Sequence[str], *, capture: bool = False, folder: Path = settings.ROOT
+) -> subprocess.CompletedProcess[str]:
+    """Run `pulumi` in a project's folder with the lab's environment; the caller checks the exit code."""
     command = ["pulumi", *arguments, "--non-interactive"]
     pipe = subprocess.PIPE if capture else None
     with subprocess.Popen(
-        command, cwd=settings.ROOT, env=environment.variables(), text=True, stdout=pipe, stderr=pipe
+        command, cwd=folder, env=environment.variables(), text=True, stdout=pipe, stderr=pipe
     ) as process:
         while True:
             try:

@@ -190,8 +190,7 @@ class VpnGatewayPairArgs(TypedDict):
     administrator_cidr_blocks: NotRequired[list[str]]
     """IPv4 CIDR blocks that may reach the gateways by SSH. All others may not, also from inside the two networks. With
     `verify`, one of them contains the host that runs Pulumi. A change to the part of them that is inside one of the two
-    networks replaces both instances, because that part is in the user data; any other change is made in place. Default:
-    none.
+    networks replaces both instances if `verify` is false; any other change is made in place. Default: none.
     """
 
     ssh_private_key: NotRequired[pulumi.Input[str]]
@@ -203,7 +202,9 @@ class VpnGatewayPairArgs(TypedDict):
     """Public part of `ssh_private_key`: one line. If it is alone, no key is generated and `verify` must be false."""
 
     verify: NotRequired[bool]
-    """Whether to log in to both gateways (and probe hosts) and prove that packets cross the tunnel. Default: true."""
+    """Whether to log in to both gateways (and probe hosts) and prove that packets cross the tunnel. A change of the
+    gateways' configuration is then made on the running gateways; otherwise it replaces their instances. Default: true.
+    """
 
     verify_timeout_seconds: NotRequired[int]
     """Seconds that the verification waits for SSH, then as long for the tunnel, then as long for the SSH of a probe
@@ -244,6 +245,12 @@ class VpnGatewayArgs(CommonArgs):
     ssh_public_key: pulumi.Input[str]
     """SSH public key that may log in as `admin`: one line."""
 
+    ssh_private_key: NotRequired[pulumi.Input[str]]
+    """Private part of `ssh_public_key`: OpenSSH or PEM format, without a passphrase; secret. With it, a change of the
+    gateway's configuration is made over SSH on the running gateway, and one of `administrator_cidr_blocks` contains the
+    host that runs Pulumi. Default: none; such a change then replaces the instance.
+    """
+
     profile: NotRequired[TunnelProfile]
     """How the tunnels are negotiated and encrypted: `modern` or `article-2014`. Default: `modern`."""
 
@@ -252,8 +259,8 @@ class VpnGatewayArgs(CommonArgs):
 
     administrator_cidr_blocks: NotRequired[list[str]]
     """IPv4 CIDR blocks that may reach the gateway by SSH. All others may not, also from inside the site and the ranges
-    of its peers. A change to the part of them that is inside one of these replaces the instance, because that part is
-    in the user data; any other change is made in place. Default: none.
+    of its peers. A change to the part of them that is inside one of these replaces the instance unless
+    `ssh_private_key` is given; any other change is made in place. Default: none.
     """
 
     tags: NotRequired[dict[str, str]]

@@ -53,6 +53,15 @@ class GatewaySettings(CommonSettings):
     peers: tuple[PeerSettings, ...]
     psk: pulumi.Input[str]
     ssh_public_key: pulumi.Input[str]
+    ssh_private_key: pulumi.Input[str] | None
+    """With it, the running gateway is changed over SSH. None: a change replaces its instance."""
+    ssh_timeout: int = DEFAULT_VERIFY_TIMEOUT
+    """Seconds that SSH may take to answer."""
+
+    @property
+    def changes_in_place(self) -> bool:
+        """Whether the running gateway can be changed."""
+        return self.ssh_private_key is not None
 
     @property
     def peer_ranges(self) -> tuple[IPv4Network, ...]:
@@ -84,11 +93,20 @@ class PairSettings(CommonSettings):
         peer_public_ip: pulumi.Output[str],
         psk: pulumi.Input[str],
         ssh_public_key: pulumi.Input[str],
+        ssh_private_key: pulumi.Input[str] | None,
     ) -> GatewaySettings:
         """Return the settings of the gateway at `site`. The keyword arguments are outputs of other resources."""
         common = {each.name: getattr(self, each.name) for each in fields(CommonSettings)}
         peers = (peer_of(peer, peer_public_ip),)
-        return GatewaySettings(site=site, peers=peers, psk=psk, ssh_public_key=ssh_public_key, **common)
+        return GatewaySettings(
+            site=site,
+            peers=peers,
+            psk=psk,
+            ssh_public_key=ssh_public_key,
+            ssh_private_key=ssh_private_key if self.verify else None,
+            ssh_timeout=self.verify_timeout_seconds,
+            **common,
+        )
 
 
 def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySettings:
@@ -103,7 +121,8 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
         reader.report("peers", "", "is required", "give at least one gateway at the other end")
     check_peers(reader, draft, peers)
     psk = _psk(reader)
-    _, ssh_public_key = read_ssh_key(reader, "ssh")
+    ssh_private_key, ssh_public_key = read_ssh_key(reader, "ssh")
+    _check_login(reader)
     _require(reader, "psk", "ssh_public_key")
     common = _common(reader)
     _check_boundary(reader, common)
@@ -119,7 +138,14 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
         )
     if problems or draft.site is None or psk is None or ssh_public_key is None:
         raise SettingsError(f"VpnGateway {resource_name!r}", problems)
-    return GatewaySettings(site=draft.site, peers=peers, psk=psk, ssh_public_key=ssh_public_key, **vars(common))
+    return GatewaySettings(
+        site=draft.site,
+        peers=peers,
+        psk=psk,
+        ssh_public_key=ssh_public_key,
+        ssh_private_key=ssh_private_key,
+        **vars(common),
+    )
 
 
 def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
@@ -211,6 +237,13 @@ def _psk(reader: Reader) -> pulumi.Input[str] | None:
     if weakness is not None:
         reader.report("psk", SECRET, *weakness)
     return psk
+
+
+def _check_login(reader: Reader) -> None:
+    """Check that the host that runs Pulumi may log in to a `VpnGateway` that is to be changed in place."""
+    if reader.value("ssh_private_key") is not None and reader.value("administrator_cidr_blocks") in (None, [], ()):
+        remedy = "give `administrator_cidr_blocks` the range of the host that runs Pulumi, or leave the key out"
+        reader.report("ssh_private_key", SECRET, "needs SSH, and no `administrator_cidr_blocks` admit any", remedy)
 
 
 def _check_verify(reader: Reader, *, verify: bool) -> None:

@@ -10,14 +10,20 @@ from pulumi.resource_hooks import ResourceHookFunction
 from .hooks import hook, known
 from .scope import Scope
 
+PROGRAM = "program of this release"
+"""The reason that each gateway has which cannot be changed in place."""
 
-def announce_replacement(scope: Scope, reasons: Mapping[str, pulumi.Input[str]]) -> None:
-    """Warn when one of `reasons` (name in the warning -> value) has changed, and name it.
 
+def announce_replacement(
+    scope: Scope, *, always: Mapping[str, pulumi.Input[str]], otherwise: Mapping[str, pulumi.Input[str]]
+) -> None:
+    """Warn when a reason to replace the instance (name in the warning -> value) has changed, and name it.
+
+    `always` are reasons for any gateway, `otherwise` those for one that cannot be changed in place: empty if it can.
     Only the engine knows the previous values, so a `Stash` keeps digests of them. They are secret if one of the values
     is.
     """
-    digests = pulumi.Output.all(**reasons).apply(
+    digests = pulumi.Output.all(**always, **otherwise).apply(
         lambda values: {reason: sha256(str(value).encode()).hexdigest() for reason, value in values.items()}
     )
     hooks = pulumi.ResourceHookBinding(
@@ -34,8 +40,9 @@ def _announce(scope: Scope) -> ResourceHookFunction:
     async def announce(args: pulumi.ResourceHookArgs) -> None:
         before, after = await _kept(args.old_inputs), await _kept(args.new_inputs)
         # Values are unknown at preview if the other side gets a new address.
-        changed = [reason for reason in {**before, **after} if after and before.get(reason) != after.get(reason)]
-        pulumi.log.warn(replacement_text(scope.site, changed), scope.parent)
+        changed = [reason for reason in sorted(compared(before, after)) if before.get(reason) != after.get(reason)]
+        if changed or not after:
+            pulumi.log.warn(replacement_text(scope.site, changed), scope.parent)
 
     return announce
 
@@ -43,6 +50,11 @@ def _announce(scope: Scope) -> ResourceHookFunction:
 async def _kept(inputs: Mapping[str, Any] | None) -> Mapping[str, str]:
     kept: Mapping[str, str] | None = await known((inputs or {}).get("input"))
     return kept or {}
+
+
+def compared(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
+    """Return the reasons to compare: all, or only those in both if the gateway can be changed in place only now."""
+    return {*before, *after} if (PROGRAM in before) == (PROGRAM in after) else {*before} & {*after}
 
 
 def replacement_text(site: str, changed: list[str]) -> str:

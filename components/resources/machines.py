@@ -29,16 +29,23 @@ def create_gateway(
     interface: ec2.NetworkInterface,
     instance_profile: iam.InstanceProfile | None,
     user_data_base64: pulumi.Input[str],
+    keeps_user_data: bool,
+    replaced_for: pulumi.Input[str],
     needed_at_boot: Sequence[pulumi.Resource],
 ) -> ec2.Instance:
-    """Create the gateway's instance on its interface. Any change of its user data replaces it."""
+    """Create the gateway's instance on its interface.
+
+    A change of its user data replaces it, unless it `keeps_user_data`: then only its next instance has the new text.
+    Another value of `replaced_for` always replaces it.
+    """
     options = pulumi.ResourceOptions(
         # An interface can be attached to one instance at a time.
         delete_before_replace=True,
         # Only the interface sets this. For an instance that does not set it, the provider assumes `true`, reads the
         # interface's `false`, and would turn the gateway's forwarding off at the next update
         # (terraform-provider-aws #44768).
-        ignore_changes=["sourceDestCheck"],
+        ignore_changes=["sourceDestCheck", *(["userDataBase64"] if keeps_user_data else [])],
+        replacement_trigger=replaced_for,
         **_instance_options(scope, "gateway", image),
     )
     return ec2.Instance(

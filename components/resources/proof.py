@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from .scope import HOST_USER
+from .remote_commands import INSTALL_SECONDS, Host, Login, installer, run_on
 
 PINGS = 5
 """As in the article: `ping -c 5`."""
@@ -14,27 +14,8 @@ PINGS = 5
 EXPECTED_TTL = 62
 """TTL of a reply: 64, minus one for each of the two gateways."""
 
-DIAL_SECONDS = 2
-"""Limit of one dial over TCP. It is short, so that a silent address does not take much longer than one that refuses. It
-leaves time for one retransmission, which TCP sends after one second (RFC 6298, 2.1).
-"""
-
-_FIRST_DELAY, _BACK_OFF, _LONGEST_DELAY = 0.1, 1.5, 5.0
-"""Seconds between the plugin's dials (pulumi/sdk, go/common/util/retry/until.go)."""
-
 _LAST_LOOK = 120
 """Seconds that `vpn-verify` may take after the end of its wait, because its last look begins before that."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Host:
-    """A machine to log in to."""
-
-    site: str
-    address: pulumi.Input[str]
-    instance: pulumi.Resource
-    host_public_key: pulumi.Output[str] | None
-    """None if it is not pinned. Probe hosts have no user data that could set it. The gateway before them is pinned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +24,10 @@ class Proof:
 
     parent: pulumi.Resource
     resource_name: str
-    private_key: pulumi.Output[str]
+    login: Login
+    """Its timeout is also that of the tunnel, and then of a probe host's SSH."""
     triggers: Sequence[pulumi.Output[str]]
     """Ids of the resources that packets cross. When one changes, all commands run again."""
-    timeout: int
-    """Seconds that SSH may take to answer, then the tunnel, then a probe host's SSH."""
     files: Sequence[tuple[str, int, str]]
     """`vpn-verify`: path, mode and text of each file."""
 
@@ -64,53 +44,28 @@ class Route:
     """The peer's probe host."""
 
 
-def dials(timeout: int) -> int:
-    """Return the number of failed dials that take `timeout` seconds: the plugin's `dialErrorLimit`.
-
-    After the last dial the plugin reports why that dial failed. With a time limit instead, it would report only
-    `context deadline exceeded`. A refused dial takes no time, so the dials take at least `timeout`. A silent one takes
-    `DIAL_SECONDS`, so they may take up to half as long again, plus 20 s.
-    """
-    count, waited, delay = 0, 0.0, _FIRST_DELAY
-    while waited < timeout:
-        count, waited, delay = count + 1, waited + delay, min(_BACK_OFF * delay, _LONGEST_DELAY)
-    return count
-
-
-_INSTALL = """
-import os, sys
-try:
-    for path, mode, text in files:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path + ".new", "w", encoding="utf-8") as draft:
-            draft.write(text)
-        os.chmod(path + ".new", mode)
-        os.replace(path + ".new", path)
-except OSError as error:
-    sys.exit(f"vpn-verify cannot be installed: {error}")
-"""
-"""Replaces each file by a rename, so that a `vpn-verify` that runs at the same time never reads half a file."""
-
-_INSTALL_SECONDS = 60
-
-
-def installer(files: Sequence[tuple[str, int, str]]) -> str:
-    """Return a Python program that writes files (path, mode, text) on a gateway."""
-    return f"files = {list(files)!a}\n{_INSTALL}"
-
-
-def verify_gateway(proof: Proof, gateway: Host, *, probe_host: str | None) -> remote.Command:
+def verify_gateway(
+    proof: Proof,
+    gateway: Host,
+    *,
+    revision: pulumi.Output[str],
+    probe_host: str | None,
+    depends_on: Sequence[pulumi.Resource],
+) -> remote.Command:
     """Install `vpn-verify` on a gateway and run it. The command fails unless every layer holds.
 
-    A new version of `vpn-verify` updates only this command, because the user data does not contain the program. With a
+    It runs again when the `revision` of the gateway's files changes, and fails unless that is what the gateway runs. A
+    new version of `vpn-verify` updates only this command, because the user data does not contain the program. With a
     `probe_host`, the command then waits for the SSH server at that address, so that the ping needs only one dial.
     """
-    script = verify_script(probe_host, wait=proof.timeout)
-    connection = _connection(proof, gateway)
-    return _command(proof, f"verify-{gateway.site}", connection, gateway, script, stdin=installer(proof.files))
+    script = revision.apply(lambda known: verify_script(known, probe_host, wait=proof.login.timeout))
+    name = f"{proof.resource_name}-verify-{gateway.site}"
+    options = pulumi.ResourceOptions(parent=proof.parent, depends_on=list(depends_on))
+    stdin = installer(proof.files)
+    return run_on(proof.login, gateway, name, script, stdin=stdin, triggers=proof.triggers, options=options)
 
 
-def verify_script(probe_host: str | None, *, wait: int) -> str:
+def verify_script(revision: str, probe_host: str | None, *, wait: int) -> str:
     """Return a POSIX shell script that runs the `installer` on its standard input, then `vpn-verify`.
 
     The engine prints a failed script whole, but not its input. `vpn-verify` waits up to `wait` seconds. The script then
@@ -119,8 +74,8 @@ def verify_script(probe_host: str | None, *, wait: int) -> str:
     most = wait + _LAST_LOOK
     # The engine prints all output of a failed script. So a failure prints only the report for people, on stderr.
     verify = f"""\
-sudo timeout --kill-after=10 {_INSTALL_SECONDS} python3 - || exit
-report=$(sudo timeout --kill-after=10 {most} vpn-verify --json --wait {wait}) || {{
+sudo timeout --kill-after=10 {INSTALL_SECONDS} python3 - || exit
+report=$(sudo timeout --kill-after=10 {most} vpn-verify --json --wait {wait} --revision {revision}) || {{
   code=$?
   case $code in 124 | 137) echo "vpn-verify has not ended within {most} s: see the machine's system log" >&2 ;; esac
   exit "$code"
@@ -136,12 +91,27 @@ done
 
 
 def ping_from(
-    proof: Proof, probe_host: Host, route: Route, *, gateway: Host, depends_on: Sequence[pulumi.Resource]
+    proof: Proof,
+    probe_host: Host,
+    route: Route,
+    *,
+    gateway: Host,
+    revisions: Sequence[pulumi.Output[str]],
+    depends_on: Sequence[pulumi.Resource],
 ) -> remote.Command:
-    """Run the article's ping on a probe host, through its gateway. It fails unless loss is 0 % and every ttl is 62."""
-    script = ping_script(route, wait=proof.timeout)
-    connection = _connection(proof, probe_host, gateway=gateway)
-    return _command(proof, f"ping-{probe_host.site}", connection, probe_host, script, depends_on=depends_on)
+    """Run the article's ping on a probe host, through its gateway. It fails unless loss is 0 % and every ttl is 62.
+
+    It runs again when one of the `revisions` of both gateways' files changes.
+    """
+    return run_on(
+        proof.login,
+        probe_host,
+        f"{proof.resource_name}-ping-{probe_host.site}",
+        ping_script(route, wait=proof.login.timeout),
+        triggers=[*proof.triggers, *revisions],
+        gateway=gateway,
+        options=pulumi.ResourceOptions(parent=proof.parent, depends_on=list(depends_on)),
+    )
 
 
 def ping_script(route: Route, *, wait: int) -> str:
@@ -184,54 +154,3 @@ else
 fi
 exit 1
 """
-
-
-def _connection(proof: Proof, host: Host, *, gateway: Host | None = None) -> remote.ConnectionArgs:
-    return remote.ConnectionArgs(
-        host=host.address,
-        user=HOST_USER,
-        private_key=proof.private_key,
-        host_key=host.host_public_key,
-        # Behind a gateway the plugin uses one channel for all its logins, and a failed login closes it. So only the
-        # first login can succeed or report a reason. The command on the gateway has waited for this host.
-        dial_error_limit=dials(proof.timeout) if gateway is None else 0,
-        per_dial_timeout=DIAL_SECONDS,
-        proxy=None if gateway is None else _proxy(proof, gateway),
-    )
-
-
-def _proxy(proof: Proof, gateway: Host) -> remote.ProxyConnectionArgs:
-    return remote.ProxyConnectionArgs(
-        host=gateway.address,
-        user=HOST_USER,
-        private_key=proof.private_key,
-        host_key=gateway.host_public_key,
-        dial_error_limit=dials(proof.timeout),
-        per_dial_timeout=DIAL_SECONDS,
-    )
-
-
-def _command(
-    proof: Proof,
-    name: str,
-    connection: remote.ConnectionArgs,
-    host: Host,
-    script: str,
-    *,
-    stdin: str | None = None,
-    depends_on: Sequence[pulumi.Resource] = (),
-) -> remote.Command:
-    return remote.Command(
-        f"{proof.resource_name}-{name}",
-        connection=connection,
-        create=script,
-        stdin=stdin,
-        triggers=list(proof.triggers),
-        # The stack's outputs have the output of a success, and the engine prints a failure whole.
-        logging=remote.Logging.NONE,
-        add_previous_output_in_env=False,
-        # A custom timeout would end the dials without a reason, and would not end a running script.
-        opts=pulumi.ResourceOptions(
-            parent=proof.parent, depends_on=list(depends_on) or None, deleted_with=host.instance
-        ),
-    )

@@ -258,13 +258,23 @@ def rows_missing() -> list[str]:
     ]
 
 
-def row(change: Change, plan: Plan, back: Plan | None) -> str:
-    """Return a change's row of docs/changes.md; `back` is the plan of taking it back, None if that was not tried."""
+def row(change: Change, plan: Plan, back: Plan | None, verified: Plan | None) -> str:
+    """Return a change's row of docs/changes.md.
+
+    `back` is the plan of taking it back, None if that was not tried. `verified` is the plan with `verify`, None if that
+    is the same.
+    """
+    if plan.refused:
+        return f"{change.key}  | {does(plan)} | {loses(plan)} |  |"
     taken_back = "not tried" if back is None else does(back)
-    return f"{change.key} {does(plan)} | {loses(plan)} | {'' if plan.refused else taken_back} |"
+    with_verify = "the same" if verified is None or does(verified) == does(plan) else does(verified)
+    return f"{change.key} {with_verify} | {does(plan)} | {loses(plan)} | {taken_back} |"
 
 
-HEAD: Final = "| argument | change | what it does | traffic lost | taking it back |\n|---|---|---|---|---|\n"
+HEAD: Final = (
+    "| argument | change | with `verify` | without `verify` | traffic lost without it | taking it back |\n"
+    "|---|---|---|---|---|---|\n"
+)
 
 
 def table(present: str, change: Change, written: str) -> str:

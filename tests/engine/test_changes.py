@@ -11,13 +11,14 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pulumi
 import pulumi_aws as aws
 import pytest
+from pulumi_command import local
 
 from components import VpnGateway
 from tests.engine.api_process import ApiProcess, running_api
@@ -72,6 +73,14 @@ class Pair:
     """Arguments for an existing network."""
     arguments: Any = None
     """The arguments with which it is deployed; None if a failed update left that unknown."""
+    base: Any = field(default_factory=lambda: BASE)
+    """The arguments that a test starts from."""
+
+    def start(self) -> Self:
+        """Return the pair with its base's arguments, also after a test that failed."""
+        if self.arguments != self.base:
+            self.update(self.base)
+        return self
 
     def update(self, arguments: Any) -> Plan:
         """Run `pulumi up`, after which a preview must plan no change."""
@@ -105,10 +114,29 @@ def shared(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def pair(shared: Pair) -> Pair:
-    """Return the pair with the arguments of `BASE`, also after a test that failed."""
-    if shared.arguments != BASE:
-        shared.update(BASE)
-    return shared
+    return shared.start()
+
+
+@pytest.fixture(scope="module")
+def shared_verified(shared: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Yield a pair with `verify`. Its commands run on this machine and do nothing, because no gateway boots."""
+    stack = InlineStack(tmp_path_factory.mktemp("verified") / "stack", PLUGINS)
+    pair = Pair(stack, shared.api, shared.theirs, base={**BASE, "verify": True})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("components.resources.remote_commands.remote.Command", command_without_machine)
+        yield pair
+        stack.destroy()
+
+
+@pytest.fixture
+def verified(shared_verified: Pair) -> Pair:
+    return shared_verified.start()
+
+
+def command_without_machine(name: str, *, create: Any, stdin: Any, triggers: Any, opts: Any, **_: Any) -> local.Command:
+    """Stand in for a command on a gateway: the same inputs change it, and it has the same options."""
+    environment = {"SCRIPT": create, "INPUT": stdin or ""}
+    return local.Command(name, create="true", environment=environment, triggers=triggers, opts=opts)
 
 
 def _left_over(api: ApiProcess) -> list[str]:
@@ -134,12 +162,12 @@ def _document(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def _require_row(change: Change, plan: Plan, back: Plan | None) -> None:
+def _require_row(change: Change, plan: Plan, back: Plan | None, verified: Plan | None = None) -> None:
     with (ROOT / DOCUMENT).open() as document:
         # `make generated` runs tests in parallel, and each writes its own row.
         fcntl.flock(document, fcntl.LOCK_EX)
         present = section(DOCUMENT, "changes")
-        require_section(DOCUMENT, "changes", table(present, change, row(change, plan, back)))
+        require_section(DOCUMENT, "changes", table(present, change, row(change, plan, back, verified)))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +177,9 @@ def _require_row(change: Change, plan: Plan, back: Plan | None) -> None:
         for each in CHANGES
     ],
 )
-def test_a_change_does_what_its_row_says_and_can_be_taken_back(pair: Pair, change: Change) -> None:
+def test_a_change_does_what_its_row_says_and_can_be_taken_back(
+    pair: Pair, change: Change, request: pytest.FixtureRequest
+) -> None:
     start, wanted = change.start(), change.arguments(pair.theirs)
     if change.before:
         pair.update(start)
@@ -166,7 +196,23 @@ def test_a_change_does_what_its_row_says_and_can_be_taken_back(pair: Pair, chang
         _require_row(change, plan, None)
     else:
         assert does(pair.update(wanted)) == does(plan)
-        _require_row(change, plan, pair.update(start))
+        back = pair.update(start)
+        is_replaced = does(plan).startswith("**instance replaced")
+        with_verify = _with_verify(change, request.getfixturevalue("verified")) if is_replaced else None
+        _require_row(change, plan, back, with_verify)
+
+
+def _with_verify(change: Change, verified: Pair) -> Plan:
+    """Return the plan of a change with `verify`. If it replaces no instance, apply it and take it back."""
+    start, wanted = ({**arguments, "verify": True} for arguments in (change.start(), change.arguments({})))
+    if change.before:
+        verified.update(start)
+    plan = preview(verified.stack, wanted)
+    assert plan.refused == ""
+    if not plan.lost(INSTANCE):
+        assert does(verified.update(wanted)) == does(plan)
+        assert not verified.update(start).lost(INSTANCE)
+    return plan
 
 
 def _require_announcement(change: Change, plan: Plan) -> None:

@@ -112,6 +112,12 @@ def stream(running_stack: None) -> Iterator[Stream]:
         yield stream
 
 
+@pytest.fixture
+def judged_by_time(pytestconfig: pytest.Config) -> bool:
+    """Return whether a scenario is judged by its seconds."""
+    return not pytestconfig.getoption("--untimed", default=False)
+
+
 def record(result: Result, results: list[Result]) -> None:
     """Add a result and write the report, so that it is kept if a later test fails."""
     results.append(result)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from components.resources.proof import installer
+from components.resources.remote_commands import installer
 from components.user_data import proof_files
 from lab import hosts, stack
 from lab.api.client import client

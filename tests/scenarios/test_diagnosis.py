@@ -53,7 +53,7 @@ def stack_under_test(running_stack: None) -> Iterator[Deployment]:
     It is green before the first cause, so that a red `up` is due to the cause.
     """
     deployed = Deployment(PATH.parent)
-    before = deployed.put_back()
+    before = deployed.begin()
     assert before.exit_code == 0, before.output
     yield deployed
     network_faults.heal()
@@ -148,7 +148,12 @@ def held_up_boot(pair: Pair, deployed: Deployment, policy: RolePolicy, secrets: 
     # The instance is another one now.
     uk = sites.find().uk.gateway
     # sshd has the key that cloud-init made, or does not listen yet. A client that pins the other key cannot log in.
-    note_up(neither, up, {verify_uk: ["host key mismatch|handshake failed|connection refused|i/o timeout"]}, secrets)
+    note_up(
+        neither,
+        up,
+        {f"vpn-{LEFT}-configure": ["host key mismatch|handshake failed|connection refused|i/o timeout"]},
+        secrets,
+    )
     looks = answers.ask([pair.au.gateway])
     note(neither, RIGHT, looks[pair.au.gateway.name], Symptom("peer", "refused|silent"), secrets)
     note(neither, LEFT, given_up(uk, "host-key"), NO_SECRET, secrets)

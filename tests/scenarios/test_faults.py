@@ -20,11 +20,6 @@ def test_nothing_leaks_while_the_gateways_boot_for_the_first_time(first_boot: Re
     assert first_boot.failures == ()
 
 
-@pytest.fixture
-def judged_by_time(request: pytest.FixtureRequest) -> bool:
-    return not request.config.getoption("--untimed", default=False)
-
-
 @pytest.mark.parametrize(
     "fault",
     [pytest.param(one, id=one.name, marks=[pytest.mark.brief] * one.brief) for one in scenario.load()],

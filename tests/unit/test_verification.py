@@ -1,5 +1,6 @@
 """Proves what the proof's commands are and how the ping is judged, with a ping of our own. Sends no packet."""
 
+import json
 import os
 import re
 import shutil
@@ -12,11 +13,19 @@ import pytest
 
 from components import VpnGatewayPair, vpn_gateway_pair
 from components.resources import proof as verification
-from components.resources.proof import DIAL_SECONDS, Route, dials, ping_script
+from components.resources.proof import Route, ping_script
+from components.resources.remote_commands import DIAL_SECONDS, dials, installed_files, installer
 from components.user_data import proof_files
 from tests.unit.recording import Deployment, Recorder, address_of, public_key_of
 
 COMMAND = "command:remote:Command"
+
+
+def deployed_revision(pair: Recorder, side: str) -> str:
+    """Return the revision that a side's gateway is to run."""
+    files = installed_files(pair.named(f"vpn-{side}-configure").inputs["stdin"])
+    revision: str = json.loads(files[-1][2])["revision"]
+    return revision
 
 
 def test_each_gateway_is_asked_on_its_elastic_ip_with_its_pinned_key(article_pair: Recorder) -> None:
@@ -26,7 +35,9 @@ def test_each_gateway_is_asked_on_its_elastic_ip_with_its_pinned_key(article_pai
     assert connection["user"] == "admin"
     assert connection["hostKey"] == public_key_of("vpn-uk-host-key")
     assert (connection["dialErrorLimit"], connection["perDialTimeout"]) == (128, 2)
-    assert "$(sudo timeout --kill-after=10 720 vpn-verify --json --wait 600)" in command.inputs["create"]
+    revision = deployed_revision(article_pair, "uk")
+    verify = f"sudo timeout --kill-after=10 720 vpn-verify --json --wait 600 --revision {revision})"
+    assert verify in command.inputs["create"]
     assert command.inputs["addPreviousOutputInEnv"] is False
     assert command.secrets == {"connection"}
     assert not command.request.HasField("customTimeouts")
@@ -44,13 +55,17 @@ def test_the_proof_runs_on_both_sides_when_a_resource_on_the_path_of_packets_is_
     )
     path = {f"{each.name}-id" for kind in kinds for each in article_pair.of_type(kind)}
     assert len(path) == 2 * (4 + 1 + 2 + 1 + 2 + 2 + 1)
-    assert all(set(command.inputs["triggers"]) == machines | path for command in article_pair.of_type(COMMAND))
+    revisions = {deployed_revision(article_pair, side) for side in ("uk", "au")}
+    for side in ("uk", "au"):
+        assert set(article_pair.named(f"vpn-verify-{side}").inputs["triggers"]) == machines | path
+        assert set(article_pair.named(f"vpn-ping-{side}").inputs["triggers"]) == machines | path | revisions
 
 
 def test_both_gateways_are_asked_at_once_and_the_pings_come_after(article_pair: Recorder) -> None:
     verify = {"vpn-verify-uk", "vpn-verify-au"}
     assert not any(article_pair.named(name).depends_on & verify for name in verify)
     for side in ("uk", "au"):
+        assert {"vpn-uk-configure", "vpn-au-configure"} <= article_pair.named(f"vpn-verify-{side}").depends_on
         assert verify <= article_pair.named(f"vpn-ping-{side}").depends_on
 
 
@@ -75,7 +90,9 @@ def test_without_verify_there_is_no_command_and_no_result(deployment: Deployment
 def test_without_probe_hosts_the_gateways_alone_are_asked(deployment: Deployment, article: dict[str, Any]) -> None:
     del article["left"]["probe_host_private_ip"]
     recorder = deployment.run(lambda: VpnGatewayPair("vpn", article))  # type: ignore[arg-type]  # a plain dict
-    assert {each.name for each in recorder.of_type(COMMAND)} == {"vpn-verify-uk", "vpn-verify-au"}
+    assert {each.name for each in recorder.of_type(COMMAND)} == {
+        f"vpn-{name}" for name in ("uk-configure", "au-configure", "verify-uk", "verify-au")
+    }
     assert not any("ssh-keyscan" in each.inputs["create"] for each in recorder.of_type(COMMAND))
 
 
@@ -114,7 +131,7 @@ def test_a_vpn_verify_that_hangs_is_ended_and_said(monkeypatch: pytest.MonkeyPat
     for name, text in (("sudo", 'exec "$@"'), ("vpn-verify", "echo half; exec sleep 60")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    script = verification.verify_script(None, wait=0)
+    script = verification.verify_script("0f0f0f0f0f0f", None, wait=0)
     done = _run(script, tmp_path, stdin="")
     assert (done.returncode, done.stdout) == (124, "")
     assert done.stderr == "vpn-verify has not ended within 1 s: see the machine's system log\n"
@@ -135,9 +152,9 @@ def test_vpn_verify_is_installed_before_it_is_run(tmp_path: Path) -> None:
         (str(tmp_path / "vpn-verify"), 0o755, f"#!/bin/sh\ncat {library}\n"),
         (str(library), 0o644, "new \u00fc '\n"),
     ]
-    script = verification.verify_script(None, wait=0)
+    script = verification.verify_script("0f0f0f0f0f0f", None, wait=0)
     for _ in range(2):
-        done = _run(script, tmp_path, stdin=verification.installer(files))
+        done = _run(script, tmp_path, stdin=installer(files))
         assert (done.returncode, done.stdout, done.stderr) == (0, "new \u00fc '\n", "")
     assert library.stat().st_mode & 0o777 == 0o644
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lib", "sudo", "vpn-verify"]
@@ -148,13 +165,13 @@ def test_a_vpn_verify_that_cannot_be_installed_is_not_run(tmp_path: Path) -> Non
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     files = [(str(tmp_path / "sudo/impossible"), 0o644, "")]
-    done = _run(verification.verify_script(None, wait=0), tmp_path, stdin=verification.installer(files))
+    done = _run(verification.verify_script("0f0f0f0f0f0f", None, wait=0), tmp_path, stdin=installer(files))
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"vpn-verify cannot be installed: \[Errno \d+\] .*\n", done.stderr)
+    assert re.fullmatch(r"/.*/sudo/impossible cannot be installed: \[Errno \d+\] .*\n", done.stderr)
 
 
 def test_the_gateways_commands_bring_the_files_of_the_proof_and_the_pings_bring_none(article_pair: Recorder) -> None:
-    sent = verification.installer([(file.path, file.mode, file.text) for file in proof_files()])
+    sent = installer([(file.path, file.mode, file.text) for file in proof_files()])
     for side in ("uk", "au"):
         assert article_pair.named(f"vpn-verify-{side}").inputs["stdin"] == sent
         assert "stdin" not in article_pair.named(f"vpn-ping-{side}").inputs

@@ -14,13 +14,23 @@ import yaml
 from components import SecretDelivery, SettingsError, TunnelProfile, VpnGatewayPair, vpn_gateway
 from lab.api.policies import is_allowed
 from tests.unit.gateway_documents import files_of, user_data_of
-from tests.unit.recording import HOST_KEY, PSK, Deployment, Recorder, Registration, address_of, deploy_pair
+from tests.unit.recording import (
+    HOST_KEY,
+    PSK,
+    Deployment,
+    Recorder,
+    Registration,
+    address_of,
+    deploy_pair,
+    public_key_of,
+)
 
 GATEWAY_INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 INSTANCE = "aws:ec2/instance:Instance"
 COMMAND = "command:remote:Command"
 
 SIDE = [
+    "command:remote:Command configure",
     "aws:ec2/eip:Eip gateway-address",
     "aws:ec2/eipAssociation:EipAssociation gateway-address-association",
     "aws:ec2/instance:Instance gateway",
@@ -54,7 +64,6 @@ SIDE = [
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-peer-{network}",
     "pulumi:index:Stash image",
     "pulumi:index:Stash replacement-reasons",
-    "pulumi:index:Stash user-data",
     "pulumi:index:Stash zone",
     "tls:index/privateKey:PrivateKey host-key",
 ]
@@ -171,7 +180,7 @@ def test_identity_is_the_interface_and_the_instance_only_sits_on_it(article_pair
     assert gateway.inputs["userDataReplaceOnChange"] is True
     assert gateway.request.deleteBeforeReplace
     # The provider would take the instance's silence for `true` and switch forwarding off at the second `up`.
-    assert list(gateway.request.ignoreChanges) == ["sourceDestCheck"]
+    assert list(gateway.request.ignoreChanges) == ["sourceDestCheck", "userDataBase64"]
     assert "sourceDestCheck" not in gateway.inputs
     assert gateway.inputs["tags"] == {"Name": "au-gateway", "owner": "network"}
     for one in ("vpn-au-gateway-interface", "vpn-au-gateway-address"):
@@ -271,14 +280,23 @@ def test_every_secret_is_marked_wherever_it_goes(article_pair: Recorder) -> None
     assert article_pair.output_secrets["vpn"] == {"ssh_private_key"}
 
 
-def test_what_is_kept_of_the_reasons_for_a_replacement_is_secret_and_only_digests(article_pair: Recorder) -> None:
-    kept = article_pair.named("vpn-uk-replacement-reasons")
+def test_what_is_kept_of_the_reasons_for_a_replacement_is_secret_and_only_digests(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    kept = deploy_pair(deployment, article, verify=False).named("vpn-uk-replacement-reasons")
     assert kept.secrets == {"input"}
     assert kept.inputs["input"].keys() == {
         *("profile", "secret_delivery", "psk", "SSH host key", "ssh_public_key", "peer au", "program of this release"),
         *("cidr_block", "additional_cidr_blocks", "excluded_cidr_blocks", "administrator_cidr_blocks"),
     }
     assert all(len(digest) == 64 for digest in kept.inputs["input"].values())
+
+
+def test_a_gateway_that_is_changed_in_place_is_replaced_for_three_reasons_only(article_pair: Recorder) -> None:
+    kept = article_pair.named("vpn-uk-replacement-reasons")
+    assert kept.inputs["input"].keys() == {"secret_delivery", "SSH host key", "ssh_public_key"}
+    gateway = article_pair.named("vpn-uk-gateway").request
+    assert gateway.replacement_trigger.string_value == f"ssm {public_key_of('vpn-uk-host-key')}"
 
 
 def test_a_given_psk_is_a_secret_even_when_given_in_the_clear(deployment: Deployment, article: dict[str, Any]) -> None:

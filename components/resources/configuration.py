@@ -1,0 +1,98 @@
+"""The remote command that brings a running gateway the files that it is to have."""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+import pulumi
+from pulumi.resource_hooks import ResourceHookFunction
+from pulumi_command import remote
+
+from ..decisions.file_changes import FileText, change_text
+from .hooks import hook, known
+from .remote_commands import INSTALL_SECONDS, Host, Login, installed_files, installer, run_on
+from .scope import Scope
+
+DESIRED = "/var/lib/vpn-gateway/desired.json"
+"""Where `vpn-configure` finds the files that the gateway is to have, and their revision."""
+
+_CHANGE_SECONDS = 300
+"""Seconds that a change may take after the boot has ended."""
+
+
+def revision_of(files: Sequence[FileText]) -> str:
+    """Return a short name of a list of files: the same for the same paths, modes and texts, and for no other list.
+
+    It is no secret. Where the files contain secrets, one of them is a private key, so that nobody can guess the list.
+    """
+    return sha256(json.dumps(list(files)).encode()).hexdigest()[:12]
+
+
+def configure_gateway(
+    scope: Scope,
+    login: Login,
+    host: Host,
+    *,
+    files: pulumi.Output[Sequence[FileText]],
+    programs: Sequence[FileText],
+    depends_on: Sequence[pulumi.Resource],
+) -> remote.Command:
+    """Install `vpn-configure` (`programs`) on a gateway and let it apply `files`: path, mode and text of each.
+
+    The command runs again when one of them changes, and for another instance. A preview shows the lines that change.
+    """
+    hooks = pulumi.ResourceHookBinding(
+        before_update=hook(scope.name("change-announced"), _announce(scope), ignore_errors=True)
+    )
+    own = pulumi.ResourceOptions(depends_on=list(depends_on), hooks=hooks)
+    return run_on(
+        login,
+        host,
+        scope.name("configure"),
+        configure_script(wait=login.timeout),
+        stdin=files.apply(lambda known_files: installer([*programs, desired(known_files)])),
+        triggers=[host.instance.id] if isinstance(host.instance, pulumi.CustomResource) else [],
+        options=pulumi.ResourceOptions.merge(scope.options(), own),
+    )
+
+
+def desired(files: Sequence[FileText]) -> FileText:
+    """Return the file that tells `vpn-configure` what the gateway is to have."""
+    listed = [{"path": path, "mode": mode, "text": text} for path, mode, text in files]
+    return DESIRED, 0o600, json.dumps({"revision": revision_of(files), "files": listed})
+
+
+def configure_script(*, wait: int) -> str:
+    """Return a POSIX shell script that runs the `installer` on its standard input, then `vpn-configure`.
+
+    `vpn-configure` waits up to `wait` seconds for the end of the first boot, if it has anything to change.
+    """
+    most = wait + _CHANGE_SECONDS
+    return f"""\
+sudo timeout --kill-after=10 {INSTALL_SECONDS} python3 - || exit
+sudo timeout --kill-after=10 {most} vpn-configure --wait {wait} || {{
+  code=$?
+  case $code in 124 | 137) echo "vpn-configure has not ended within {most} s: see the machine's system log" >&2 ;; esac
+  exit "$code"
+}}
+"""
+
+
+def _announce(scope: Scope) -> ResourceHookFunction:
+    async def announce(args: pulumi.ResourceHookArgs) -> None:
+        before, after = await _files(args.old_inputs), await _files(args.new_inputs)
+        # The text is unknown at preview if the other side gets a new address.
+        if before is not None and after is not None and before != after:
+            pulumi.log.info(f"{scope.site}-gateway changes in place:\n{change_text(before, after)}", scope.parent)
+
+    return announce
+
+
+async def _files(inputs: Any) -> list[FileText] | None:
+    text = await known((inputs or {}).get("stdin"))
+    if text is None:
+        return None
+    files = [each for each in installed_files(text) if each[0] != DESIRED]
+    listed = next(each for each in installed_files(text) if each[0] == DESIRED)
+    return [*files, *((each["path"], each["mode"], each["text"]) for each in json.loads(listed[2])["files"])]

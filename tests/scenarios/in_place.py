@@ -1,0 +1,66 @@
+"""A copy of the program, which a test changes and applies to the running pair with `pulumi up`."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from lab import settings, stack
+from tests.scenarios.gateway import StepError
+
+CONFIG: Final = f"Pulumi.{stack.STACK}.yaml"
+_PARTS: Final = ("__main__.py", "Pulumi.yaml", CONFIG, "requirements.txt", "components", "userdata")
+_REPLACED: Final = re.compile(r"aws:ec2:Instance \S+ (?:creat|delet|replac)")
+
+
+class Program:
+    """The checkout's program in a folder of its own, with the lab's stack."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.reset()
+
+    def reset(self) -> None:
+        """Copy the program again, as it is in the checkout."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        for part in _PARTS:
+            source, copy = settings.ROOT / part, self.folder / part
+            if source.is_dir():
+                shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copyfile(source, copy)
+        (self.folder / ".venv").symlink_to(settings.ROOT / ".venv")
+
+    def configure(self, **values: object) -> None:
+        """Set keys of the stack's configuration."""
+        path = self.folder / CONFIG
+        document = yaml.safe_load(path.read_text())
+        document["config"].update({f"vpn-gateway-pair:{key}": value for key, value in values.items()})
+        path.write_text(yaml.safe_dump(document))
+
+    def append(self, path: str, text: str) -> None:
+        """Add text to a file of the program, as another release might."""
+        with (self.folder / path).open("a") as file:
+            file.write(text)
+
+    def up(self, *arguments: str) -> str:
+        """Run `pulumi up` and return its output. Raises StepError when it fails or touches an instance."""
+        options = ["--stack", stack.STACK, "--yes", "--skip-preview", "--suppress-permalink", "--suppress-progress"]
+        done = stack.pulumi(["up", *options, *arguments], capture=True, folder=self.folder)
+        output = done.stdout + done.stderr
+        if done.returncode:
+            raise StepError(f"pulumi up {' '.join(arguments)} exits with {done.returncode}: {output[-3000:]}")
+        if touched := _REPLACED.search(output):
+            raise StepError(f"pulumi up {' '.join(arguments)} does not change the gateways in place: {touched[0]}")
+        return output
+
+    def rotate(self) -> str:
+        """Change the pre-shared key as the output `rotate_command` says."""
+        exported = stack.pulumi(["stack", "export", "--stack", stack.STACK], capture=True, folder=self.folder)
+        resources = json.loads(exported.stdout)["deployment"]["resources"]
+        (urn,) = (each["urn"] for each in resources if each["type"] == "random:index/randomPassword:RandomPassword")
+        return self.up("--replace", urn)

@@ -1,0 +1,134 @@
+"""Proves what the command that changes a running gateway is, and what a preview says of a change.
+
+Does not prove what vpn-configure does with the files (test_vpn_configure*.py), nor that nothing is lost by it
+(tests/scenarios/test_in_place.py). Nothing to clean up.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.decisions.file_changes import MOST_LINES, change_text
+from components.inputs.arguments import SecretDelivery
+from components.resources.announcement import PROGRAM, compared
+from components.resources.configuration import DESIRED, configure_script, desired, revision_of
+from components.resources.remote_commands import installed_files, installer
+from tests.unit.gateway_documents import PUBLIC_KEY, files_of, user_data_of
+from tests.unit.recording import PSK, Deployment, Recorder, address_of, deploy_pair, public_key_of
+
+FILES = [("/etc/one", 0o644, "a\n"), ("/etc/two", 0o755, "ü '\"\\\n")]
+
+
+def _desired(recorder: Recorder, side: str) -> dict[str, Any]:
+    files = installed_files(recorder.named(f"vpn-{side}-configure").inputs["stdin"])
+    (text,) = [text for path, _, text in files if path == DESIRED]
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def test_the_command_carries_exactly_the_files_that_the_first_boot_writes(article_pair: Recorder) -> None:
+    for side in ("uk", "au"):
+        written = files_of(user_data_of(article_pair.named(f"vpn-{side}-gateway").inputs))
+        assert {each["path"]: each["text"] for each in _desired(article_pair, side)["files"]} == written
+
+
+def test_the_command_logs_in_to_the_gateway_with_its_pinned_key_and_runs_again_for_another_instance(
+    article_pair: Recorder,
+) -> None:
+    command = article_pair.named("vpn-uk-configure")
+    assert command.inputs["connection"]["host"] == address_of("vpn-uk-gateway-address")
+    assert command.inputs["connection"]["hostKey"] == public_key_of("vpn-uk-host-key")
+    assert command.inputs["triggers"] == ["vpn-uk-gateway-id"]
+    assert command.secrets == {"connection"}
+    assert command.parent == "vpn-uk"
+    assert command.request.deletedWith.endswith("::vpn-uk-gateway")
+    assert "vpn-uk-gateway-ingress-ssh-192.0.2.10-32" in command.depends_on
+
+
+def test_secrets_in_the_files_make_the_whole_input_secret(deployment: Deployment, article: dict[str, Any]) -> None:
+    recorder = deploy_pair(deployment, article, secret_delivery=SecretDelivery.USER_DATA)
+    command = recorder.named("vpn-uk-configure")
+    assert PSK in command.inputs["stdin"]
+    assert {"stdin", "connection"} <= command.secrets
+
+
+@pytest.mark.parametrize("changes", [{"verify": False}, {"verify": False, "ssh_public_key": PUBLIC_KEY}])
+def test_without_verify_nothing_logs_in_and_the_user_data_counts(
+    deployment: Deployment, article: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    recorder = deploy_pair(deployment, article, **changes)
+    assert not recorder.of_type("command:remote:Command")
+    assert list(recorder.named("vpn-uk-gateway").request.ignoreChanges) == ["sourceDestCheck"]
+    assert recorder.named("vpn-uk-user-data")
+
+
+def test_a_revision_is_that_of_paths_modes_and_texts() -> None:
+    (path, mode, text), other = FILES
+    assert revision_of(FILES) == revision_of(list(FILES))
+    changed = [[(path + "x", mode, text), other], [(path, 0o600, text), other], [(path, mode, text + "b"), other]]
+    assert len({revision_of(each) for each in [FILES, *changed, FILES[:1]]}) == 5
+
+
+def test_an_installer_writes_the_files_that_can_be_read_from_it(tmp_path: Path) -> None:
+    files = [(f"{tmp_path}{path}", mode, text) for path, mode, text in FILES]
+    program = installer(files)
+    assert installed_files(program) == files
+    subprocess.run(["python3", "-"], input=program, text=True, check=True)
+    for path, mode, text in files:
+        assert (Path(path).read_text(), Path(path).stat().st_mode & 0o777) == (text, mode)
+
+
+def test_what_the_gateway_is_to_have_is_roots_alone() -> None:
+    path, mode, text = desired(FILES)
+    assert (path, mode) == ("/var/lib/vpn-gateway/desired.json", 0o600)
+    assert json.loads(text)["revision"] == revision_of(FILES)
+
+
+@pytest.mark.parametrize("code", [0, 1, 124])
+def test_a_configure_that_fails_or_hangs_fails_the_command(tmp_path: Path, code: int) -> None:
+    for name, text in (("sudo", 'shift 2\nshift\nexec "$@"'), ("vpn-configure", f"echo $* >&2\nexit {code}")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", f"PATH={tmp_path}:$PATH\n{configure_script(wait=30)}"],
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    hangs = "vpn-configure has not ended within 330 s: see the machine's system log\n"
+    assert done.stderr == "--wait 30\n" + (hangs if code == 124 else "")
+
+
+def test_a_preview_shows_the_lines_that_change_and_no_line_of_the_secrets() -> None:
+    secrets = "/etc/vpn-gateway/secrets.json"
+    before = [("/a", 0o644, "one\ntwo\n"), ("/gone", 0o644, ""), ("/same", 0o644, "x"), (secrets, 0o600, "old")]
+    after = [("/a", 0o600, "one\n2\n"), ("/new", 0o644, ""), ("/same", 0o644, "x"), (secrets, 0o600, "new")]
+    assert change_text(before, after).splitlines() == [
+        "  /a:",
+        "    mode 644 -> 600",
+        "    -two",
+        "    +2",
+        f"  {secrets}: other secrets",
+        "  /gone: removed",
+        "  /new: new",
+    ]
+
+
+def test_of_a_long_change_a_preview_shows_the_number_of_lines() -> None:
+    after = "".join(f"line {number}\n" for number in range(MOST_LINES + 1))
+    assert (
+        change_text([("/a", 0o644, "old\n" * 1)], [("/a", 0o644, after)])
+        == f"  /a: {MOST_LINES + 1} lines added, 1 removed"
+    )
+
+
+def test_a_gateway_that_can_be_changed_in_place_only_now_is_not_announced_as_replaced() -> None:
+    before = {"SSH host key": "1", "profile": "2", PROGRAM: "3"}
+    assert compared(before, {"SSH host key": "1"}) == {"SSH host key"}
+    assert compared(before, {"SSH host key": "1", PROGRAM: "4"}) == {"SSH host key", "profile", PROGRAM}
+    assert compared({"SSH host key": "1"}, {"SSH host key": "2"}) == {"SSH host key"}
