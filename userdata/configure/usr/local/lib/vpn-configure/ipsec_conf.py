@@ -88,3 +88,13 @@ def strays(conf: IpsecConf, names: Iterable[str], bases: Iterable[str]) -> list[
     """Return the names that belong to one of these peers and that no connection of the file has."""
     ours = set(bases)
     return [name for name in names if base(name) in ours and owner(conf, name) is None]
+
+
+def difference(conf: IpsecConf, names: Iterable[str]) -> str:
+    """Return how the loaded connections differ from the file's, or nothing."""
+    found = list(names)
+    if absent := missing(conf, found):
+        return f"{absent[0]} is not loaded"
+    if others := strays(conf, found, {base(name) for name in conf.connections}):
+        return f"{others[0]} is loaded, and {PATH} has no such connection"
+    return ""

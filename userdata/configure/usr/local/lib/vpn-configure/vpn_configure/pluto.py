@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable
 
-from ipsec_conf import PATH, IpsecConf, loaded
+from ipsec_conf import PATH, IpsecConf, difference, loaded
 from vpn_configure.errors import ConfigureError
 from vpn_configure.machine import Machine
-from vpn_configure.reconcile import Orders, different, orders
+from vpn_configure.reconcile import Orders, orders
 
 WHACK = "/usr/libexec/ipsec/whack"
 ADDCONN = "/usr/libexec/ipsec/addconn"
@@ -38,7 +38,7 @@ def reconcile(machine: Machine, old: IpsecConf, new: IpsecConf, tell: Callable[[
     for name in wanted.add:
         if name not in wanted.delete:
             tell(f"connection {name}: added")
-    if any(wanted) and (problem := different(new, status(machine) or {})):
+    if any(wanted) and (problem := difference(new, status(machine) or {})):
         raise ConfigureError(f"pluto has not taken the connections: {problem}{said and ': '}{said}")
 
 
@@ -49,7 +49,7 @@ def restart(machine: Machine, new: IpsecConf) -> None:
         log = machine.run("journalctl", "-qb", "-ocat", "-n5", "-uipsec", seconds=20).output
         raise ConfigureError(f"ipsec.service does not start: {done.output}\n{log}")
     deadline = time.monotonic() + START_SECONDS
-    while problem := different(new, status(machine) or {}):
+    while problem := difference(new, status(machine) or {}):
         if time.monotonic() > deadline:
             raise ConfigureError(f"pluto has not taken the connections: {problem}: {REMEDY}")
         time.sleep(0.5)

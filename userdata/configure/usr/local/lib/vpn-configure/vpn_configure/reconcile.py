@@ -41,12 +41,3 @@ def orders(old: IpsecConf, new: IpsecConf, loaded: Mapping[str, bool]) -> Orders
         name for name, keys in new.connections.items() if keys["auto"] in ROUTED and (name in add or name in unrouted)
     ]
     return Orders(gone, add, route)
-
-
-def different(new: IpsecConf, loaded: Mapping[str, bool]) -> str:
-    """Return how the loaded connections differ from the file's, or nothing."""
-    if absent := missing(new, loaded):
-        return f"{absent[0]} is not loaded"
-    if others := strays(new, loaded, {base(name) for name in new.connections}):
-        return f"{others[0]} is loaded, and {'/etc/ipsec.d/vpn.conf'} has no such connection"
-    return ""
