@@ -38,6 +38,8 @@ _TREE: Final = next(each for each in (_HERE / "userdata", _HERE.parent / "userda
 
 _SECRETS: Final = "/etc/vpn-gateway/secrets.json"
 
+_CONNECTIONS_READER: Final = "/usr/local/lib/vpn-configure/ipsec_conf.py"
+
 _ORDER: Final = (
     *("/etc/vpn-gateway/gateway.json", _SECRETS, "/usr/local/sbin/vpn-sysctl"),
     *("/etc/vpn-gateway/routes", "/usr/local/sbin/vpn-filter", "/etc/vpn-gateway/filter.rules", "/etc/ipsec.d"),
@@ -145,7 +147,8 @@ def host_name(site: str) -> str:
 def proof_files() -> tuple[File, ...]:
     """Return `vpn-verify` and its modules, which the proof installs.
 
-    They include copies of the gateway's modules: a newer `vpn-verify` does not depend on those of an older gateway.
+    They include copies of the gateway's modules, and of the one of `vpn-configure` that reads connections: a newer
+    `vpn-verify` does not depend on those of an older gateway.
     """
     library = "/usr/local/lib/vpn-gateway/"
     modules = (
@@ -153,7 +156,17 @@ def proof_files() -> tuple[File, ...]:
         for path, text in _texts("gateway")
         if path.startswith(library) and path != f"{library}vpn_watch.py"
     )
-    return (*(_file(path, text) for path, text in _texts("proof")), *modules)
+    shared = (
+        _file(path.replace("/vpn-configure/", "/vpn-verify/"), text)
+        for path, text in _texts("configure")
+        if path == _CONNECTIONS_READER
+    )
+    return (*(_file(path, text) for path, text in _texts("proof")), *modules, *shared)
+
+
+def configure_files() -> tuple[File, ...]:
+    """Return `vpn-configure`, which changes the files of a running gateway, and what it needs."""
+    return tuple(_file(path, text) for path, text in _texts("configure"))
 
 
 def configure_files() -> tuple[File, ...]:

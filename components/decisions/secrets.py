@@ -13,14 +13,13 @@ class StoredSecrets:
     """Host name of SSM, e.g. `ssm.eu-west-2.amazonaws.com`."""
     region: str
     psk_parameter: str
+    """`NAME:VERSION`, as GetParameter takes it: the gateway's files change with the value."""
     host_key_parameter: str
-    revision: str
-    """Changes with the values, so that the user data changes with them; it is not secret."""
 
     def described(self) -> Mapping[str, Any]:
         """Return the entries of the gateway's secrets file."""
         names = {"psk": self.psk_parameter, "host_key": self.host_key_parameter}
-        return {"ssm": {"endpoint": self.endpoint, "region": self.region, "revision": self.revision, **names}}
+        return {"ssm": {"endpoint": self.endpoint, "region": self.region, **names}}
 
 
 @dataclass(frozen=True, kw_only=True)

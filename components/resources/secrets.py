@@ -170,9 +170,8 @@ def _stored(values: list[Any]) -> StoredSecrets:
     return StoredSecrets(
         endpoint=f"ssm.{region}.{_dns_suffix(partition)}",
         region=region,
-        psk_parameter=psk_name,
-        host_key_parameter=host_key_name,
-        revision=f"{int(psk_version)}-{int(host_key_version)}",
+        psk_parameter=f"{psk_name}:{int(psk_version)}",
+        host_key_parameter=f"{host_key_name}:{int(host_key_version)}",
     )
 
 

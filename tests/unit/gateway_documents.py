@@ -19,9 +19,8 @@ PSK = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip+oD3sYvW5x6="
 IN_SSM = StoredSecrets(
     endpoint="ssm.eu-west-2.amazonaws.com",
     region="eu-west-2",
-    psk_parameter="/vpn/uk/psk",
-    host_key_parameter="/vpn/uk/host-key",
-    revision="0123456789abcdef",
+    psk_parameter="/vpn/uk/psk:1",
+    host_key_parameter="/vpn/uk/host-key:1",
 )
 HOST_KEY = """\
 -----BEGIN OPENSSH PRIVATE KEY-----

@@ -29,9 +29,8 @@ SETS = 5 * settings().max_examples
 STORED = StoredSecrets(
     endpoint="ssm.ap-southeast-2.amazonaws.com",
     region="ap-southeast-2",
-    psk_parameter="vpn-left-psk-parameter-1234567",
-    host_key_parameter="vpn-left-host-key-parameter-1234567",
-    revision="1-1",
+    psk_parameter="vpn-left-psk-parameter-1234567:1",
+    host_key_parameter="vpn-left-host-key-parameter-1234567:1",
 )
 GIVEN = GivenSecrets(psk=PSK, host_private_key=HOST_KEY)
 

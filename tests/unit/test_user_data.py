@@ -26,7 +26,7 @@ from components.inputs.problems import SettingsError
 from components.inputs.psk import LONGEST_PSK
 from components.inputs.room import MOST_INNER_ADMINISTRATORS, PEER_ROOM, ROOM
 from components.inputs.settings import LONGEST_RESOURCE_NAME
-from components.user_data import USER_DATA_LIMIT, encode, program_digest, proof_files
+from components.user_data import USER_DATA_LIMIT, configure_files, encode, program_digest, proof_files
 from tests.unit.gateway_documents import (
     AU,
     HOST_KEY,
@@ -43,6 +43,9 @@ from tests.unit.gateway_documents import (
 
 ROOT = Path(__file__).parents[2]
 SECRETS = "/etc/vpn-gateway/secrets.json"
+
+
+READER = next(file for file in configure_files() if file.path.endswith("/ipsec_conf.py"))
 
 
 def rules(document_files: dict[str, str], table: str) -> list[str]:
@@ -70,10 +73,21 @@ def test_the_proof_has_the_files_of_its_tree_and_copies_of_the_gateways_modules(
         path: file.mode for path, file in proof.items()
     }.items()
     gateway = installed_files(gateway_document())
-    copies = proof.keys() - tree("proof").keys()
+    copies = proof.keys() - tree("proof").keys() - {READER.path.replace("vpn-configure", "vpn-verify")}
     assert copies
     assert all(proof[path].text == gateway[path.replace("vpn-verify", "vpn-gateway")] for path in copies)
     assert not any("watch" in path for path in copies)
+
+
+def test_the_proof_reads_connections_with_the_module_of_vpn_configure() -> None:
+    (copy,) = (file for file in proof_files() if file.path.endswith("/ipsec_conf.py"))
+    assert copy == replace(READER, path="/usr/local/lib/vpn-verify/ipsec_conf.py")
+
+
+def test_vpn_configure_has_the_files_of_its_tree_with_the_modes_that_git_has() -> None:
+    modes = {path: mode & 0o777 for path, mode in tree("configure").items()}
+    assert {file.path: file.mode for file in configure_files()} == modes
+    assert modes["/usr/local/sbin/vpn-configure"] == 0o755
 
 
 @pytest.mark.parametrize("secrets", [IN_SSM, INLINE])
@@ -147,9 +161,8 @@ LONGEST = (
     StoredSecrets(
         endpoint="ssm.ap-southeast-10.amazonaws.com.cn",
         region="ap-southeast-10",
-        psk_parameter=f"{LONG_NAME}-psk-parameter-1234567",
-        host_key_parameter=f"{LONG_NAME}-host-key-parameter-7654321",
-        revision="1000-1000",
+        psk_parameter=f"{LONG_NAME}-psk-parameter-1234567:1000",
+        host_key_parameter=f"{LONG_NAME}-host-key-parameter-7654321:1000",
     ),
     GivenSecrets(
         psk="".join(LONG.choices(string.printable[:94].replace('"', ""), k=LONGEST_PSK)), host_private_key=HOST_KEY
@@ -199,26 +212,26 @@ def test_the_digest_of_the_program_is_of_every_file_and_template(monkeypatch: py
 
     files = [each for each in (ROOT / "userdata").rglob("*") if each.is_file() and "__pycache__" not in each.parts]
     alike = {each.relative_to(ROOT / "userdata").parts[0] for each in files if digest(each) == before}
-    assert alike == {"proof"}, "what the proof brings is not in the user data"
+    assert alike == {"configure", "proof"}, "what remote commands bring is not in the user data"
 
 
 def test_hidden_files_and_caches_in_the_tree_are_not_part_of_a_gateway(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    before = gateway_document().files, proof_files(), program_digest()
+    before = gateway_document().files, proof_files(), configure_files(), program_digest()
     shutil.copytree(ROOT / "userdata", tmp_path / "userdata")
-    for tree in ("gateway", "proof"):
+    for tree in ("gateway", "proof", "configure"):
         for stray in (".DS_Store", "etc/.vpn.conf.swp", "usr/local/lib/__pycache__/icmp.cpython-311.pyc"):
             path = tmp_path / "userdata" / tree / stray
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"\xff\x00")
     monkeypatch.setattr(user_data, "_TREE", tmp_path / "userdata")
-    assert (gateway_document().files, proof_files(), program_digest()) == before
+    assert (gateway_document().files, proof_files(), configure_files(), program_digest()) == before
 
 
-def test_a_changed_secret_revision_changes_the_user_data() -> None:
+def test_a_new_version_of_a_secret_changes_the_user_data() -> None:
     document = gateway_document()
-    rotated = replace(document, secrets=replace(IN_SSM, revision="fedcba9876543210"))
+    rotated = replace(document, secrets=replace(IN_SSM, psk_parameter="/vpn/uk/psk:2"))
     assert rotated.user_data != document.user_data
 
 
@@ -226,7 +239,7 @@ def test_no_secret_is_in_user_data_whose_secrets_are_in_ssm() -> None:
     settings = json.loads(installed_files(gateway_document())[SECRETS])
     assert "psk" not in settings
     assert "host_key" not in settings
-    assert settings["ssm"]["psk"] == "/vpn/uk/psk"
+    assert settings["ssm"]["psk"] == "/vpn/uk/psk:1"
 
 
 def test_inline_secrets_are_in_one_file_for_root_only() -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from tests.unit.gateway_documents import PSK, gateway_document, installed_files
 _PATH = ROOT / "userdata/gateway/usr/local/sbin/vpn-secrets"
 vpn_secrets = ModuleType("vpn_secrets")
 exec(compile(_PATH.read_text(encoding="utf-8"), _PATH, "exec"), vars(vpn_secrets))  # noqa: S102 - the program under test
+SECRET = f'203.0.113.10 198.51.100.20 : PSK "{PSK}"\n# /vpn/uk/psk:1\n'
 CREDENTIALS = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": 'se/cr+et"\\key', "Token": "tok/en+=="}
 
 
@@ -44,7 +46,7 @@ class Cloud:
         """Return the answer to GetParameter."""
         if name in self.denied or name not in self.parameters:
             return 400, {"__type": "AccessDeniedException", "Message": f"not authorized to read {name}"}
-        return 200, {"Parameter": {"Name": name, "Value": self.parameters[name]}}
+        return 200, {"Parameter": {"Name": name.partition(":")[0], "Value": self.parameters[name]}}
 
 
 def handler(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
@@ -124,7 +126,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> It
     for folder in ("etc/ssh", "etc/ipsec.d", "etc/vpn-gateway"):
         (tmp_path / folder).mkdir(parents=True)
     private, public = new_key(tmp_path / "key")
-    cloud.parameters |= {"/vpn/uk/psk": PSK, "/vpn/uk/host-key": private}
+    cloud.parameters |= {"/vpn/uk/psk:1": PSK, "/vpn/uk/host-key:1": private}
     settings = json.loads(installed_files(gateway_document())["/etc/vpn-gateway/secrets.json"])
     settings["host_public_key"] = public
     settings["ssm"]["endpoint"] = cloud.url
@@ -157,8 +159,8 @@ def test_both_secrets_are_put_in_place_for_root_alone(machine: Machine, cloud: C
     for kind in ("rsa", "ecdsa", "ed25519"):
         (machine.root / f"etc/ssh/ssh_host_{kind}_key").write_text("throw-away")
     vpn_secrets.main()
-    assert machine.secret.read_text() == f'203.0.113.10 198.51.100.20 : PSK "{PSK}"\n'
-    assert machine.host_key.read_text() == cloud.parameters["/vpn/uk/host-key"]
+    assert machine.secret.read_text() == SECRET
+    assert machine.host_key.read_text() == cloud.parameters["/vpn/uk/host-key:1"]
     assert (mode(machine.secret), mode(machine.host_key)) == (0o600, 0o600)
     assert sorted(path.name for path in machine.host_key.parent.iterdir()) == [
         "ssh_host_ed25519_key",
@@ -187,22 +189,63 @@ def test_no_secret_reaches_a_command_line_or_the_log(
 ) -> None:
     vpn_secrets.main()
     shown = json.dumps(machine.commands) + "".join(capsys.readouterr())
-    private = cloud.parameters["/vpn/uk/host-key"].splitlines()[1]
+    private = cloud.parameters["/vpn/uk/host-key:1"].splitlines()[1]
     for secret in (PSK, private, "metadata-token", *CREDENTIALS.values()):
         assert secret not in shown
         assert json.dumps(secret)[1:-1] not in shown
 
 
-def test_a_second_run_leaves_sshd_alone_and_takes_a_rotated_secret(machine: Machine, cloud: Cloud) -> None:
+def name_version(machine: Machine, cloud: Cloud, version: int) -> None:
+    """Make the user data of the gateway that of a rotated secret."""
+    settings = json.loads(machine.settings.read_text())
+    settings["ssm"]["psk"] = f"/vpn/uk/psk:{version}"
+    machine.settings.write_text(json.dumps(settings))
+    cloud.parameters[f"/vpn/uk/psk:{version}"] = PSK[::-1]
+
+
+def test_a_rotated_secret_is_fetched_by_its_version_and_sshd_left_alone(machine: Machine, cloud: Cloud) -> None:
     vpn_secrets.main()
     machine.commands.clear()
-    cloud.parameters["/vpn/uk/psk"] = PSK[::-1]
+    name_version(machine, cloud, 2)
     vpn_secrets.main()
-    assert f'"{PSK[::-1]}"' in machine.secret.read_text()
+    assert machine.secret.read_text() == f'203.0.113.10 198.51.100.20 : PSK "{PSK[::-1]}"\n# /vpn/uk/psk:2\n'
     assert not any(command[0] == "systemctl" for command in machine.commands)
 
 
-def test_an_equal_secret_is_not_written_but_one_that_others_may_read_is(machine: Machine) -> None:
+def test_a_version_that_is_there_is_not_asked_for_again(machine: Machine, cloud: Cloud) -> None:
+    vpn_secrets.main()
+    cloud.requests.clear()
+    cloud.denied.add("/vpn/uk/psk:1")
+    vpn_secrets.main()
+    assert cloud.requests == []
+
+
+def test_a_version_that_is_there_for_another_peer_is_asked_for(machine: Machine, cloud: Cloud) -> None:
+    vpn_secrets.main()
+    settings = json.loads(machine.settings.read_text())
+    settings["connections"]["uk-to-us"] = "203.0.113.10 192.0.2.30"
+    machine.settings.write_text(json.dumps(settings))
+    vpn_secrets.main()
+    assert machine.secret.with_name("uk-to-us.secrets").read_text() == SECRET.replace("198.51.100.20", "192.0.2.30")
+
+
+def test_a_fresh_secret_is_asked_for_also_when_its_version_is_there(
+    machine: Machine, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vpn_secrets.main()
+    machine.secret.write_text(SECRET.replace(PSK, PSK[::-1]))
+    monkeypatch.setattr(vpn_secrets, "sys", SimpleNamespace(argv=["vpn-secrets", "--fresh"], exit=sys.exit))
+    vpn_secrets.main()
+    assert machine.secret.read_text() == SECRET
+    cloud.denied.add("/vpn/uk/psk:1")
+    with pytest.raises(SystemExit, match="cannot read /vpn/uk/psk:1"):
+        vpn_secrets.main()
+
+
+def test_a_fresh_equal_secret_is_not_written_but_one_that_others_may_read_is(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vpn_secrets, "sys", SimpleNamespace(argv=["vpn-secrets", "--fresh"], exit=sys.exit))
     vpn_secrets.main()
     before = machine.secret.stat().st_ino
     vpn_secrets.main()
@@ -215,8 +258,8 @@ def test_an_equal_secret_is_not_written_but_one_that_others_may_read_is(machine:
 def test_a_secrets_file_that_lacks_its_secret_is_no_secret_of_an_earlier_boot(machine: Machine, cloud: Cloud) -> None:
     vpn_secrets.main()
     machine.secret.write_bytes(bytes(60))
-    cloud.denied.add("/vpn/uk/psk")
-    with pytest.raises(SystemExit, match="cannot read /vpn/uk/psk"):
+    cloud.denied.add("/vpn/uk/psk:1")
+    with pytest.raises(SystemExit, match="cannot read /vpn/uk/psk:1"):
         vpn_secrets.main()
     cloud.denied.clear()
     vpn_secrets.main()
@@ -226,11 +269,11 @@ def test_a_secrets_file_that_lacks_its_secret_is_no_secret_of_an_earlier_boot(ma
 def test_a_refused_psk_is_named_after_the_host_key_is_in_place(
     machine: Machine, cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cloud.denied.add("/vpn/uk/psk")
+    cloud.denied.add("/vpn/uk/psk:1")
     with pytest.raises(SystemExit) as ended:
         vpn_secrets.main()
-    message = "AccessDeniedException: not authorized to read /vpn/uk/psk"
-    assert ended.value.code == f"cannot read /vpn/uk/psk from {cloud.url}: {message}"
+    message = "AccessDeniedException: not authorized to read /vpn/uk/psk:1"
+    assert ended.value.code == f"cannot read /vpn/uk/psk:1 from {cloud.url}: {message}"
     assert capsys.readouterr().out.count(message) == vpn_secrets.TRIES
     assert machine.host_key.exists()
     assert not machine.secret.exists()
@@ -240,9 +283,10 @@ def test_the_secret_of_an_earlier_boot_stays_when_ssm_is_silent(
     machine: Machine, cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     vpn_secrets.main()
-    cloud.denied.add("/vpn/uk/psk")
+    name_version(machine, cloud, 2)
+    cloud.denied.add("/vpn/uk/psk:2")
     vpn_secrets.main()
-    assert PSK in machine.secret.read_text()
+    assert machine.secret.read_text() == SECRET
     assert "keeping the secret of an earlier boot" in capsys.readouterr().out
 
 
@@ -262,7 +306,7 @@ def test_a_late_metadata_service_is_waited_for(machine: Machine, cloud: Cloud, m
 
 def test_a_host_key_that_is_not_the_pinned_one_fails_the_boot(machine: Machine, cloud: Cloud) -> None:
     machine.host_key.write_text("throw-away")
-    cloud.parameters["/vpn/uk/host-key"], _ = new_key(machine.root / "other")
+    cloud.parameters["/vpn/uk/host-key:1"], _ = new_key(machine.root / "other")
     with pytest.raises(SystemExit, match="the host key is not the private half of ssh-ed25519"):
         vpn_secrets.main()
     assert machine.host_key.read_text() == "throw-away"
@@ -273,7 +317,7 @@ def test_a_host_key_that_is_not_the_pinned_one_fails_the_boot(machine: Machine, 
 def test_a_psk_that_the_file_cannot_carry_is_refused_without_showing_it(
     machine: Machine, cloud: Cloud, psk: str
 ) -> None:
-    cloud.parameters["/vpn/uk/psk"] = psk
+    cloud.parameters["/vpn/uk/psk:1"] = psk
     with pytest.raises(SystemExit, match=r"characters that ipsec\.secrets cannot carry") as ended:
         vpn_secrets.main()
     assert psk not in str(ended.value)
@@ -283,7 +327,7 @@ def test_a_psk_that_the_file_cannot_carry_is_refused_without_showing_it(
 def test_inline_secrets_come_out_the_same_without_any_request(machine: Machine, cloud: Cloud) -> None:
     settings = json.loads(machine.settings.read_text())
     del settings["ssm"]
-    settings |= {"psk": PSK, "host_key": cloud.parameters["/vpn/uk/host-key"]}
+    settings |= {"psk": PSK, "host_key": cloud.parameters["/vpn/uk/host-key:1"]}
     machine.settings.write_text(json.dumps(settings))
     vpn_secrets.main()
     assert machine.secret.read_text() == f'203.0.113.10 198.51.100.20 : PSK "{PSK}"\n'

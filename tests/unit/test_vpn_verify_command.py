@@ -15,7 +15,7 @@ from tests.unit.gateway_documents import gateway_document, installed_files
 from tests.unit.test_vpn_verify_gateway_layers import DATE, NOW, WELL, loaded
 from tests.unit.test_vpn_verify_parsers import ROUTES
 from tests.unit.test_vpn_verify_tunnel_layers import UP
-from vpn_verify import main, table, tunnel_layers
+from vpn_verify import configuration, main, table, tunnel_layers
 from vpn_verify.layer import Ping
 from vpn_verify.start import CONNTRACK, Start
 
@@ -71,6 +71,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     tools = {"pidof -x vpn-boot": "", "systemctl is-active ipsec": "activating"}
     for module in (table, main):
         monkeypatch.setattr(module, "read", lambda path: made.files.get(path, "").strip())
+    monkeypatch.setattr(table, "file", lambda path: (0o644, made.files[path]) if path in made.files else None)
     monkeypatch.setattr(table, "run", tools.__getitem__)
     monkeypatch.setattr(table, "source", lambda _: "10.1.1.254")
     monkeypatch.setattr(table, "time", SimpleNamespace(time=lambda: NOW))
@@ -103,7 +104,7 @@ def test_every_layer_holds_on_a_gateway_on_which_all_is_well(
     assert list(document) == ["ok", "gateway", "layers"]
     assert {layer["status"] for layer in document["layers"]} == {"ok"}
     assert [layer["name"] for layer in document["layers"]] == NAMES
-    assert document["layers"][-1] == {
+    assert document["layers"][-2] == {
         "name": "internet",
         "status": "ok",
         "evidence": "TCP to ssm.eu-west-2.amazonaws.com:443",
@@ -112,6 +113,25 @@ def test_every_layer_holds_on_a_gateway_on_which_all_is_well(
     assert printed.err == ""
     assert call(monkeypatch) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(NAMES)
+
+
+def test_a_change_by_hand_is_named_and_the_revision_that_must_be_deployed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    routes = "/etc/vpn-gateway/routes"
+    deployed = [{"path": path, "mode": 0o644, "text": FILES[path]} for path in (routes, "/etc/ipsec.d/vpn.conf")]
+    machine.files[configuration.DEPLOYED] = json.dumps({"revision": "r7", "files": deployed})
+    assert call(monkeypatch, "--revision", "r7") == 0
+    assert capsys.readouterr().out.splitlines()[-1].split(maxsplit=2) == [
+        "ok",
+        "configuration",
+        "revision r7, 2 files, 1 connections",
+    ]
+    assert call(monkeypatch, "--json", "--wait", "600", "--revision", "r8") == 1
+    assert "revision r7 is deployed, not r8" in capsys.readouterr().err
+    machine.files[routes] += "192.0.2.0/24 mtu 1400\n"
+    assert call(monkeypatch, "--wait", "600") == 1
+    assert f"failed  configuration {routes} has another text than in revision r7" in capsys.readouterr().out
 
 
 def test_a_remote_command_gets_a_document_and_when_red_lines_for_people(

@@ -62,8 +62,8 @@ def broken(gateway: expectations.Gateway, errors: Mapping[str, Exception]) -> Re
         ("nat", set()),
         ("sysctl", set()),
         ("conntrack", {"internet"}),
-        ("secrets", {"daemon", "connection"} | BEYOND_CONNECTION),
-        ("daemon", {"connection"} | BEYOND_CONNECTION),
+        ("secrets", {"daemon", "connection", "configuration"} | BEYOND_CONNECTION),
+        ("daemon", {"connection", "configuration"} | BEYOND_CONNECTION),
         ("connection", BEYOND_CONNECTION),
         ("address", {"peer", "internet"} | BEYOND_CONNECTION),
         ("peer", BEYOND_CONNECTION),
@@ -73,6 +73,7 @@ def broken(gateway: expectations.Gateway, errors: Mapping[str, Exception]) -> Re
         ("mtu", set()),
         ("counters", set()),
         ("internet", set()),
+        ("configuration", set()),
     ],
 )
 def test_what_needs_a_broken_layer_is_skipped_and_nothing_else(
@@ -136,7 +137,8 @@ def test_people_read_what_failed_with_its_remedy_and_the_names_of_the_rest(gatew
         f"failed  ike           {EVIDENCE}",
         "                      -> make both alike",
         "skipped policy, ping, mtu, counters: they need what failed",
-        "ok      boot, clock, packet_filter, sysctl, conntrack, secrets, daemon, connection, address, peer, internet",
+        "ok      boot, clock, packet_filter, sysctl, conntrack, secrets, daemon, connection, address, peer, internet, "
+        "configuration",
     ]
 
 

@@ -100,6 +100,7 @@ def test_a_secret_is_for_both_identities_and_for_root_alone(monkeypatch: pytest.
 
     line = f'{LOCAL_ID} {PUBLIC_IP} : PSK "{PSK}"\n'
     assert secrets(line) == f"{file} is root's alone"
+    assert secrets(f"{line}# /vpn/uk/psk:7\n") == f"{file} is root's alone"
     assert fails(lambda: secrets(f'{LOCAL_ID} : PSK "{PSK}"')) == f"{file} has no key for {LOCAL_ID} {PUBLIC_IP}"
     assert fails(lambda: secrets(line, mode=0o100644)) == f"{file} is uid 0's, mode 644; must be root's, 600"
     assert fails(lambda: secrets(line, uid=7)) == f"{file} is uid 7's, mode 600; must be root's, 600"

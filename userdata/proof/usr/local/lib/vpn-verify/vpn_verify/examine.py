@@ -37,8 +37,8 @@ class Report(NamedTuple):
         return {"ok": self.ok, "gateway": self.gateway, "layers": [row._asdict() for row in self.layers]}
 
 
-def examine(layers: Iterable[GatewayLayer | TunnelLayer], gateway: Gateway, start: Start) -> Report:
-    """Look at each layer whose needs hold."""
+def examine(layers: Iterable[GatewayLayer | TunnelLayer], gateway: Gateway, start: Start, revision: str = "") -> Report:
+    """Look at each layer whose needs hold. `revision` is what must be deployed; empty: any."""
     rows, held, final = list[Row](), set[str](), False
     tunnels: list[dict[str, Any]] = [{} for _ in gateway.peers]
     for layer in layers:
@@ -47,7 +47,7 @@ def examine(layers: Iterable[GatewayLayer | TunnelLayer], gateway: Gateway, star
             continue
         try:
             if isinstance(layer, GatewayLayer):
-                evidence = layer.look(Look(gateway, start))
+                evidence = layer.look(Look(gateway, start, revision))
             else:
                 evidence = _each(layer, gateway, start, tunnels)
         except (LayerError, OSError) as error:

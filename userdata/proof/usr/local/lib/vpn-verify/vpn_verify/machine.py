@@ -1,5 +1,6 @@
 """Files, commands and sockets of this machine."""
 
+import os
 import re
 import socket
 import subprocess
@@ -15,6 +16,15 @@ def read(path: str) -> str:
             return file.read().strip()
     except OSError:
         return ""
+
+
+def file(path: str) -> tuple[int, str] | None:
+    """Return mode and text of a file, not of a link to one; None when there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as opened:
+            return os.lstat(path).st_mode & 0o7777, opened.read()
+    except OSError:
+        return None
 
 
 def run(command: str) -> str:

@@ -22,12 +22,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="vpn-verify", description="Is the tunnel up, and if not, why?")
     parser.add_argument("--json", action="store_true", help="to stdout; what is not well also to stderr, for people")
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="look until all is well")
+    parser.add_argument("--revision", default="", help="fail unless vpn-configure has put this one in place")
     options = parser.parse_args()
     if os.geteuid():
         print("needs root: sudo vpn-verify", file=sys.stderr)
         return 2
     try:
-        report = _look(options.wait)
+        report = _look(options.wait, options.revision)
     except ExpectationsError as error:
         print(error, file=sys.stderr)
         return 2
@@ -38,7 +39,7 @@ def main() -> int:
     return 0 if report.ok else 1
 
 
-def _look(seconds: float) -> Report:
+def _look(seconds: float, revision: str) -> Report:
     """Return the report of the last look: the first one that is well or final, or one after so many seconds."""
     deadline, printed = time.monotonic() + seconds, ""
     # A look is a dozen processes and threads: a machine that boots on one processor would be slower for it.
@@ -46,7 +47,7 @@ def _look(seconds: float) -> Report:
         time.sleep(2)
     while True:
         gateway = load()
-        report = examine(LAYERS, gateway, start(gateway))
+        report = examine(LAYERS, gateway, start(gateway), revision)
         if report.ok or report.final or time.monotonic() >= deadline:
             return report
         broken = next(row for row in report.layers if row.status == "failed")

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from expectations import Gateway, Peer
-from vpn_verify import gateway_layers, packet_filter, tunnel_layers
+from vpn_verify import configuration, gateway_layers, packet_filter, tunnel_layers
 from vpn_verify.layer import IkeSa, Ping
-from vpn_verify.machine import read, run, source
+from vpn_verify.machine import file, read, run, source
 from vpn_verify.start import CONNTRACK, Start
 
 FINISHED = "/run/cloud-init/result.json"
@@ -19,6 +19,8 @@ class Look(NamedTuple):
 
     gateway: Gateway
     start: Start
+    revision: str = ""
+    """What must be deployed; empty: any."""
 
 
 class TunnelLook(NamedTuple):
@@ -108,7 +110,7 @@ LAYERS = (
         lambda tunnel: tunnel_layers.secrets(
             f"/etc/ipsec.d/{tunnel.peer.connection}.secrets", tunnel.gateway.local_id, tunnel.peer.public_ip
         ),
-        "sudo systemctl restart vpn-secrets",
+        "sudo vpn-secrets --fresh; sudo systemctl restart ipsec",
     ),
     GatewayLayer(
         "daemon",
@@ -154,7 +156,7 @@ LAYERS = (
             tunnel.start.status.result(),
             tunnel.ends,
         ),
-        "make both sides alike: pulumi up; on both: sudo systemctl restart vpn-secrets ipsec",
+        "make both sides alike: pulumi up; on both: sudo vpn-secrets --fresh; sudo systemctl restart ipsec",
     ),
     TunnelLayer(
         "policy",
@@ -194,5 +196,14 @@ LAYERS = (
             f"{look.gateway.internet_host}:{look.gateway.internet_port}", look.start.internet
         ),
         "look at the public route table, the Internet gateway, the security group's egress and DNS",
+    ),
+    # The last one: what a change by hand breaks is named by its own layer first.
+    GatewayLayer(
+        "configuration",
+        "daemon",
+        lambda look: configuration.configuration(
+            read(configuration.DEPLOYED), look.revision, file, look.start.status.result()
+        ),
+        "sudo vpn-configure",
     ),
 )

@@ -1,0 +1,83 @@
+"""One run: what differs, whether it can change now, and the record of what was deployed."""
+
+from vpn_configure import boot, commit
+from vpn_configure.apply import Difference, apply, forget, put_in_place
+from vpn_configure.errors import ConfigureError
+from vpn_configure.files import (
+    BEFORE,
+    DEPLOYED,
+    DESIRED,
+    Changes,
+    File,
+    FileList,
+    changes,
+    dump,
+    parse,
+    parse_old,
+)
+from vpn_configure.machine import Machine
+from vpn_configure.steps import UNITS
+
+COMMIT_UNIT = "vpn-commit.service"
+
+
+def configure(machine: Machine, wait: float) -> list[str]:
+    """Make the gateway what the desired list says; return a line for each change. Raises ConfigureError."""
+    lines = list[str]()
+    _finish_commits_at_boot(machine)
+    commit.finish(machine)
+    desired = parse(machine.read(DESIRED), DESIRED)
+    difference = differences(machine, desired)
+    found = boot.boot(machine)
+    if found.word == "running" and difference.in_force:
+        found = boot.after(machine, wait)
+    if found.word == "done":
+        apply(machine, difference, lines.append)
+    elif difference.in_force:
+        # The boot starts everything from the new files. Its packages may be missing, and with them the tools.
+        put_in_place(machine, difference, installed=False)
+        machine.run("systemctl", "daemon-reload")
+        boot.again(machine)
+        forget(machine)
+    _record(machine, desired)
+    return [*described(difference.in_force), *lines, f"revision {desired.revision}"]
+
+
+def differences(machine: Machine, desired: FileList) -> Difference:
+    """Return what is not as desired."""
+    deployed = _deployed(machine)
+    before = parse_old(machine.read(BEFORE))
+    given = [*(deployed.files if deployed else ()), *before]
+    disk = {path: machine.file(path) for path in (*desired.files, *given)}
+    return Difference(changes(disk, desired.files, given), changes({**disk, **before}, desired.files, given))
+
+
+def described(changed: Changes) -> list[str]:
+    """Return a line for each changed file."""
+    return [
+        f"{path}: {'removed' if not change.new else 'changed' if change.old else 'added'}"
+        for path, change in changed.items()
+    ]
+
+
+def _deployed(machine: Machine) -> FileList | None:
+    """Return what was deployed last; None when nothing was, or the record cannot be read."""
+    try:
+        return parse(machine.read(DEPLOYED), DEPLOYED)
+    except ConfigureError:
+        return None
+
+
+def _record(machine: Machine, desired: FileList) -> None:
+    record = File(0o600, dump(desired))
+    if machine.file(DEPLOYED) != record:
+        machine.write(DEPLOYED, record)
+
+
+def _finish_commits_at_boot(machine: Machine) -> None:
+    """Make sure that a commit which a power cut interrupts is finished before anything reads the files."""
+    if not machine.place(f"{UNITS}/sysinit.target.wants/{COMMIT_UNIT}").is_symlink():
+        # Without a reload of systemd: the unit counts from the next boot on.
+        done = machine.run("systemctl", "enable", "-q", "--no-reload", COMMIT_UNIT)
+        if done.code:
+            raise ConfigureError(f"systemctl enable {COMMIT_UNIT} fails with {done.code}: {done.output}")

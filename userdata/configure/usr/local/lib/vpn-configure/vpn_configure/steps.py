@@ -1,0 +1,133 @@
+"""What has to be done for changed files to count, and in which order. Does nothing itself."""
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import ipsec_conf
+from vpn_configure.files import Changes
+
+UNITS = "/etc/systemd/system"
+FILTER, ROUTES = "/etc/vpn-gateway/filter.rules", "/etc/vpn-gateway/routes"
+SECRETS, GATEWAY = "/etc/vpn-gateway/secrets.json", "/etc/vpn-gateway/gateway.json"
+SSHD = "/etc/ssh/sshd_config.d"
+LIBRARY, PROGRAMS = "/usr/local/lib/vpn-gateway", "/usr/local/sbin"
+
+Command = Sequence[str]
+
+
+class Step(NamedTuple):
+    """One step; the names `secrets` and `connections` stand for more than commands."""
+
+    name: str
+    commands: Sequence[Command] = ()
+
+
+def plan(changes: Changes, *, back: bool = False) -> list[Step]:
+    """Return the steps in order; `back` means that they take back a change whose secrets are still there.
+
+    The secrets come before the connections that need them, units before what they start, and the watch after the
+    connections. `connections` is always there: what pluto has loaded may differ from an unchanged file.
+    """
+    steps = [_secrets(changes, back), *(make(changes) for make in (_retire, _units, _filter, _routes, _sshd))]
+    steps += [Step("connections"), _watch(changes), _enable(changes), _forget(changes)]
+    return [step for step in steps if step is not None]
+
+
+def restricted(steps: Sequence[Step], attempted: Collection[str]) -> list[Step]:
+    """Return the steps that take back what was attempted: nothing else has happened yet."""
+    opposite = {"retire": "enable", "enable": "retire"}
+    return [step for step in steps if opposite.get(step.name, step.name) in attempted]
+
+
+def _secrets(changes: Changes, back: bool) -> Step | None:
+    if not {SECRETS, f"{PROGRAMS}/vpn-secrets"} & set(changes):
+        return None
+    # With --fresh, an older secret will not do.
+    return Step("secrets", [[f"{PROGRAMS}/vpn-secrets", *([] if back else ["--fresh"])]])
+
+
+def _units(changes: Changes) -> Step | None:
+    return Step("units", [["systemctl", "daemon-reload"]]) if any(path.startswith(UNITS) for path in changes) else None
+
+
+def _retire(changes: Changes) -> Step | None:
+    """Stop the units that go, while systemd still knows them, and remove the links that start them at boot."""
+    commands = list[Command]()
+    for path, change in changes.items():
+        if change.old and not change.new and (unit := _unit(path)):
+            commands.append(["systemctl", "stop", unit])
+            targets = re.findall(r"^WantedBy=(.*)", change.old.text, re.MULTILINE)
+            links = [f"{UNITS}/{target}.wants/{unit}" for line in targets for target in line.split()]
+            commands += [["rm", "-f", *links]] if links else []
+    return Step("retire", commands) if commands else None
+
+
+def _filter(changes: Changes) -> Step | None:
+    if not {FILTER, f"{PROGRAMS}/vpn-filter", f"{UNITS}/vpn-filter.service"} & set(changes):
+        return None
+    # A reload is one transaction for each table, and forwarding stays on. Where the unit had failed, it starts.
+    return Step("filter", [["systemctl", "reload-or-restart", "vpn-filter"]])
+
+
+def _routes(changes: Changes) -> Step | None:
+    if not {ROUTES, f"{PROGRAMS}/vpn-sysctl", f"{UNITS}/vpn-sysctl.service"} & set(changes):
+        return None
+    old, new = (set[str](), set[str]())
+    if change := changes.get(ROUTES):
+        old, new = ({line.split()[0] for line in file.text.splitlines() if line} if file else set() for file in change)
+    gone = [["ip", "-4", "route", "flush", "table", "main", "exact", block] for block in sorted(old - new)]
+    return Step("routes", [["systemctl", "restart", "vpn-sysctl"], *gone])
+
+
+def _sshd(changes: Changes) -> Step | None:
+    # Sessions stay, also the one that this program runs in.
+    return Step("sshd", [["systemctl", "reload", "ssh"]]) if any(path.startswith(SSHD) for path in changes) else None
+
+
+def _watch(changes: Changes) -> Step | None:
+    if not any(path in {GATEWAY, f"{UNITS}/vpn-watch.service"} or path.startswith(LIBRARY) for path in changes):
+        return None
+    return Step("watch", [["systemctl", "restart", "vpn-watch"]])
+
+
+def _enable(changes: Changes) -> Step | None:
+    new = [
+        unit
+        for path, change in changes.items()
+        if change.new and not change.old and "[Install]" in change.new.text and (unit := _unit(path))
+    ]
+    return Step("enable", [["systemctl", "enable", "-q", "--now", *new]]) if new else None
+
+
+def _forget(changes: Changes) -> Step | None:
+    """Remove the secrets of peers that are gone. The last step, because it cannot be taken back."""
+    if SECRETS not in changes:
+        return None
+    old, new = (_peers(file.text) if file else set[str]() for file in changes[SECRETS])
+    gone = [f"/etc/ipsec.d/{name}.secrets" for name in sorted(old - new)]
+    return Step("forget", [["rm", "-f", *gone]]) if gone else None
+
+
+def _peers(secrets: str) -> set[str]:
+    try:
+        return {name for name in json.loads(secrets)["connections"] if "/" not in name}
+    except (ValueError, KeyError, TypeError):
+        return set()
+
+
+def _unit(path: str) -> str:
+    """Return the unit whose file this is; nothing for other files, also for additions to a unit."""
+    place = PurePosixPath(path)
+    return place.name if str(place.parent) == UNITS else ""
+
+
+def restarts_pluto(changes: Changes) -> bool:
+    """Return whether pluto has to start again: it reads `config setup` only then."""
+    change = changes.get(ipsec_conf.PATH)
+    if not change:
+        return False
+    old, new = (ipsec_conf.parse(file.text).setup if file else None for file in change)
+    return old != new
