@@ -13,6 +13,7 @@ import pytest
 
 import pluto
 from vpn_verify import causes, gateway_layers, packet_filter, tunnel_layers
+from vpn_verify import status as parse
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 SIDES = pytest.mark.parametrize(("version", "connection"), [("4.10", "uk-to-au"), ("5.2", "au-to-uk")])
@@ -79,21 +80,21 @@ def status(version: str, moment: str) -> str:
 
 @SIDES
 def test_a_loaded_connection_is_found_in_the_status(version: str, connection: str) -> None:
-    assert pluto.about(connection, status(version, "trap"))
-    assert not pluto.about(connection[:-1], status(version, "trap"))
+    assert parse.about(connection, status(version, "trap"))
+    assert not parse.about(connection[:-1], status(version, "trap"))
 
 
 @SIDES
 def test_a_trap_is_not_an_ike_sa(version: str, connection: str) -> None:
-    lines = pluto.about(connection, status(version, "trap"))
-    assert pluto.algorithms("IKEv[12]", lines) == ""
+    lines = parse.about(connection, status(version, "trap"))
+    assert parse.algorithms("IKEv[12]", lines) == ""
 
 
 @SIDES
 def test_an_established_ike_sa_has_version_and_algorithms(version: str, connection: str) -> None:
-    lines = pluto.about(connection, status(version, "ike"))
-    assert pluto.algorithms("IKEv[12]", lines) == "IKEv2 AES_GCM_16_256-HMAC_SHA2_512-DH20"
-    assert pluto.algorithms("ESP", lines) == ""
+    lines = parse.about(connection, status(version, "ike"))
+    assert parse.algorithms("IKEv[12]", lines) == "IKEv2 AES_GCM_16_256-HMAC_SHA2_512-DH20"
+    assert parse.algorithms("ESP", lines) == ""
 
 
 @pytest.mark.parametrize("start", ["000 ", ""])
@@ -104,9 +105,9 @@ def test_connections_that_leftsubnets_makes_belong_to_their_connection(start: st
         f'{start}"uk-to-au/2x1":   ESP algorithm newest: AES_CBC_256-HMAC_SHA1_96; pfsgroup=<Phase1>\n'
         f'{start}"uk-to-au-2":   ESP algorithm newest: NULL-HMAC_SHA1_96; pfsgroup=<Phase1>\n'
     )
-    lines = pluto.about("uk-to-au", text)
-    assert pluto.algorithms("IKEv[12]", lines) == "IKEv1 AES_CBC_256-HMAC_SHA1-MODP2048"
-    assert pluto.algorithms("ESP", lines) == "ESP AES_CBC_256-HMAC_SHA1_96"
+    lines = parse.about("uk-to-au", text)
+    assert parse.algorithms("IKEv[12]", lines) == "IKEv1 AES_CBC_256-HMAC_SHA1-MODP2048"
+    assert parse.algorithms("ESP", lines) == "ESP AES_CBC_256-HMAC_SHA1_96"
 
 
 @pytest.mark.parametrize("version", list(TRAFFIC))

@@ -5,7 +5,6 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterable
 
 HEADERS = 28
 """Bytes of an echo without data: IP header and ICMP header."""
@@ -58,18 +57,3 @@ class Echoes:
             if (kind, owner, sender) == (0, self.owner, self.target):
                 return int(number)
         return None
-
-
-def answered(source: str, target: str, sizes: Iterable[int], seconds: float) -> list[int]:
-    """Return which of these packets are answered, by their size in bytes with the IP header; all are sent at once.
-
-    Returns as soon as all are answered, and after `seconds` at most.
-    """
-    sent, numbers, deadline = list(sizes), set[int](), time.monotonic() + seconds
-    echoes = Echoes(source, target, only_target=False)
-    with echoes.socket:
-        for number, size in enumerate(sent):
-            echoes.send(number, size)
-        while len(numbers) < len(sent) and (answer := echoes.answer(deadline)) is not None:
-            numbers.add(answer)
-    return [sent[number] for number in sorted(numbers)]

@@ -31,19 +31,6 @@ def initiate(connection: str) -> bool:
     return answer is not None and "no connection" not in answer
 
 
-def about(connection: str, status: str) -> str:
-    """Return the lines of `whack --status` on a connection, also on those that `leftsubnets` makes of it."""
-    # 4.x starts every line with `000 `; the line of a negotiation starts with its number.
-    return "\n".join(re.findall(rf'^(?:000 )?(?:#\d+: )?"{re.escape(connection)}[/"].*', status, re.M))
-
-
-def algorithms(protocol: str, lines: str) -> str:
-    """Return the algorithms of the newest established SAs; `protocol` is a pattern for `IKEv1`, `IKEv2` and `ESP`."""
-    return ", ".join(sorted(set(re.findall(rf"({protocol} algorithm newest: [^\s;]+)", lines)))).replace(
-        "algorithm newest: ", ""
-    )
-
-
 def traffic(connection: str, text: str) -> dict[str, tuple[int, int] | None]:
     """Return pair of ranges and SA, e.g. `/1x2#4`, -> bytes in and out, from `whack --trafficstatus`.
 

@@ -8,11 +8,12 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 
-from icmp import answered
-from pluto import about, algorithms, initiate, traffic, whack
+from pluto import initiate, traffic, whack
 from vpn_verify.causes import IKE_CAUSES, POLICY_CAUSES, cause
+from vpn_verify.echoes import answered
 from vpn_verify.layer import Growth, IkeSa, LayerError, Ping
 from vpn_verify.machine import ipsec_journal, read, run
+from vpn_verify.status import about, algorithms
 
 SECONDS = 20
 """pluto's time to answer."""
