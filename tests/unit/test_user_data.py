@@ -247,7 +247,7 @@ def test_vpn_verify_expects_what_the_connection_says() -> None:
         "gateway": "uk-gateway",
         "local_id": "203.0.113.10",
         "address": "10.1.1.254",
-        "local_cidr_blocks": ["10.1.0.0/16"],
+        "local_cidr_blocks": "10.1.0.0/16",
         "mtu": 1400,
         "internet_host": "ssm.eu-west-2.amazonaws.com",
         "internet_port": 443,
@@ -256,7 +256,7 @@ def test_vpn_verify_expects_what_the_connection_says() -> None:
                 "connection": "uk-to-au",
                 "public_ip": "198.51.100.20",
                 "private_ip": "172.31.12.198",
-                "cidr_blocks": ["172.31.0.0/16"],
+                "cidr_blocks": "172.31.0.0/16",
                 "pair": "",
                 "ike_version": 2,
                 "ike_algorithm": "AES_GCM_16_256-HMAC_SHA2_512",
@@ -275,7 +275,7 @@ def test_every_peer_has_a_connection_a_secret_and_its_expectations() -> None:
     assert re.findall(r"^conn (.*)", files["/etc/ipsec.d/vpn.conf"], re.MULTILINE) == names
     assert list(json.loads(files[SECRETS])["connections"]) == names
     assert [peer["connection"] for peer in json.loads(files["/etc/vpn-gateway/gateway.json"])["peers"]] == names
-    assert files["/etc/vpn-gateway/routes"] == "172.31.0.0/16 mtu 1400\n10.9.0.0/16 mtu 1400\n"
+    assert files["/etc/vpn-gateway/routes"] == "1400 172.31.0.0/16,10.9.0.0/16\n"
 
 
 def test_an_undefined_template_variable_is_an_error() -> None:

@@ -12,7 +12,8 @@ class Peer(NamedTuple):
     connection: str
     public_ip: str
     private_ip: str
-    cidr_blocks: list[str]
+    cidr_blocks: str
+    """Its ranges, separated by commas."""
     pair: str
     """The pair of ranges that the gateways' own addresses are in, as pluto names it: `/1x2`; empty for one pair."""
     ike_version: int
@@ -29,7 +30,7 @@ class Gateway(NamedTuple):
     """Its public address, which is its identity."""
     address: str
     """Its private address."""
-    local_cidr_blocks: list[str]
+    local_cidr_blocks: str
     mtu: int
     internet_host: str
     internet_port: int

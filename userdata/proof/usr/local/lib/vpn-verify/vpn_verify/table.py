@@ -162,8 +162,8 @@ LAYERS = (
         lambda tunnel: tunnel_layers.policy(
             tunnel.peer.connection,
             tunnel.peer.public_ip,
-            local=tunnel.gateway.local_cidr_blocks,
-            remote=tunnel.peer.cidr_blocks,
+            local=tunnel.gateway.local_cidr_blocks.split(","),
+            remote=tunnel.peer.cidr_blocks.split(","),
             esp_algorithm=tunnel.peer.esp_algorithm,
             status=tunnel.needed["ike"].status,
         ),
