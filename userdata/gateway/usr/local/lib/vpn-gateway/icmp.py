@@ -16,9 +16,8 @@ _DONT_FRAGMENT = (socket.IPPROTO_IP, 10, 2)
 class Echoes:
     """Numbered echoes from one address to another, which are never fragmented.
 
-    With `only_target` the kernel hands over nothing but what comes from the target: cheaper where many targets answer
-    at once. An ICMP error about one packet then makes the next `send` fail, so packets that may be too large are sent
-    without it.
+    With `only_target` the kernel hands over nothing but what comes from the target. An ICMP error about one packet
+    then makes the next `send` fail.
     """
 
     def __init__(self, source: str, target: str, *, only_target: bool) -> None:
@@ -34,10 +33,7 @@ class Echoes:
             raise
 
     def send(self, number: int, size: int = HEADERS) -> None:
-        """Send an echo of so many bytes; one that cannot be sent is one that is not answered.
-
-        The kernel refuses a packet larger than what it knows of the path, and any where no route leads to the target.
-        """
+        """Send an echo of so many bytes; one that cannot be sent is one that is not answered."""
         total = 0x0800 + self.owner + number
         total = (total & 0xFFFF) + (total >> 16)
         total = (total & 0xFFFF) + (total >> 16)

@@ -9,7 +9,8 @@ from icmp import Echoes
 def answered(source: str, target: str, sizes: Iterable[int], seconds: float) -> list[int]:
     """Return which of these packets are answered, by their size in bytes with the IP header; all are sent at once.
 
-    Returns as soon as all are answered, and after `seconds` at most.
+    Returns as soon as all are answered, and after `seconds` at most. The kernel refuses a packet larger than what it
+    knows of the path, and any where no route leads to the target.
     """
     sent, numbers, deadline = list(sizes), set[int](), time.monotonic() + seconds
     echoes = Echoes(source, target, only_target=False)
