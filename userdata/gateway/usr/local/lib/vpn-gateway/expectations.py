@@ -14,8 +14,6 @@ class Peer(NamedTuple):
     private_ip: str
     cidr_blocks: str
     """Its ranges, separated by commas."""
-    pair: str
-    """The pair of ranges that the gateways' own addresses are in, as pluto names it: `/1x2`; empty for one pair."""
     ike_version: int
     ike_algorithm: str
     esp_algorithm: str

@@ -4,7 +4,7 @@ import re
 
 
 def about(connection: str, status: str) -> str:
-    """Return the lines of `whack --status` on a connection, also on those that `leftsubnets` makes of it."""
+    """Return the lines of `whack --status` on the connections of all pairs of ranges."""
     # 4.x starts every line with `000 `; the line of a negotiation starts with its number.
     return "\n".join(re.findall(rf'^(?:000 )?(?:#\d+: )?"{re.escape(connection)}[/"].*', status, re.M))
 
