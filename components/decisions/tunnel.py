@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
+from itertools import product
 from types import MappingProxyType
 from typing import Final
 
@@ -115,13 +116,12 @@ class End:
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionDecision:
-    """One `conn` of ipsec.conf(5), and the profile that its established tunnel must match."""
+    """The connection to one peer: sections of ipsec.conf(5), and the profile that its established tunnel must match."""
 
     name: str
-    keywords: Mapping[str, str]
+    sections: Mapping[str, Mapping[str, str]]
+    """Name of each `conn` -> its keywords, in the order of the file. See `connect`."""
     peer: End
-    pair_of_addresses: str
-    """Suffix of the connection's name for the ranges that hold the gateways' private addresses: see `_pair_name`."""
     profile: ProfileData = field(repr=False)
 
 
@@ -133,53 +133,70 @@ def connection_name(site: str, peer_site: str) -> str:
 def connect(local: End, peer: End, profile: TunnelProfile) -> ConnectionDecision:
     """Return the connection of the gateway at `local` to `peer`.
 
+    Each pair of a local range and a range of the peer is a `conn` of its own, so another range changes no other `conn`.
+    The pair with both gateways' addresses comes first and has the connection's name: `uk-to-au`. The echoes of the
+    watch belong to it. The other pairs have their ranges in the name, `uk-to-au/10.1.0.0/16=10.20.0.0/16`, and one
+    alias, `uk-to-au/others`. The keywords that all pairs share are in `uk-to-au/common`, which Libreswan does not load,
+    because it has no `auto`.
+
     Mirror property: the left side of `connect(a, b)` equals the right side of `connect(b, a)`, and the other way round.
     Everything else is the same on both.
     """
-    data = PROFILES[profile]
+    data, name = PROFILES[profile], connection_name(local.site, peer.site)
+    base, *others = _pairs(local, peer)
     keywords = {
         "authby": "secret",
         "auto": "ondemand",  # installs its policies at once: `auto=start` has none until the peer first answers
         "type": "tunnel",
         "left": "%defaultroute",
         "leftid": local.public_ip,
-        **_subnets("left", local.cidr_blocks),
+        "leftsubnet": base[0],
         "right": peer.public_ip,
         "rightid": peer.public_ip,
-        **_subnets("right", peer.cidr_blocks),
+        "rightsubnet": base[1],
         **data.keywords,
     }
-    return ConnectionDecision(
-        name=connection_name(local.site, peer.site),
-        keywords=keywords,
-        peer=peer,
-        pair_of_addresses=_pair_name(local, peer),
-        profile=data,
-    )
+    sections = _split(name, keywords, others) if others else {name: keywords}
+    return ConnectionDecision(name=name, sections=sections, peer=peer, profile=data)
 
 
-def _subnets(side: str, cidr_blocks: Sequence[str]) -> dict[str, str]:
-    # A list in `leftsubnet` makes one SA, but only from Libreswan 5.0 on. `leftsubnets` makes an SA for each pair of
-    # ranges in all versions.
-    if len(cidr_blocks) == 1:
-        return {f"{side}subnet": cidr_blocks[0]}
-    return {f"{side}subnets": "{" + ",".join(cidr_blocks) + "}"}
+def _pairs(local: End, peer: End) -> list[tuple[str, str]]:
+    """Return all pairs of a local range and a range of the peer; the one with both gateways' addresses comes first."""
+    base = _own_range(local), _own_range(peer)
+    return [base, *(pair for pair in product(local.cidr_blocks, peer.cidr_blocks) if pair != base)]
 
 
-def _pair_name(local: End, peer: End) -> str:
-    """Return `/1x2` for the first local range and the peer's second: Libreswan's suffix for a pair of `leftsubnets`.
-
-    A single range has the number 0. If both sides have a single range, there is no suffix.
-    """
-    local_number, peer_number = (_number(end) for end in (local, peer))
-    return f"/{local_number}x{peer_number}" if local_number or peer_number else ""
-
-
-def _number(end: End) -> int:
+def _own_range(end: End) -> str:
     if len(end.cidr_blocks) == 1:
-        return 0
+        return end.cidr_blocks[0]
     address = IPv4Address(end.private_ip)
-    return 1 + next(n for n, block in enumerate(end.cidr_blocks) if address in IPv4Network(block))
+    return next(block for block in end.cidr_blocks if address in IPv4Network(block))
+
+
+def _split(
+    name: str, keywords: Mapping[str, str], others: Sequence[tuple[str, str]]
+) -> Mapping[str, Mapping[str, str]]:
+    """Return the sections of a connection with `keywords` and `others`, its other pairs of ranges.
+
+    Libreswan refuses a keyword that a section has twice, also when one of them comes from `also`.
+    """
+    common, alias = f"{name}/common", f"{name}/others"
+    of_pair = ("auto", "leftsubnet", "rightsubnet")
+    return {
+        name: {"also": common, **{key: keywords[key] for key in of_pair}},
+        common: {key: value for key, value in keywords.items() if key not in of_pair},
+        **{
+            # In this order gzip finds the longest repetitions.
+            f"{name}/{local}={peer}": {
+                "rightsubnet": peer,
+                "also": common,
+                "auto": keywords["auto"],
+                "connalias": alias,
+                "leftsubnet": local,
+            }
+            for local, peer in others
+        },
+    }
 
 
 def largest_inner_packet(overhead: EspOverhead, *, path_mtu: int = 1500) -> int:

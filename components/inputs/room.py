@@ -12,10 +12,12 @@ from .arguments import SecretDelivery
 from .reader import Reader
 from .site import SiteSettings
 
-ROOM: Final = {SecretDelivery.SSM: 70, SecretDelivery.USER_DATA: 56}
-"""Number of ranges, at the site and at all its peers, for which the user data has room."""
-PEER_ROOM: Final = 5
-"""A peer takes as much room as this number of ranges."""
+ROOM: Final = {SecretDelivery.SSM: 216, SecretDelivery.USER_DATA: 188}
+"""Places of the user data. A place is about nine bytes."""
+RANGE_PLACES: Final = 2
+PEER_PLACES: Final = 10
+SEVERAL_PLACES: Final = 10
+"""What a peer with several pairs of ranges takes more; each of its pairs takes one place besides."""
 MOST_INNER_ADMINISTRATORS: Final = 16
 
 
@@ -28,6 +30,11 @@ def inner_administrators(
     the whole site because its traffic is forwarded. So the gateway's packet filter decides about them. The security group decides about all other administrators and is changed in place.
     """
     return common([*site.cidr_blocks, *peer_ranges], administrators)
+
+
+def places(ranges: int, pairs: Iterable[int]) -> int:
+    """Return the places that a gateway takes: `ranges` at its site and at all peers, `pairs` of ranges of each peer."""
+    return RANGE_PLACES * ranges + sum(PEER_PLACES + (SEVERAL_PLACES + each if each > 1 else 0) for each in pairs)
 
 
 def check_room(
@@ -44,13 +51,16 @@ def check_room(
     `peers` has the ranges of each peer, by its name. `ranges` names the settings that make the ranges.
     """
     peer_ranges = [each for ranges_of_peer in peers.values() for each in ranges_of_peer]
-    here, there = max(len(site.cidr_blocks), len(site.ranges)), len(peer_ranges)
-    most = max(ROOM[delivery] - PEER_ROOM * len(peers), 0)
-    if here + there > most:
-        value = f"{here} ranges at {site.name}, {there} at {', '.join(peers)}"
+    # A block of the site that is not in the tunnel as a whole is in the user data beside what is left of it.
+    here, there = len({*site.cidr_blocks, *site.ranges}), len(peer_ranges)
+    pairs = [len(site.ranges) * len(ranges_of_peer) for ranges_of_peer in peers.values()]
+    taken, room = places(here + there, pairs), ROOM[delivery]
+    if taken > room:
+        value = f"{here} ranges at {site.name}, {there} at {', '.join(peers)}, {sum(pairs)} pairs of ranges"
         rule = (
-            f"with {len(peers)} peers and secret_delivery {delivery.value}, a gateway's user data has room for {most} "
-            f"ranges; each peer takes the room of {PEER_ROOM}"
+            f"take {taken} places of the gateway's user data, which has {room} with secret_delivery {delivery.value}; "
+            f"a range takes {RANGE_PLACES}, a peer {PEER_PLACES}, a peer with several pairs of ranges {SEVERAL_PLACES} "
+            "more, and each of these pairs 1"
         )
         reader.report(
             ranges, value, rule, "use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"

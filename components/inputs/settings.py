@@ -169,18 +169,20 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
         _check_boundary(side, common)
     _check_verify(reader, verify=verify)
     if left.site and right.site and not problems:
-        # Both gateways have the ranges of both sides, so one check serves for both.
         ranges = ", ".join(
             f"{side}.{key}" for side in ("left", "right") for key in ("additional_cidr_blocks", "excluded_cidr_blocks")
         )
-        check_room(
-            reader,
-            left.site,
-            {right.site.name: right.site.ranges},
-            common.administrator_cidr_blocks,
-            common.secret_delivery,
-            ranges=ranges,
-        )
+        for here, there in ((left.site, right.site), (right.site, left.site)):
+            # Both gateways have nearly the same user data: one problem tells enough.
+            if not problems:
+                check_room(
+                    reader,
+                    here,
+                    {there.name: there.ranges},
+                    common.administrator_cidr_blocks,
+                    common.secret_delivery,
+                    ranges=ranges,
+                )
     if problems or left.site is None or right.site is None:
         raise SettingsError(f"VpnGatewayPair {resource_name!r}", problems)
     return PairSettings(

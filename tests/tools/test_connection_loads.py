@@ -3,16 +3,27 @@
 `ipsec addconn --checkconfig` does not: 5.2 passes keywords there that it refuses when the connection is added.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from components.decisions.tunnel import TunnelProfile
 from tests.tools import pluto
-from tests.unit.gateway_documents import gateway_document
+from tests.unit.gateway_documents import AU, UK, GatewayDocument, gateway_document
 
 
 @pytest.mark.parametrize("profile", list(TunnelProfile))
 def test_pluto_takes_the_connection_and_sets_its_trap(release: str, profile: TunnelProfile) -> None:
-    document = gateway_document(profile=profile)
+    _load(release, gateway_document(profile=profile))
+
+
+@pytest.mark.parametrize("profile", list(TunnelProfile))
+def test_pluto_takes_the_connection_of_a_gateway_with_several_ranges(release: str, profile: TunnelProfile) -> None:
+    uk = replace(UK, cidr_blocks=("10.5.0.0/16", *UK.cidr_blocks))
+    _load(release, gateway_document(uk, replace(AU, cidr_blocks=("10.20.0.0/16", *AU.cidr_blocks)), profile))
+
+
+def _load(release: str, document: GatewayDocument) -> None:
     name = document.connections[0].name
     script = f"""
         start_pluto

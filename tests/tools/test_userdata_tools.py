@@ -4,13 +4,14 @@ Proves that cloud-init, Libreswan, sshd and systemd of the release accept the fi
 test_packet_filter.py. Does not prove ESP, which needs a guest's kernel (tests/lab).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from components.decisions.tunnel import TunnelProfile
 from lab.machines import toolroot
-from tests.unit.gateway_documents import IN_SSM, INLINE, PSK, gateway_document, installed_files
+from tests.unit.gateway_documents import IN_SSM, INLINE, PSK, UK, gateway_document, installed_files
 
 PROFILES = pytest.mark.parametrize("profile", list(TunnelProfile))
 UNITS = ("vpn-filter.service", "vpn-sysctl.service", "vpn-secrets.service", "vpn-watch.service")
@@ -27,8 +28,12 @@ def test_cloud_init_knows_every_key_of_the_document(release: str, profile: Tunne
 
 
 @PROFILES
-def test_libreswan_reads_the_connection_without_a_warning(release: str, profile: TunnelProfile) -> None:
-    files = installed_files(gateway_document(profile=profile))
+@pytest.mark.parametrize("more", [(), ("10.5.0.0/16", "10.6.0.0/16")])
+def test_libreswan_reads_the_connection_without_a_warning(
+    release: str, profile: TunnelProfile, more: tuple[str, ...]
+) -> None:
+    uk = replace(UK, cidr_blocks=(*UK.cidr_blocks, *more))
+    files = installed_files(gateway_document(uk, profile=profile))
     # The image's resolv.conf is a link into /run, which is empty here; 4.10 speaks of it.
     script = "rm -f /etc/resolv.conf; : >/etc/resolv.conf; /usr/libexec/ipsec/addconn --checkconfig"
     argv = ["sh", "-euc", script + " --config /etc/ipsec.conf"]
@@ -46,7 +51,7 @@ def test_libreswan_refuses_a_connection_with_a_keyword_that_it_does_not_know(rel
 def test_libreswan_knows_the_algorithms(release: str, profile: TunnelProfile) -> None:
     document = gateway_document(profile=profile)
     (connection,) = document.connections
-    keywords, expected = connection.keywords, connection.profile
+    keywords, expected = connection.profile.keywords, connection.profile
     algorithms = {"ike": expected.ike_algorithm, "esp": expected.esp_algorithm}
     for keyword, name in algorithms.items():
         argv = ["ipsec", "algparse", f"-v{expected.ike_version}", "-pfs=yes", f"{keyword}={keywords[keyword]}"]

@@ -1,4 +1,11 @@
-"""The question whether an IKE daemon answers, put to a real pluto."""
+"""The question whether an IKE daemon answers, put to a real pluto.
+
+Libreswan 4.10 and 5.2 answer it on both ports and in either profile. They do so before they look at connections, at
+`ikev1-policy` or for a cookie (DDoS mode), and log two lines and one.
+
+Other questions do worse. Both releases drop IKEv1's first message in the profile `modern`, and 5.2 also drops it where
+no connection matches. An IKE_SA_INIT is answered, but costs a cookie in DDoS mode and may leave a half-open SA.
+"""
 
 import pytest
 

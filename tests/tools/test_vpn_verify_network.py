@@ -8,7 +8,7 @@ NARROW = f"""
     at_peer ip link set lo up; at_peer ip addr add {AU.private_ip}/32 dev lo
     cat >/tmp/look.py <<'END'
 {IMPORTS}
-from icmp import answered
+from vpn_verify.echoes import answered
 from vpn_verify import machine, tunnel_layers
 ends = "{UK.private_ip}", "{AU.private_ip}"
 print(machine.source("{AU.public_ip}"))

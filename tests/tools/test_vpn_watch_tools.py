@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from components.decisions.tunnel import TunnelProfile, connect
 from lab.machines import toolroot
 from tests.unit.gateway_documents import AU, UK, GatewayDocument, gateway_document, installed_files
 
@@ -53,16 +54,16 @@ print(answer(good, 0.1))
 
 
 def test_without_pluto_there_is_nothing_to_ask_and_nothing_to_do(release: str) -> None:
-    code = "print(whack('--trafficstatus'), act('uk-to-au', 'initiate'), act('uk-to-au', 'reset'))"
+    code = "print(whack('--trafficstatus'), act(['uk-to-au'], 'initiate'), act(['uk-to-au'], 'reset'))"
     assert _python(release, code) == ["None False False"]
 
 
 def test_pluto_is_asked_and_told_and_a_connection_that_it_does_not_know_is_noticed(release: str) -> None:
     code = """
 print(inward('uk-to-au'))
-print(act('uk-to-nowhere', 'initiate'), act('uk-to-nowhere', 'reset'))
+print(act(['uk-to-nowhere'], 'initiate'), act(['uk-to-au', 'uk-to-nowhere'], 'reset'))
 for step in 'initiate', 'reset', 'initiate':
-    print(act('uk-to-au', step), '"uk-to-au"' in whack('--showstates'))
+    print(act(['uk-to-au'], step), '"uk-to-au"' in whack('--showstates'))
 """
     assert _python(release, code, PLUTO) == ["{}", "False False"] + ["True True"] * 3
 
@@ -71,49 +72,82 @@ def test_a_reset_leaves_the_policy_that_traps_what_would_leak(release: str) -> N
     code = """
 import subprocess
 for step in 'initiate', 'reset':
-    act('uk-to-au', step)
+    act(['uk-to-au'], step)
     print(subprocess.run(['ip', 'xfrm', 'policy'], capture_output=True, text=True).stdout.count('dst 172.31.0.0/16'))
 """
     assert _python(release, code, PLUTO) == ["1", "1"]
 
 
-def test_a_step_on_a_connection_of_several_networks_reaches_all_of_them(release: str) -> None:
+UK_TWO = replace(UK, cidr_blocks=("10.5.0.0/16", "10.1.0.0/16"))
+AU_TWO = replace(AU, cidr_blocks=("172.31.0.0/17", "172.31.128.0/17"))
+LAST = '"uk-to-au/10.1.0.0/16=172.31.128.0/17"'
+"""The connection that is loaded last."""
+
+
+@pytest.mark.parametrize("profile", list(TunnelProfile))
+def test_a_step_reaches_the_connections_of_all_pairs_of_ranges_and_the_first_owns_the_ike_sa(
+    release: str, profile: TunnelProfile
+) -> None:
     code = """
-for step in 'initiate', 'reset':
-    print(act('uk-to-au', step), whack('--showstates').lower().count('pending child sa'))
-print('terminated 4 connections' in whack('--terminate', '--name', 'uk-to-au'))
+import re
+gateway = load()
+names = Watch(gateway, gateway.peers[0]).names
+print(*names)
+for step in 'initiate', 'reset', 'reset', 'initiate':
+    told = act(names, step)
+    time.sleep(0.3)
+    states = whack('--showstates')
+    owners = set(re.findall(r'#\\d+: "(\\S+)":', states))
+    print(told, owners, len(re.findall(r'pending (?:child|ipsec) sa|pending phase 2', states.lower())))
+whack('--terminate', '--name', names[1])
+whack('--terminate', '--name', names[0])
+time.sleep(0.3)
+print(whack('--showstates').count('#'))
+# Others begin by themselves when the IKE SA goes before they are down.
+print(re.findall(r'"uk-to-au/\\S+" #\\d+: initiating.*', open('/tmp/log').read()))
 """
-    networks = {"leftsubnets": "{10.1.0.0/16,10.5.0.0/16}", "rightsubnets": "{172.31.0.0/17,172.31.128.0/17}"}
-    (one,) = gateway_document().connections
-    keywords = {key: value for key, value in one.keywords.items() if not key.endswith("subnet")} | networks
-    document = replace(gateway_document(), connections=(replace(one, keywords=keywords),))
-    loaded = PLUTO.replace('"uk-to-au"', '"uk-to-au/2x2"')
-    assert _python(release, code, loaded, document) == ["True 4", "True 4", "True"]
+    document = gateway_document(UK_TWO, AU_TWO, profile)
+    loaded = PLUTO.replace('"uk-to-au"', LAST)
+    assert _python(release, code, loaded, document) == [
+        "uk-to-au uk-to-au/others",
+        *["True {'uk-to-au'} 4"] * 4,
+        "0",
+        "[]",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("local", "remote", "own", "ranges"),
+    ("local", "remote", "others"),
     [
-        ("10.1.0.0/16", "172.31.0.0/16", "uk-to-au", "10.1.0.0/16 172.31.0.0/16"),
-        ("10.5.0.0/16 10.1.0.0/16", "172.31.0.0/16", "uk-to-au/2x0", "10.1.0.0/16 172.31.0.0/16"),
-        ("10.1.0.0/16", "172.31.0.0/20 172.31.16.0/20", "uk-to-au/0x1", "10.1.0.0/16 172.31.0.0/20"),
-        ("10.1.0.0/24 10.1.1.0/24", "172.31.128.0/17 172.31.0.0/20", "uk-to-au/2x2", "10.1.1.0/24 172.31.0.0/20"),
+        ("10.1.0.0/16", "172.31.0.0/16", []),
+        ("10.5.0.0/16 10.1.0.0/16", "172.31.0.0/16", ["10.5.0.0/16=172.31.0.0/16"]),
+        ("10.1.0.0/16", "172.31.0.0/20 172.31.16.0/20", ["10.1.0.0/16=172.31.16.0/20"]),
+        (
+            "10.1.0.0/24 10.1.1.0/24",
+            "172.31.128.0/17 172.31.0.0/20",
+            ["10.1.0.0/24=172.31.0.0/20", "10.1.0.0/24=172.31.128.0/17", "10.1.1.0/24=172.31.128.0/17"],
+        ),
     ],
 )
-def test_the_pair_of_ranges_that_echoes_go_by_is_the_one_that_pluto_gives_that_name(
-    release: str, local: str, remote: str, own: str, ranges: str
+def test_pluto_has_a_connection_for_each_pair_of_ranges_that_is_what_its_name_says_and_no_other(
+    release: str, local: str, remote: str, others: list[str]
 ) -> None:
     code = """
+import re
 gateway = load()
 watch = Watch(gateway, gateway.peers[0])
-name = watch.name + watch.tunnel.pair
-print(name, watch.strays is not None, strays())
-import re
-print(*re.findall(rf'"{name}": (\\S+?)===.*===(\\S+?);', whack('--status'))[0])
+print(watch.strays is not None, strays())
+for name, here, there in sorted(re.findall(r'"(\\S+)": (\\S+?)===.*===(\\S+?);', whack('--status'))):
+    print(name, here + '=' + there)
 """
     uk, au = replace(UK, cidr_blocks=tuple(local.split())), replace(AU, cidr_blocks=tuple(remote.split()))
-    loaded = PLUTO.replace('"uk-to-au"', f'"{own}"')
-    assert _python(release, code, loaded, gateway_document(uk, au)) == [f"{own} {own != 'uk-to-au'} 0", ranges]
+    base = next(each for each in connect(uk, au, TunnelProfile.MODERN).sections.values())
+    loaded = PLUTO.replace('"uk-to-au"', f'"uk-to-au/{others[-1]}"') if others else PLUTO
+    assert _python(release, code, loaded + "sleep 0.5\n", gateway_document(uk, au)) == [
+        f"{bool(others)} 0",
+        f"uk-to-au {base['leftsubnet']}={base['rightsubnet']}",
+        *(f"uk-to-au/{pair} {pair}" for pair in others),
+    ]
 
 
 @pytest.mark.parametrize("text", ["{", "{}", json.dumps({"peers": [{}]}), "[]"])

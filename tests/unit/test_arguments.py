@@ -294,7 +294,7 @@ def test_more_peers_than_user_data_has_room_for_are_refused() -> None:
             "private_ip": f"10.{number}.1.9",
             "cidr_blocks": [f"10.{number}.0.0/16"],
         }
-        for number in range(2, 14)
+        for number in range(2, 20)
     ]
     args: Any = {
         "name": "uk",
@@ -306,9 +306,10 @@ def test_more_peers_than_user_data_has_room_for_are_refused() -> None:
     gateway_settings("site", args)
     with pytest.raises(SettingsError) as caught:
         gateway_settings("site", args | {"peers": peers})
+    names = ", ".join(f"p{number}" for number in range(2, 20))
     assert [str(each) for each in caught.value.problems] == [
-        "additional_cidr_blocks, excluded_cidr_blocks, peers "
-        "'1 ranges at uk, 12 at p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13': "
-        "with 12 peers and secret_delivery ssm, a gateway's user data has room for 10 ranges; each peer takes the room "
-        "of 5; use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
+        f"additional_cidr_blocks, excluded_cidr_blocks, peers '1 ranges at uk, 18 at {names}, 18 pairs of ranges': "
+        "take 218 places of the gateway's user data, which has 216 with secret_delivery ssm; a range takes 2, a peer "
+        "10, a peer with several pairs of ranges 10 more, and each of these pairs 1; "
+        "use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
     ]

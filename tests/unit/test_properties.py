@@ -21,6 +21,7 @@ from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings, pair_settings
 from components.inputs.site import SiteSettings
 from components.user_data import USER_DATA_LIMIT, cloud_config, encode, site_files
+from tests.unit import ipsec_conf
 from tests.unit.argument_sets import ArgumentSet, argument_sets, rows_missing
 from tests.unit.gateway_documents import HOST_KEY, PSK, PUBLIC_KEY
 
@@ -113,19 +114,11 @@ def ends(made: PairSettings) -> tuple[End, End]:
 
 def check_mirror(one: ConnectionDecision, other: ConnectionDecision, local: End, peer: End) -> None:
     """Check that each gateway's own side equals the peer's side on the other gateway, and all else is the same."""
-
-    def of_side(decision: ConnectionDecision, side: str) -> dict[str, str]:
-        words = (f"{side}id", f"{side}subnet", f"{side}subnets")
-        return {key.removeprefix(side): value for key, value in decision.keywords.items() if key in words}
-
-    def common(decision: ConnectionDecision) -> dict[str, str]:
-        return {key: value for key, value in decision.keywords.items() if not re.match("left|right", key)}
-
-    assert of_side(one, "left") == of_side(other, "right")
-    assert of_side(one, "right") == of_side(other, "left")
-    assert common(one) == common(other)
-    assert (one.keywords["left"], one.keywords["leftid"]) == ("%defaultroute", local.public_ip)
-    assert (one.keywords["right"], one.keywords["rightid"]) == (peer.public_ip, peer.public_ip)
+    own, peers = ipsec_conf.loaded(one.sections), ipsec_conf.loaded(other.sections)
+    ipsec_conf.check_mirror(own, peers)
+    assert len(own) == len(local.cidr_blocks) * len(peer.cidr_blocks)
+    assert {each["leftid"] for each in own.values()} == {local.public_ip}
+    assert {each["right"] for each in own.values()} == {peer.public_ip}
 
 
 def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | GivenSecrets) -> None:

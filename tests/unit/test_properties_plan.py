@@ -9,7 +9,6 @@ in test_properties.py, because a whole pair takes a fifth of a second. Does not 
 import asyncio
 import base64
 import json
-import re
 from collections import Counter
 from itertools import product
 from typing import Any
@@ -24,6 +23,7 @@ from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings
 from components.inputs.site import SiteSettings
 from components.user_data import USER_DATA_LIMIT
+from tests.unit import ipsec_conf
 from tests.unit.argument_sets import ArgumentSet, arbitrary, sound
 from tests.unit.existing_cloud import PRIVATE, PUBLIC, ExistingCloud
 from tests.unit.gateway_documents import files_of, user_data_of
@@ -90,29 +90,20 @@ def check_admissions(recorder: Recorder, site: SiteSettings, peer: SiteSettings,
     assert sorted(f"{name}-id" for name in groups) == sorted([gateway, private])
 
 
-def connection(recorder: Recorder, site: SiteSettings, peer: SiteSettings) -> dict[str, str]:
-    """Return the keywords of the gateway's connection in its ipsec.conf."""
+def connections(recorder: Recorder, site: SiteSettings) -> dict[str, ipsec_conf.Section]:
+    """Return the connections that the gateway's daemon loads."""
     text = files_of(user_data_of(recorder.named(f"vpn-{site.name}-gateway").inputs))
-    _, _, body = text["/etc/ipsec.d/vpn.conf"].partition(f"conn {site.name}-to-{peer.name}\n")
-    return dict(re.findall(r"^\s+([a-z0-9-]+)\s*=\s*(.+)$", body, re.MULTILINE))
-
-
-def _ranges(keywords: dict[str, str], side: str) -> list[str]:
-    return sorted(re.findall(r"[0-9./]+", keywords.get(f"{side}subnet") or keywords[f"{side}subnets"]))
+    return ipsec_conf.loaded(ipsec_conf.sections(text["/etc/ipsec.d/vpn.conf"]))
 
 
 def check_mirror(recorder: Recorder, pair: PairSettings) -> None:
-    """Check that the files of both gateways mirror each other."""
-    own, peers = connection(recorder, pair.left, pair.right), connection(recorder, pair.right, pair.left)
-    for own_side, peers_side in (("left", "right"), ("right", "left")):
-        for word in ("id", "subnet", "subnets"):
-            assert own.get(own_side + word) == peers.get(peers_side + word)
-    assert _ranges(own, "left") == sorted(map(str, pair.left.ranges))
-    assert _ranges(own, "right") == sorted(map(str, pair.right.ranges))
-    assert own["right"] == own["rightid"] == address_of(f"vpn-{pair.right.name}-gateway-address")
-    common = [{key: value for key, value in each.items() if not re.match("left|right", key)} for each in (own, peers)]
-    assert common[0] == common[1]
-    assert len(common[0]) > 5
+    """Check that the files of both gateways mirror each other, with a connection for each pair of ranges."""
+    own, peers = connections(recorder, pair.left), connections(recorder, pair.right)
+    ipsec_conf.check_mirror(own, peers)
+    assert {(each["leftsubnet"], each["rightsubnet"]) for each in own.values()} == {
+        (str(here), str(there)) for here in pair.left.ranges for there in pair.right.ranges
+    }
+    assert {each["right"] for each in own.values()} == {address_of(f"vpn-{pair.right.name}-gateway-address")}
 
 
 def check_secrets(recorder: Recorder, made: ArgumentSet) -> None:

@@ -17,8 +17,9 @@ from components import SettingsError, VpnGatewayPair
 from components.decisions.addressing import without
 from components.inputs.arguments import SecretDelivery
 from components.inputs.peer import MOST_RANGE_PAIRS
-from components.inputs.room import MOST_INNER_ADMINISTRATORS, PEER_ROOM, ROOM
+from components.inputs.room import MOST_INNER_ADMINISTRATORS, ROOM, places
 from components.inputs.settings import pair_settings
+from tests.unit import ipsec_conf
 from tests.unit.gateway_documents import files_of, one_rule_for_each_address, user_data_of
 from tests.unit.recording import Deployment, Recorder
 
@@ -38,6 +39,12 @@ def _problems(args: Any) -> list[str]:
 
 def _files(recorder: Recorder, side: str) -> dict[str, str]:
     return files_of(user_data_of(recorder.named(f"vpn-{side}-gateway").inputs))
+
+
+def _pairs(recorder: Recorder, side: str) -> dict[str, tuple[str, str]]:
+    """Return name -> left and right range of the connections that a gateway loads."""
+    conns = ipsec_conf.loaded(ipsec_conf.sections(_files(recorder, side)["/etc/ipsec.d/vpn.conf"]))
+    return {name: (each["leftsubnet"], each["rightsubnet"]) for name, each in conns.items()}
 
 
 def _pair(deployment: Deployment, article: dict[str, Any], **left: Any) -> Recorder:
@@ -75,8 +82,14 @@ def test_more_ranges_of_a_side_are_tunnelled_admitted_and_masqueraded(
     deployment: Deployment, article: dict[str, Any]
 ) -> None:
     recorder = _pair(deployment, article, additional_cidr_blocks=["10.5.0.0/16"])
-    assert "leftsubnets={10.1.0.0/16,10.5.0.0/16}" in _files(recorder, "uk")["/etc/ipsec.d/vpn.conf"]
-    assert "rightsubnets={10.1.0.0/16,10.5.0.0/16}" in _files(recorder, "au")["/etc/ipsec.d/vpn.conf"]
+    assert _pairs(recorder, "uk") == {
+        "uk-to-au": ("10.1.0.0/16", "172.31.0.0/16"),
+        "uk-to-au/10.5.0.0/16=172.31.0.0/16": ("10.5.0.0/16", "172.31.0.0/16"),
+    }
+    assert _pairs(recorder, "au") == {
+        "au-to-uk": ("172.31.0.0/16", "10.1.0.0/16"),
+        "au-to-uk/172.31.0.0/16=10.5.0.0/16": ("172.31.0.0/16", "10.5.0.0/16"),
+    }
     here, there = (_rules(recorder, side) for side in ("uk", "au"))
     assert "-A VPN-POSTROUTING -d 10.5.0.0/16 -j ACCEPT" in here
     assert "-A VPN-POSTROUTING -s 10.5.0.0/16 -j MASQUERADE" in here
@@ -178,25 +191,37 @@ def test_more_ranges_than_user_data_has_room_for_are_refused_before_any_address_
     article: dict[str, Any],
 ) -> None:
     more = [f"10.{number}.0.0/16" for number in range(2, 75)]
-    most = ROOM[SecretDelivery.USER_DATA] - PEER_ROOM
-    left = {**article["left"], "additional_cidr_blocks": more[: most - 2]}
+    # Each is a range, and a pair with the other side's range.
+    most = next(number for number in range(64) if places(number + 3, [number + 2]) > ROOM[SecretDelivery.USER_DATA])
+    left = {**article["left"], "additional_cidr_blocks": more[:most]}
     # A plain dict, not a TypedDict.
     pair_settings("vpn", {**article, "left": left, "secret_delivery": "user-data"})  # type: ignore[typeddict-item]
-    left = {**article["left"], "additional_cidr_blocks": more[: most - 1]}
+    left = {**article["left"], "additional_cidr_blocks": more[: most + 1]}
     (problem,) = _problems({**article, "left": left, "secret_delivery": "user-data"})
     ranges = ", ".join(f"{side}.{key}_cidr_blocks" for side in ("left", "right") for key in ("additional", "excluded"))
     assert problem == (
-        f"{ranges} '51 ranges at uk, 1 at au': with 1 peers and secret_delivery user-data, a gateway's user data has "
-        "room for 51 ranges; each peer takes the room of 5; "
-        "use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
+        f"{ranges} '56 ranges at uk, 1 at au, 56 pairs of ranges': take 190 places of the gateway's user data, which "
+        "has 188 with secret_delivery user-data; a range takes 2, a peer 10, a peer with several pairs of ranges 10 "
+        "more, and each of these pairs 1; use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
     )
 
 
 def test_a_range_that_is_excluded_as_a_whole_takes_room_too(article: dict[str, Any]) -> None:
-    more = [f"10.{number}.0.0/16" for number in range(2, 75)]
-    left = {**article["left"], "additional_cidr_blocks": more, "excluded_cidr_blocks": more}
-    (problem,) = _problems({**article, "left": left})
-    assert " '74 ranges at uk, 1 at au': with 1 peers and secret_delivery ssm, " in problem
+    more = [f"10.{number}.0.0/16" for number in range(2, 106)]
+    sides: Any = {side: {**article[side], "additional_cidr_blocks": more} for side in ("left", "right")}
+    for side, other in (("left", "right"), ("right", "left")):
+        excluding = {**sides[side], "excluded_cidr_blocks": more}
+        (problem,) = _problems({**article, side: excluding})
+        here, there = article[side]["name"], article[other]["name"]
+        assert f" '105 ranges at {here}, 1 at {there}, 1 pairs of ranges': take 222 places of " in problem
+    left = {**sides["left"], "additional_cidr_blocks": more[3:], "excluded_cidr_blocks": more[3:]}
+    pair_settings("vpn", {**article, "left": left})  # type: ignore[typeddict-item]  # a plain dict
+
+
+def test_all_pairs_of_ranges_that_a_tunnel_may_have_fit_with_secrets_in_ssm() -> None:
+    shapes = [(here, MOST_RANGE_PAIRS // here) for here in (1, 2, 4, 8, 16, 32, 64)]
+    taken = {shape: places(sum(shape), [MOST_RANGE_PAIRS]) for shape in shapes}
+    assert max(taken.values()) <= ROOM[SecretDelivery.SSM], taken
 
 
 def test_more_administrators_inside_than_user_data_has_room_for_are_refused(article: dict[str, Any]) -> None:

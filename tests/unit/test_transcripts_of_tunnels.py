@@ -13,6 +13,7 @@ import pluto
 from components.decisions.tunnel import PROFILES, TunnelProfile
 from tests.scenarios import matrix_transcripts, negotiated
 from vpn_verify import tunnel_layers
+from vpn_verify.status import about, algorithms
 
 NETWORKS = ("10.1.0.0/16", "172.31.0.0/16")
 
@@ -35,10 +36,10 @@ def connection(text: str) -> str:
 @taken("status")
 def test_vpn_verify_reads_version_and_algorithms_of_the_sas(path: Path, profile: TunnelProfile) -> None:
     status, expected = path.read_text(), PROFILES[profile]
-    lines = pluto.about(connection(status), status)
-    ike = pluto.algorithms("IKEv[12]", lines)
+    lines = about(connection(status), status)
+    ike = algorithms("IKEv[12]", lines)
     assert ike.startswith(f"IKEv{expected.ike_version} {expected.ike_algorithm}")
-    assert pluto.algorithms("ESP", lines) == f"ESP {expected.esp_algorithm}"
+    assert algorithms("ESP", lines) == f"ESP {expected.esp_algorithm}"
 
 
 @taken("status")

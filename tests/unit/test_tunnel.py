@@ -1,5 +1,7 @@
 """Proves the connections of both ends of a tunnel. Does not prove that Libreswan accepts them."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from components.decisions.tunnel import (
     connect,
     largest_inner_packet,
 )
+from tests.unit import ipsec_conf
 
 addresses = st.ip_addresses(v=4).map(str)
 
@@ -30,39 +33,78 @@ def ends(draw: st.DrawFn) -> End:
     )
 
 
-def _side(keywords: dict[str, str], side: str) -> dict[str, str]:
-    shared = ("id", "subnet", "subnets")
-    return {key.removeprefix(side): value for key, value in keywords.items() if key in {side + name for name in shared}}
+@given(ends(), ends(), st.sampled_from(TunnelProfile))
+def test_each_connection_has_one_on_the_other_side_with_left_and_right_exchanged(
+    one: End, other: End, profile: TunnelProfile
+) -> None:
+    own, peers = connect(one, other, profile), connect(other, one, profile)
+    ipsec_conf.check_mirror(ipsec_conf.loaded(own.sections), ipsec_conf.loaded(peers.sections))
 
 
 @given(ends(), ends(), st.sampled_from(TunnelProfile))
-def test_each_sides_right_equals_the_others_left(one: End, other: End, profile: TunnelProfile) -> None:
-    own, peers = dict(connect(one, other, profile).keywords), dict(connect(other, one, profile).keywords)
-    assert _side(own, "left") == _side(peers, "right")
-    assert _side(own, "right") == _side(peers, "left")
-    assert own["right"] == peers["leftid"]
-    assert peers["right"] == own["leftid"]
-    unsided = [{k: v for k, v in each.items() if not k.startswith(("left", "right"))} for each in (own, peers)]
-    assert unsided[0] == unsided[1]
+def test_each_pair_of_ranges_is_one_connection_and_has_it_in_its_name_but_for_that_of_the_gateways_addresses(
+    one: End, other: End, profile: TunnelProfile
+) -> None:
+    decision = connect(one, other, profile)
+    found = ipsec_conf.loaded(decision.sections)
+    pairs = {name: (each["leftsubnet"], each["rightsubnet"]) for name, each in found.items()}
+    base = f"{one.private_ip}/32", f"{other.private_ip}/32"
+    assert next(iter(decision.sections)) == decision.name
+    assert pairs.pop(decision.name) == base
+    assert pairs == {
+        f"{decision.name}/{own}={peers}": (own, peers)
+        for own in one.cidr_blocks
+        for peers in other.cidr_blocks
+        if (own, peers) != base
+    }
+    aliases = {name: each.get("connalias") for name, each in found.items()}
+    assert aliases == dict.fromkeys(pairs, f"{decision.name}/others") | {decision.name: None}
 
 
-@given(ends(), ends())
-def test_the_ranges_with_the_gateways_addresses_are_numbered_by_their_place_on_each_side(one: End, other: End) -> None:
-    own, peers = (connect(*ends, TunnelProfile.MODERN).pair_of_addresses for ends in ((one, other), (other, one)))
-    assert own.strip("/").split("x") == peers.strip("/").split("x")[::-1]
-    if not own:
-        assert len(one.cidr_blocks) == len(other.cidr_blocks) == 1
-        return
-    for end, number in zip((one, other), map(int, own.strip("/").split("x")), strict=True):
-        # Libreswan counts `leftsubnets` from 1; a single `leftsubnet` has the number 0.
-        assert (number == 0) == (len(end.cidr_blocks) == 1)
-        assert end.cidr_blocks[max(number - 1, 0)] == f"{end.private_ip}/32"
+UK = End(site="uk", public_ip="54.26.1.1", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
+AU = End(site="au", public_ip="54.124.1.1", private_ip="172.31.12.198", cidr_blocks=("172.31.0.0/16",))
+
+
+def test_one_pair_of_ranges_is_one_section() -> None:
+    (keywords,) = connect(UK, AU, TunnelProfile.MODERN).sections.values()
+    assert list(keywords)[:9] == [
+        *("authby", "auto", "type", "left", "leftid", "leftsubnet", "right", "rightid", "rightsubnet"),
+    ]
+    assert not keywords.keys() & {"also", "connalias"}
+
+
+def test_several_pairs_of_ranges_share_a_section_that_is_not_loaded() -> None:
+    uk, au = (
+        replace(UK, cidr_blocks=("10.5.0.0/16", "10.1.0.0/16")),
+        replace(AU, cidr_blocks=("172.31.0.0/16", "10.20.0.0/16")),
+    )
+    sections = dict(connect(uk, au, TunnelProfile.MODERN).sections)
+    common = sections.pop("uk-to-au/common")
+    (alone,) = connect(UK, AU, TunnelProfile.MODERN).sections.values()
+    assert common == {k: v for k, v in alone.items() if k not in ("auto", "leftsubnet", "rightsubnet")}
+
+    def section(own: str, peers: str) -> dict[str, str]:
+        return {"also": "uk-to-au/common", "auto": "ondemand", "leftsubnet": own, "rightsubnet": peers}
+
+    others = {"connalias": "uk-to-au/others"}
+    assert sections == {
+        "uk-to-au": section("10.1.0.0/16", "172.31.0.0/16"),
+        "uk-to-au/10.5.0.0/16=172.31.0.0/16": section("10.5.0.0/16", "172.31.0.0/16") | others,
+        "uk-to-au/10.5.0.0/16=10.20.0.0/16": section("10.5.0.0/16", "10.20.0.0/16") | others,
+        "uk-to-au/10.1.0.0/16=10.20.0.0/16": section("10.1.0.0/16", "10.20.0.0/16") | others,
+    }
+
+
+def test_a_range_more_changes_no_connection_that_there_was() -> None:
+    def found(*more: str) -> dict[str, ipsec_conf.Section]:
+        au = replace(AU, cidr_blocks=("172.31.0.0/16", "10.20.0.0/16", *more))
+        return ipsec_conf.loaded(connect(UK, au, TunnelProfile.MODERN).sections)
+
+    assert found().items() < found("10.21.0.0/16").items()
 
 
 def test_the_articles_connection_has_the_articles_names_and_values() -> None:
-    uk = End(site="uk", public_ip="54.26.1.1", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
-    au = End(site="au", public_ip="54.124.1.1", private_ip="172.31.12.198", cidr_blocks=("172.31.0.0/16",))
-    decision = connect(uk, au, TunnelProfile.ARTICLE_2014)
+    decision = connect(UK, AU, TunnelProfile.ARTICLE_2014)
     assert decision.name == "uk-to-au"
     article = {
         "authby": "secret",
@@ -76,7 +118,7 @@ def test_the_articles_connection_has_the_articles_names_and_values() -> None:
         "encapsulation": "yes",
         "ikev2": "no",
     }
-    assert article.items() <= dict(decision.keywords).items()
+    assert article.items() <= decision.sections["uk-to-au"].items()
     assert PROFILES[TunnelProfile.ARTICLE_2014].config_setup == {"ikev1-policy": "accept"}
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import string
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -22,9 +23,10 @@ from components import user_data
 from components.decisions.secrets import GivenSecrets, StoredSecrets
 from components.decisions.tunnel import End, TunnelProfile, connect
 from components.inputs.arguments import SecretDelivery
+from components.inputs.peer import MOST_RANGE_PAIRS
 from components.inputs.problems import SettingsError
 from components.inputs.psk import LONGEST_PSK
-from components.inputs.room import MOST_INNER_ADMINISTRATORS, PEER_ROOM, ROOM
+from components.inputs.room import MOST_INNER_ADMINISTRATORS, PEER_PLACES, ROOM, places
 from components.inputs.settings import LONGEST_RESOURCE_NAME
 from components.user_data import USER_DATA_LIMIT, configure_files, encode, program_digest, proof_files
 from tests.unit.gateway_documents import (
@@ -122,16 +124,39 @@ READ = (
 )
 
 
-def most_ranges(secrets: StoredSecrets | GivenSecrets, peers: int) -> int:
-    delivery = SecretDelivery.SSM if isinstance(secrets, StoredSecrets) else SecretDelivery.USER_DATA
-    return ROOM[delivery] - PEER_ROOM * peers
+def room_of(secrets: StoredSecrets | GivenSecrets) -> int:
+    return ROOM[SecretDelivery.SSM if isinstance(secrets, StoredSecrets) else SecretDelivery.USER_DATA]
+
+
+def allowed(here: int, shares: Sequence[int], room: int) -> bool:
+    pairs = [here * share for share in shares]
+    return max(pairs) <= MOST_RANGE_PAIRS and places(here + sum(shares), pairs) <= room
+
+
+def largest(here: int, peers: int, room: int, *, evenly: bool) -> list[int]:
+    """Return the most ranges that each of the peers may have, with `here` ranges at the site; none: not so many peers.
+
+    Either all peers have nearly the same number, or the first ones have as many as possible.
+    """
+    shares = [1] * peers
+    if not allowed(here, shares, room):
+        return []
+    grew = True
+    while grew:
+        grew = False
+        for number in range(peers):
+            while allowed(here, more := [*shares[:number], shares[number] + 1, *shares[number + 1 :]], room):
+                shares, grew = more, True
+                if evenly:
+                    break
+    return shares
 
 
 def worst(
-    secrets: StoredSecrets | GivenSecrets, profile: TunnelProfile, peers: int, ranges: int, here: int
+    secrets: StoredSecrets | GivenSecrets, profile: TunnelProfile, here: int, shares: Sequence[int]
 ) -> GatewayDocument:
-    """Return a gateway with `here` of the ranges at its site, and names and addresses that compress badly."""
-    random = Random(peers * 100 + here)  # noqa: S311 - the same at every run
+    """Return a gateway with `here` ranges, and names and addresses that compress badly; `shares` are its peers'."""
+    random = Random(len(shares) * 100 + here)  # noqa: S311 - the same at every run
 
     def name() -> str:
         return "".join(random.choices(string.ascii_lowercase, k=20))
@@ -144,8 +169,7 @@ def worst(
         private = networks[0].partition("/")[0]
         return End(site=name(), public_ip=address(), private_ip=private, cidr_blocks=tuple(networks))
 
-    local, there = end(here), ranges - here
-    shares = [there // peers + (number < there % peers) for number in range(peers)]
+    local = end(here)
     return GatewayDocument(
         local=local,
         connections=tuple(connect(local, end(share), profile) for share in shares),
@@ -176,12 +200,11 @@ def test_the_largest_user_data_that_the_limits_allow_is_taken_by_ec2(
     secrets: StoredSecrets | GivenSecrets, profile: TunnelProfile
 ) -> None:
     sizes = {
-        (peers, ranges, here): len(
-            gzip.compress(worst(secrets, profile, peers, ranges, here).user_data.encode(), mtime=0)
-        )
-        for peers in range(1, (most_ranges(secrets, 0) - 1) // (PEER_ROOM + 1) + 1)
-        for ranges in [most_ranges(secrets, peers)]
-        for here in {1, min(ranges // 2, ranges - peers), ranges - peers}
+        (here, *shares): len(gzip.compress(worst(secrets, profile, here, shares).user_data.encode(), mtime=0))
+        for here in (1, 2, 4, 8, 12, 16, 24, 32, 64)
+        for peers in range(1, room_of(secrets) // PEER_PLACES)
+        for evenly in (True, False)
+        if (shares := largest(here, peers, room_of(secrets), evenly=evenly))
     }
     # Implementations of zlib differ by some bytes.
     assert max(sizes.values()) <= USER_DATA_LIMIT - 64, sizes
@@ -260,7 +283,7 @@ def test_vpn_verify_expects_what_the_connection_says() -> None:
         "gateway": "uk-gateway",
         "local_id": "203.0.113.10",
         "address": "10.1.1.254",
-        "local_cidr_blocks": ["10.1.0.0/16"],
+        "local_cidr_blocks": "10.1.0.0/16",
         "mtu": 1400,
         "internet_host": "ssm.eu-west-2.amazonaws.com",
         "internet_port": 443,
@@ -269,8 +292,7 @@ def test_vpn_verify_expects_what_the_connection_says() -> None:
                 "connection": "uk-to-au",
                 "public_ip": "198.51.100.20",
                 "private_ip": "172.31.12.198",
-                "cidr_blocks": ["172.31.0.0/16"],
-                "pair": "",
+                "cidr_blocks": "172.31.0.0/16",
                 "ike_version": 2,
                 "ike_algorithm": "AES_GCM_16_256-HMAC_SHA2_512",
                 "esp_algorithm": "AES_GCM_16_256-NONE",
@@ -288,7 +310,7 @@ def test_every_peer_has_a_connection_a_secret_and_its_expectations() -> None:
     assert re.findall(r"^conn (.*)", files["/etc/ipsec.d/vpn.conf"], re.MULTILINE) == names
     assert list(json.loads(files[SECRETS])["connections"]) == names
     assert [peer["connection"] for peer in json.loads(files["/etc/vpn-gateway/gateway.json"])["peers"]] == names
-    assert files["/etc/vpn-gateway/routes"] == "172.31.0.0/16 mtu 1400\n10.9.0.0/16 mtu 1400\n"
+    assert files["/etc/vpn-gateway/routes"] == "1400 172.31.0.0/16,10.9.0.0/16\n"
 
 
 def test_an_undefined_template_variable_is_an_error() -> None:

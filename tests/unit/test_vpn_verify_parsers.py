@@ -13,6 +13,7 @@ import pytest
 
 import pluto
 from vpn_verify import causes, gateway_layers, packet_filter, tunnel_layers
+from vpn_verify import status as parse
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 SIDES = pytest.mark.parametrize(("version", "connection"), [("4.10", "uk-to-au"), ("5.2", "au-to-uk")])
@@ -79,34 +80,34 @@ def status(version: str, moment: str) -> str:
 
 @SIDES
 def test_a_loaded_connection_is_found_in_the_status(version: str, connection: str) -> None:
-    assert pluto.about(connection, status(version, "trap"))
-    assert not pluto.about(connection[:-1], status(version, "trap"))
+    assert parse.about(connection, status(version, "trap"))
+    assert not parse.about(connection[:-1], status(version, "trap"))
 
 
 @SIDES
 def test_a_trap_is_not_an_ike_sa(version: str, connection: str) -> None:
-    lines = pluto.about(connection, status(version, "trap"))
-    assert pluto.algorithms("IKEv[12]", lines) == ""
+    lines = parse.about(connection, status(version, "trap"))
+    assert parse.algorithms("IKEv[12]", lines) == ""
 
 
 @SIDES
 def test_an_established_ike_sa_has_version_and_algorithms(version: str, connection: str) -> None:
-    lines = pluto.about(connection, status(version, "ike"))
-    assert pluto.algorithms("IKEv[12]", lines) == "IKEv2 AES_GCM_16_256-HMAC_SHA2_512-DH20"
-    assert pluto.algorithms("ESP", lines) == ""
+    lines = parse.about(connection, status(version, "ike"))
+    assert parse.algorithms("IKEv[12]", lines) == "IKEv2 AES_GCM_16_256-HMAC_SHA2_512-DH20"
+    assert parse.algorithms("ESP", lines) == ""
 
 
 @pytest.mark.parametrize("start", ["000 ", ""])
-def test_connections_that_leftsubnets_makes_belong_to_their_connection(start: str) -> None:
+def test_the_connections_of_other_pairs_of_ranges_belong_to_their_connection(start: str) -> None:
     text = (
-        f'{start}"uk-to-au/1x1":   IKEv1 algorithm newest: AES_CBC_256-HMAC_SHA1-MODP2048\n'
-        f'{start}"uk-to-au/1x1":   ESP algorithm newest: AES_CBC_256-HMAC_SHA1_96; pfsgroup=<Phase1>\n'
-        f'{start}"uk-to-au/2x1":   ESP algorithm newest: AES_CBC_256-HMAC_SHA1_96; pfsgroup=<Phase1>\n'
+        f'{start}"uk-to-au":   IKEv1 algorithm newest: AES_CBC_256-HMAC_SHA1-MODP2048\n'
+        f'{start}"uk-to-au/10.1.0.0/16=10.8.0.0/16":   ESP algorithm newest: AES_CBC_256-HMAC_SHA1_96; pfsgroup=MODP\n'
+        f'{start}"uk-to-au/10.5.0.0/16=10.8.0.0/16":   ESP algorithm newest: AES_CBC_256-HMAC_SHA1_96; pfsgroup=MODP\n'
         f'{start}"uk-to-au-2":   ESP algorithm newest: NULL-HMAC_SHA1_96; pfsgroup=<Phase1>\n'
     )
-    lines = pluto.about("uk-to-au", text)
-    assert pluto.algorithms("IKEv[12]", lines) == "IKEv1 AES_CBC_256-HMAC_SHA1-MODP2048"
-    assert pluto.algorithms("ESP", lines) == "ESP AES_CBC_256-HMAC_SHA1_96"
+    lines = parse.about("uk-to-au", text)
+    assert parse.algorithms("IKEv[12]", lines) == "IKEv1 AES_CBC_256-HMAC_SHA1-MODP2048"
+    assert parse.algorithms("ESP", lines) == "ESP AES_CBC_256-HMAC_SHA1_96"
 
 
 @pytest.mark.parametrize("version", list(TRAFFIC))
@@ -118,10 +119,10 @@ def test_traffic_is_that_of_the_connection_alone(version: str) -> None:
 def test_traffic_names_pairs_of_ranges_and_sas_that_the_kernel_has_lost() -> None:
     text = """\
 006 #2: "uk-to-au", type=ESP, add_time=1234567890, inBytes=84, outBytes=168, id='198.51.100.20'
-#4: "uk-to-au/1x2", type=ESP, add_time=1234567890, inBytes=0, outBytes=0, id='198.51.100.20'
+#4: "uk-to-au/10.1.0.0/16=10.20.0.0/16", type=ESP, add_time=1234567890, inBytes=0, outBytes=0, id='198.51.100.20'
 #5: "uk-to-au", type=ESP, add_time=1234567890, id='198.51.100.20'
 """
-    assert pluto.traffic("uk-to-au", text) == {"#2": (84, 168), "/1x2#4": (0, 0), "#5": None}
+    assert pluto.traffic("uk-to-au", text) == {"#2": (84, 168), "/10.1.0.0/16=10.20.0.0/16#4": (0, 0), "#5": None}
 
 
 def test_growth_counts_a_rekeyed_sa_whole_and_a_gone_one_not() -> None:
@@ -236,3 +237,10 @@ def test_the_surest_line_of_a_negotiation_tells() -> None:
     )
     found = causes.cause(*SEEN_FROM["uk"], causes.IKE_CAUSES, log)
     assert found.startswith('the peer\'s identity is another ("uk-to-au" #1: Peer ID')
+
+
+def test_a_cause_is_read_from_the_lines_of_any_pair_of_ranges() -> None:
+    line = '"uk-to-au/10.1.0.0/16=10.20.0.0/16" #3: CREATE_CHILD_SA failed with error notification TS_UNACCEPTABLE'
+    log = f"Starting Pluto\n{line}\n"
+    assert causes.cause(*SEEN_FROM["uk"], causes.POLICY_CAUSES, log) == f"the networks differ ({line})"
+    assert causes.cause(*SEEN_FROM["uk"], causes.POLICY_CAUSES, log.replace("uk-to-au", "uk-to-au-2")) == ""

@@ -2,16 +2,22 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from components.decisions.tunnel import PROFILES, TunnelProfile
-from expectations import PATH, Peer
-from tests.unit.gateway_documents import PSK, gateway_document, installed_files
+from expectations import PATH, Peer, load
+from tests.unit import ipsec_conf
+from tests.unit.gateway_documents import AU, PSK, UK, gateway_document, installed_files
 from vpn_verify import tunnel_layers
+from vpn_verify.connections import pairs_of
 from vpn_verify.layer import LayerError
+from vpn_verify.start import Start
+from vpn_verify.table import TunnelLook
 
 PEER = Peer(**json.loads(installed_files(gateway_document())[PATH])["peers"][0])
 NAME, PUBLIC_IP, LOCAL_ID = PEER.connection, PEER.public_ip, "203.0.113.10"
@@ -107,8 +113,28 @@ def test_a_secret_is_for_both_identities_and_for_root_alone(monkeypatch: pytest.
 
 
 def test_a_connection_is_loaded_or_not() -> None:
-    assert tunnel_layers.connection(NAME, UP) == NAME
-    assert fails(lambda: tunnel_layers.connection(NAME, "pluto_version=5.2, x")) == "uk-to-au is not loaded"
+    assert tunnel_layers.connection([NAME], UP) == NAME
+    assert fails(lambda: tunnel_layers.connection([NAME], "pluto_version=5.2, x")) == "uk-to-au is not loaded"
+
+
+def test_the_layers_know_the_connections_that_are_in_the_user_data(tmp_path: Path) -> None:
+    uk = replace(UK, cidr_blocks=("10.5.0.0/16", "10.1.0.0/16"))
+    document = gateway_document(uk, replace(AU, cidr_blocks=("172.31.0.0/16", "10.20.0.0/16")))
+    files, path = installed_files(document), tmp_path / "gateway.json"
+    path.write_text(files[PATH])
+    gateway = load(str(path))
+    pairs = TunnelLook(gateway, cast("Start", None), gateway.peers[0], {}).pairs
+    conns = ipsec_conf.loaded(ipsec_conf.sections(files["/etc/ipsec.d/vpn.conf"]))
+    assert pairs == {name: (each["leftsubnet"], each["rightsubnet"]) for name, each in conns.items()}
+
+
+def test_each_pair_of_ranges_has_a_connection_that_is_loaded() -> None:
+    other = f"{NAME}/10.1.0.0/16=10.20.0.0/16"
+    status = f'{UP}000 "{other}": 10.1.0.0/16===10.1.1.254[203.0.113.10]...198.51.100.20===10.20.0.0/16; unrouted\n'
+    assert tunnel_layers.connection([NAME, other], status) == f"{NAME}, {other}"
+    assert fails(lambda: tunnel_layers.connection([NAME, other], UP)) == f"{other} is not loaded"
+    others = status.replace(f'"{NAME}"', '"other"')
+    assert fails(lambda: tunnel_layers.connection([NAME, other], others)) == f"{NAME} is not loaded"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +208,8 @@ def policy(
     esp: str = PEER.esp_algorithm,
     status: str = UP,
 ) -> str:
-    return tunnel_layers.policy(NAME, PUBLIC_IP, local=local, remote=remote, esp_algorithm=esp, status=status)
+    pairs = pairs_of(NAME, ENDS, local, remote)
+    return tunnel_layers.policy(NAME, PUBLIC_IP, pairs=pairs, esp_algorithm=esp, status=status)
 
 
 def test_the_kernel_demands_esp_of_the_expected_algorithm(tools: Tools) -> None:
@@ -205,10 +232,18 @@ TWO, OTHER_TWO = ("10.1.0.0/16", "10.5.0.0/16"), ("172.31.0.0/17", "172.31.128.0
 @pytest.mark.parametrize(
     ("local", "remote", "names"),
     [
-        (TWO, OTHER_TWO, ["1x2", "2x1", "2x2"]),
-        # As seen of Libreswan 5.2: a side with one network is not counted, because it has `leftsubnet`.
-        (TWO, OTHER_TWO[:1], ["2x0"]),
-        (TWO[:1], OTHER_TWO, ["0x2"]),
+        (
+            TWO,
+            OTHER_TWO,
+            [
+                "/10.1.0.0/16=172.31.128.0/17",
+                "/10.5.0.0/16=172.31.0.0/17",
+                "/10.5.0.0/16=172.31.128.0/17",
+            ],
+        ),
+        (TWO, OTHER_TWO[:1], ["/10.5.0.0/16=172.31.0.0/17"]),
+        # Here the missing pair is that of the gateways' addresses.
+        (TWO[::-1], OTHER_TWO[:1], [""]),
     ],
 )
 def test_of_several_pairs_of_networks_those_without_an_sa_are_asked_for(
@@ -218,7 +253,7 @@ def test_of_several_pairs_of_networks_those_without_an_sa_are_asked_for(
     tools.policies, tools.traps = pairs[:1], pairs
     tools.slept = lambda: setattr(tools, "policies", pairs)
     assert policy(local, remote) == "ESP AES_GCM_16_256-NONE"
-    assert tools.asked == [f"uk-to-au/{name}" for name in names]
+    assert tools.asked == [f"uk-to-au{name}" for name in names]
 
     tools.policies, tools.slept = pairs[:-1], lambda: None
     assert fails(lambda: policy(local, remote)) == f"none between the networks {remote[-1]} {local[-1]} fwd"

@@ -271,9 +271,9 @@ def test_an_sa_that_has_just_come_is_not_taken_down_by_a_step_that_was_due() -> 
 
 
 def test_packets_between_other_ranges_do_not_hide_that_the_echoes_own_sa_is_dead_and_are_not_cut_off() -> None:
-    tunnel = Tunnel("uk-to-au", True, 0.0, "/1x0")
+    tunnel = Tunnel("uk-to-au", True, 0.0)
     tunnel.answer(10.0)
-    sas = [{"/1x0#2": 84, "/10x0#3": n} for n in range(600)]
+    sas = [{"#2": 84, "/10.1.0.0/16=10.20.0.0/16#3": n} for n in range(600)]
     steps = [(n, tunnel.judge(float(n), sas[n], lambda: True)) for n in range(11, 600)]
     asked = [(n, step) for n, step in steps if step]
     assert asked[0] == (10 + PATIENCE, "initiate")
@@ -282,7 +282,8 @@ def test_packets_between_other_ranges_do_not_hide_that_the_echoes_own_sa_is_dead
 
 
 def test_a_range_that_has_become_idle_does_not_keep_a_dead_tunnel_from_being_taken_down() -> None:
-    tunnel = Tunnel("uk-to-au", True, 0.0, "/2x1")
+    tunnel = Tunnel("uk-to-au", True, 0.0)
     tunnel.answer(10.0)
-    steps = [tunnel.judge(float(n), {"/2x1#2": 84, "/1x1#3": 168}, lambda: True) for n in range(11, 60)]
+    sas = {"#2": 84, "/10.1.0.0/16=10.20.0.0/16#3": 168}
+    steps = [tunnel.judge(float(n), sas, lambda: True) for n in range(11, 60)]
     assert [step for step in steps if step][:2] == ["initiate", "reset"]

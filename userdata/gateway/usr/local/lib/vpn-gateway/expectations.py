@@ -12,9 +12,8 @@ class Peer(NamedTuple):
     connection: str
     public_ip: str
     private_ip: str
-    cidr_blocks: list[str]
-    pair: str
-    """The pair of ranges that the gateways' own addresses are in, as pluto names it: `/1x2`; empty for one pair."""
+    cidr_blocks: str
+    """Its ranges, separated by commas."""
     ike_version: int
     ike_algorithm: str
     esp_algorithm: str
@@ -29,7 +28,7 @@ class Gateway(NamedTuple):
     """Its public address, which is its identity."""
     address: str
     """Its private address."""
-    local_cidr_blocks: list[str]
+    local_cidr_blocks: str
     mtu: int
     internet_host: str
     internet_port: int

@@ -22,12 +22,10 @@ class Tunnel:
     There are two steps. `initiate` asks for another Child SA, over the IKE SA if one stands. It breaks nothing: the
     kernel sends by the newest SA. `reset` first drops all SAs of the connection. Two resets at once may undo each
     other, so the side that is not `first` waits longer, except when it has nothing to drop.
-
-    `pair` is the pair of ranges that the echoes belong to, as pluto names it: `/1x2`, empty for a single pair.
     """
 
-    def __init__(self, name: str, first: bool, now: float, pair: str = "") -> None:
-        self.name, self.pair = name, pair
+    def __init__(self, name: str, first: bool, now: float) -> None:
+        self.name = name
         # Seconds that the other side may act first.
         self.turn = 0 if first else GRACE
         self.heard = self.moved = now
@@ -61,7 +59,7 @@ class Tunnel:
     def judge(self, now: float, inward: Mapping[str, int | None] | None, reachable: Callable[[], bool]) -> str:
         """Return the step to take after an echo without an answer: `initiate`, `reset` or none (empty).
 
-        `inward` is pair and SA -> bytes in (None: the kernel has lost the SA); it is None when pluto does not answer.
+        `inward` is SA -> bytes in (None: the kernel has lost the SA); it is None when pluto does not answer.
         `reachable` asks whether the peer's IKE daemon answers. It is called only when the answer matters: each call
         writes lines to the peer's log.
         """
@@ -115,8 +113,8 @@ class Tunnel:
         return "initiate"
 
     def own(self, sas: Collection[str]) -> bool:
-        """Return whether an SA belongs to the pair of the echoes."""
-        return any(sa.startswith(self.pair + "#") for sa in sas)
+        """Return whether an SA belongs to the pair of the echoes, which has no name of its own."""
+        return any(sa.startswith("#") for sa in sas)
 
     def undo(self) -> None:
         """Note that pluto has not read its connections yet."""

@@ -5,7 +5,6 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterable
 
 HEADERS = 28
 """Bytes of an echo without data: IP header and ICMP header."""
@@ -17,9 +16,8 @@ _DONT_FRAGMENT = (socket.IPPROTO_IP, 10, 2)
 class Echoes:
     """Numbered echoes from one address to another, which are never fragmented.
 
-    With `only_target` the kernel hands over nothing but what comes from the target: cheaper where many targets answer
-    at once. An ICMP error about one packet then makes the next `send` fail, so packets that may be too large are sent
-    without it.
+    With `only_target` the kernel hands over nothing but what comes from the target. An ICMP error about one packet
+    then makes the next `send` fail.
     """
 
     def __init__(self, source: str, target: str, *, only_target: bool) -> None:
@@ -35,10 +33,7 @@ class Echoes:
             raise
 
     def send(self, number: int, size: int = HEADERS) -> None:
-        """Send an echo of so many bytes; one that cannot be sent is one that is not answered.
-
-        The kernel refuses a packet larger than what it knows of the path, and any where no route leads to the target.
-        """
+        """Send an echo of so many bytes; one that cannot be sent is one that is not answered."""
         total = 0x0800 + self.owner + number
         total = (total & 0xFFFF) + (total >> 16)
         total = (total & 0xFFFF) + (total >> 16)
@@ -58,18 +53,3 @@ class Echoes:
             if (kind, owner, sender) == (0, self.owner, self.target):
                 return int(number)
         return None
-
-
-def answered(source: str, target: str, sizes: Iterable[int], seconds: float) -> list[int]:
-    """Return which of these packets are answered, by their size in bytes with the IP header; all are sent at once.
-
-    Returns as soon as all are answered, and after `seconds` at most.
-    """
-    sent, numbers, deadline = list(sizes), set[int](), time.monotonic() + seconds
-    echoes = Echoes(source, target, only_target=False)
-    with echoes.socket:
-        for number, size in enumerate(sent):
-            echoes.send(number, size)
-        while len(numbers) < len(sent) and (answer := echoes.answer(deadline)) is not None:
-            numbers.add(answer)
-    return [sent[number] for number in sorted(numbers)]

@@ -8,12 +8,7 @@ def probe(address: str, port: int, seconds: float = 1.0) -> str:
     """Return `answers`, `refused` (a machine, but no daemon) or `silent`, after `seconds` at most; port 500 or 4500.
 
     Asks three times with IKE's major version 3, which does not exist: RFC 7296, 2.5, requires an answer outside of any
-    SA. Libreswan 4.10 and 5.2 do answer, on both ports and in either profile. They do so before they look at
-    connections, at `ikev1-policy` or for a cookie (DDoS mode). They keep no state, and log two lines and one.
-
-    Other questions do worse. Both releases drop IKEv1's first message in the profile `modern`, and 5.2 also drops it
-    where no connection matches. An IKE_SA_INIT is answered, but costs a cookie in DDoS mode and may leave a half-open
-    SA. On port 4500 the message starts with the marker of RFC 3948, 2.2.
+    SA. Libreswan keeps no state for it. On port 4500 the message starts with the marker of RFC 3948, 2.2.
     """
     start = bytes(4 if port == 4500 else 0) + os.urandom(8)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:

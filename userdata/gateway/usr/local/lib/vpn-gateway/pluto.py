@@ -23,31 +23,15 @@ def whack(*arguments: str, seconds: float = 5) -> str | None:
 
 
 def initiate(connection: str) -> bool:
-    """Ask for a Child SA, without waiting for it; return whether pluto knows the connection.
-
-    A connection of several pairs of ranges is initiated for all of them, or for one: `uk-to-au/1x2`.
-    """
+    """Ask for a Child SA, without waiting for it; return whether pluto knows the connection."""
     answer = whack("--initiate", "--asynchronous", "--name", connection)
     return answer is not None and "no connection" not in answer
 
 
-def about(connection: str, status: str) -> str:
-    """Return the lines of `whack --status` on a connection, also on those that `leftsubnets` makes of it."""
-    # 4.x starts every line with `000 `; the line of a negotiation starts with its number.
-    return "\n".join(re.findall(rf'^(?:000 )?(?:#\d+: )?"{re.escape(connection)}[/"].*', status, re.M))
-
-
-def algorithms(protocol: str, lines: str) -> str:
-    """Return the algorithms of the newest established SAs; `protocol` is a pattern for `IKEv1`, `IKEv2` and `ESP`."""
-    return ", ".join(sorted(set(re.findall(rf"({protocol} algorithm newest: [^\s;]+)", lines)))).replace(
-        "algorithm newest: ", ""
-    )
-
-
 def traffic(connection: str, text: str) -> dict[str, tuple[int, int] | None]:
-    """Return pair of ranges and SA, e.g. `/1x2#4`, -> bytes in and out, from `whack --trafficstatus`.
+    """Return SA -> bytes in and out (None: the kernel has lost the SA), from `whack --trafficstatus`.
 
-    A connection of one pair has no name for it: `#4`. None: the kernel has lost the SA.
+    An SA is `#4` between the ranges of the gateways' addresses, and `/10.1.0.0/16=10.20.0.0/16#5` between others.
     """
-    found = re.findall(rf'(#\d+): "{re.escape(connection)}(/\w+)?"(?:.* inBytes=(\d+), outBytes=(\d+))?', text)
+    found = re.findall(rf'(#\d+): "{re.escape(connection)}(/[^"]*)?"(?:.* inBytes=(\d+), outBytes=(\d+))?', text)
     return {pair + sa: (int(inward), int(outward)) if inward else None for sa, pair, inward, outward in found}

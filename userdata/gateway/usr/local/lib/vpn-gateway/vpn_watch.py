@@ -1,14 +1,7 @@
 """Watches each tunnel and heals it: Libreswan alone needs up to minutes to notice that a peer is back.
 
-Once a second an ICMP echo goes through the tunnel to the peer gateway. Only when no answer comes does the watch look
-further: whether Child SAs stand and bring packets in, and whether the peer's IKE daemon answers. It never touches
-policies or the packet filter, so a tunnel that is down still drops what must not leave in the clear.
-
-A connection between several pairs of ranges has Child SAs that no echo uses, because the gateway has no address in
-those ranges. The kernel counts the packets that the peer sends by an SA that this gateway does not have.
-
-Each tunnel has its own thread, so a silent peer does not delay the others. `healing` decides; this module looks and
-acts.
+`healing` decides; this module looks and acts. It never touches policies or the packet filter, so a tunnel that is down
+still drops what must not leave in the clear. Each tunnel has its own thread, so that a silent peer delays no other.
 """
 
 import sys
@@ -22,17 +15,18 @@ from ike_probe import probe
 from pluto import initiate, traffic, whack
 
 
-def act(connection: str, step: str) -> bool:
-    """Take a step; return whether pluto knows the connection."""
+def act(names: list[str], step: str) -> bool:
+    """Take a step for each connection or alias; return whether pluto knows all of them."""
     if step == "reset":
-        # 5.2 tells the peer and waits for it, up to retransmit-timeout. Asked a second time, it no longer waits.
-        whack("--terminate", "--name", connection, seconds=1)
-        whack("--terminate", "--name", connection, seconds=1)
-    return initiate(connection)
+        # 5.2 tells the peer and waits for it, up to retransmit-timeout. Asked a second time, it no longer waits. The
+        # first name has the IKE SA and comes last: while others are up, 5.2 revives them, and 4.10 keeps the IKE SA.
+        for name in names[::-1] * 2:
+            whack("--terminate", "--name", name, seconds=1)
+    return all(initiate(name) for name in names)
 
 
 def inward(connection: str) -> dict[str, int | None] | None:
-    """Return pair and SA -> bytes in (None: the kernel has lost the SA); None when pluto does not answer."""
+    """Return SA -> bytes in (None: the kernel has lost the SA); None when pluto does not answer."""
     text = whack("--trafficstatus")
     if text is None:
         return None
@@ -51,8 +45,10 @@ class Watch:
     def __init__(self, gateway: Gateway, peer: Peer) -> None:
         self.name, self.address = peer.connection, peer.public_ip
         self.echoes, self.number = Echoes(gateway.address, peer.private_ip, only_target=True), 0
-        self.tunnel = Tunnel(self.name, gateway.local_id < self.address, time.monotonic(), peer.pair)
-        self.strays = Strays() if peer.pair else None
+        self.tunnel = Tunnel(self.name, gateway.local_id < self.address, time.monotonic())
+        several = "," in gateway.local_cidr_blocks + peer.cidr_blocks
+        self.names = [self.name, self.name + "/others"][: 1 + several]
+        self.strays = Strays() if several else None
 
     def run(self) -> None:
         """Watch without end."""
@@ -69,11 +65,11 @@ class Watch:
             self.tunnel.answer(time.monotonic())
             if self.strays and self.strays.judge(time.monotonic(), strays()):
                 print(f"tunnel {self.name}: the peer sends by SAs that are not here: asking for other SAs", flush=True)
-                act(self.name, "initiate")
+                act(self.names, "initiate")
             return
         seen = inward(self.name)
         step = self.tunnel.judge(time.monotonic(), seen, self.reachable)
-        if step and not act(self.name, step):
+        if step and not act(self.names, step):
             self.tunnel.undo()
 
     def reachable(self) -> bool:

@@ -77,7 +77,8 @@ def _routes(changes: Changes) -> Step | None:
         return None
     old, new = (set[str](), set[str]())
     if change := changes.get(ROUTES):
-        old, new = ({line.split()[0] for line in file.text.splitlines() if line} if file else set() for file in change)
+        # Release 0.1.0 had a line for each range; later ones have one line.
+        old, new = (set(re.findall(r"[\d.]+/\d+", file.text)) if file else set() for file in change)
     gone = [["ip", "-4", "route", "flush", "table", "main", "exact", block] for block in sorted(old - new)]
     return Step("routes", [["systemctl", "restart", "vpn-sysctl"], *gone])
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from expectations import Gateway, Peer
 from vpn_verify import configuration, gateway_layers, packet_filter, tunnel_layers
+from vpn_verify.connections import pairs_of
 from vpn_verify.layer import IkeSa, Ping
 from vpn_verify.machine import file, read, run, source
 from vpn_verify.start import CONNTRACK, Start
@@ -36,6 +37,12 @@ class TunnelLook(NamedTuple):
     def ends(self) -> tuple[str, str]:
         """Private addresses of both gateways."""
         return self.gateway.address, self.peer.private_ip
+
+    @property
+    def pairs(self) -> Mapping[str, tuple[str, str]]:
+        """Name of each connection to the peer -> its local and remote range."""
+        local, remote = self.gateway.local_cidr_blocks.split(","), self.peer.cidr_blocks.split(",")
+        return pairs_of(self.peer.connection, self.ends, local, remote)
 
 
 class GatewayLayer(NamedTuple):
@@ -121,7 +128,7 @@ LAYERS = (
     TunnelLayer(
         "connection",
         "daemon",
-        lambda tunnel: tunnel_layers.connection(tunnel.peer.connection, tunnel.start.status.result()),
+        lambda tunnel: tunnel_layers.connection(tunnel.pairs, tunnel.start.status.result()),
         "journalctl -u ipsec; sudo systemctl restart ipsec",
     ),
     TunnelLayer(
@@ -164,8 +171,7 @@ LAYERS = (
         lambda tunnel: tunnel_layers.policy(
             tunnel.peer.connection,
             tunnel.peer.public_ip,
-            local=tunnel.gateway.local_cidr_blocks,
-            remote=tunnel.peer.cidr_blocks,
+            pairs=tunnel.pairs,
             esp_algorithm=tunnel.peer.esp_algorithm,
             status=tunnel.needed["ike"].status,
         ),

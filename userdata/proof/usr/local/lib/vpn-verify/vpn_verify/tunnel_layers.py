@@ -6,13 +6,14 @@ Each returns what it saw or raises LayerError.
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from icmp import answered
-from pluto import about, algorithms, initiate, traffic, whack
+from pluto import initiate, traffic, whack
 from vpn_verify.causes import IKE_CAUSES, POLICY_CAUSES, cause
+from vpn_verify.echoes import answered
 from vpn_verify.layer import Growth, IkeSa, LayerError, Ping
 from vpn_verify.machine import ipsec_journal, read, run
+from vpn_verify.status import about, algorithms
 
 SECONDS = 20
 """pluto's time to answer."""
@@ -28,11 +29,12 @@ def secrets(path: str, local_id: str, public_ip: str) -> str:
     return f"{path} is root's alone"
 
 
-def connection(name: str, status: str) -> str:
-    """Check that pluto has read the connection."""
-    if not about(name, status):
-        raise LayerError(f"{name} is not loaded")
-    return name
+def connection(names: Iterable[str], status: str) -> str:
+    """Check that pluto has read the connection of each pair of ranges."""
+    for name in names:
+        if f'"{name}"' not in status:
+            raise LayerError(f"{name} is not loaded")
+    return ", ".join(names)
 
 
 def address(own: str, public: str | None, *, expected: str, local_id: str, public_ip: str) -> str:
@@ -83,23 +85,19 @@ def ike(name: str, public_ip: str, wanted: str, status: str, ends: tuple[str, st
     return IkeSa(f"{found} with {public_ip}", lines)
 
 
-def policy(
-    name: str, public_ip: str, *, local: Sequence[str], remote: Sequence[str], esp_algorithm: str, status: str
-) -> str:
+def policy(name: str, public_ip: str, *, pairs: Mapping[str, tuple[str, str]], esp_algorithm: str, status: str) -> str:
     """Check that the kernel demands ESP of the expected algorithm between all ranges of both sides.
 
-    `status` is the connection's lines of `whack --status`.
+    `pairs` is name of a connection -> its local and remote range, `status` is their lines of `whack --status`.
     """
-    pairs = [(own, other) for own in local for other in remote]
-    wanted = {f"{a} {b} out" for a, b in pairs} | {f"{b} {a} {way}" for a, b in pairs for way in ("in", "fwd")}
+    wanted = {f"{a} {b} out" for a, b in pairs.values()}
+    wanted |= {f"{b} {a} {way}" for a, b in pairs.values() for way in ("in", "fwd")}
     missing = wanted - policies(run("ip xfrm policy"))
     if missing and len(pairs) > 1:
         # A trap is outward only. The other policies come with the first packet of each pair, or on request.
-        # Libreswan counts from 1, but a single range has the number 0: it is `leftsubnet`, not `leftsubnets`.
-        for one, own in enumerate(local, len(local) > 1):
-            for two, other in enumerate(remote, len(remote) > 1):
-                if f"{other} {own} in" in missing:
-                    initiate(f"{name}/{one}x{two}")
+        for each, (own, other) in pairs.items():
+            if f"{other} {own} in" in missing:
+                initiate(each)
         time.sleep(2)
         missing = wanted - policies(run("ip xfrm policy"))
     if missing:
