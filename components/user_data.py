@@ -169,11 +169,6 @@ def configure_files() -> tuple[File, ...]:
     return tuple(_file(path, text) for path, text in _texts("configure"))
 
 
-def configure_files() -> tuple[File, ...]:
-    """Return `vpn-configure` and its modules, which the command that changes a gateway installs."""
-    return tuple(_file(path, text) for path, text in _texts("configure"))
-
-
 def cloud_config(hostname: str, files: Sequence[File]) -> str:
     """Return the cloud-config that writes the files and then boots the gateway."""
     return _render(_cloud_config(), {"hostname": hostname, "files": files})

@@ -27,7 +27,8 @@ def inner_administrators(
     """Return the part of the site and of the peers' ranges that may reach the gateway by SSH.
 
     Security groups cannot tell these administrators from other hosts: they do not see inside the tunnel, and they admit
-    the whole site because its traffic is forwarded. So the gateway's packet filter decides about them. The security group decides about all other administrators and is changed in place.
+    the whole site because its traffic is forwarded. So the gateway's packet filter decides about them. The security
+    group decides about all other administrators.
     """
     return common([*site.cidr_blocks, *peer_ranges], administrators)
 

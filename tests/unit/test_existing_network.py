@@ -160,7 +160,7 @@ def test_a_route_is_named_by_its_tables_id_however_and_wherever_that_is_given(
     assert {name: each[0] for name, each in _routes(recorder).items()} == {
         f"vpn-uk-private-default-route-{table}": table for table in (TABLE_A, TABLE_B)
     }
-    (proof,) = {str(each.inputs["triggers"]) for each in recorder.of_type("command:remote:Command")}
+    (proof,) = {str(recorder.named(f"vpn-verify-{side}").inputs["triggers"]) for side in ("uk", "au")}
     assert all(f"vpn-uk-private-default-route-{table}-id" in proof for table in (TABLE_A, TABLE_B))
 
 

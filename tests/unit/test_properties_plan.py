@@ -23,7 +23,7 @@ from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings
 from components.inputs.site import SiteSettings
 from components.user_data import USER_DATA_LIMIT
-from tests.unit import ipsec_conf
+from tests.unit import ipsec_sections
 from tests.unit.argument_sets import ArgumentSet, arbitrary, sound
 from tests.unit.existing_cloud import PRIVATE, PUBLIC, ExistingCloud
 from tests.unit.gateway_documents import files_of, user_data_of
@@ -90,16 +90,16 @@ def check_admissions(recorder: Recorder, site: SiteSettings, peer: SiteSettings,
     assert sorted(f"{name}-id" for name in groups) == sorted([gateway, private])
 
 
-def connections(recorder: Recorder, site: SiteSettings) -> dict[str, ipsec_conf.Section]:
+def connections(recorder: Recorder, site: SiteSettings) -> dict[str, ipsec_sections.Section]:
     """Return the connections that the gateway's daemon loads."""
     text = files_of(user_data_of(recorder.named(f"vpn-{site.name}-gateway").inputs))
-    return ipsec_conf.loaded(ipsec_conf.sections(text["/etc/ipsec.d/vpn.conf"]))
+    return ipsec_sections.loaded(ipsec_sections.sections(text["/etc/ipsec.d/vpn.conf"]))
 
 
 def check_mirror(recorder: Recorder, pair: PairSettings) -> None:
     """Check that the files of both gateways mirror each other, with a connection for each pair of ranges."""
     own, peers = connections(recorder, pair.left), connections(recorder, pair.right)
-    ipsec_conf.check_mirror(own, peers)
+    ipsec_sections.check_mirror(own, peers)
     assert {(each["leftsubnet"], each["rightsubnet"]) for each in own.values()} == {
         (str(here), str(there)) for here in pair.left.ranges for there in pair.right.ranges
     }

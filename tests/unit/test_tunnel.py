@@ -16,7 +16,7 @@ from components.decisions.tunnel import (
     connect,
     largest_inner_packet,
 )
-from tests.unit import ipsec_conf
+from tests.unit import ipsec_sections
 
 addresses = st.ip_addresses(v=4).map(str)
 
@@ -38,7 +38,7 @@ def test_each_connection_has_one_on_the_other_side_with_left_and_right_exchanged
     one: End, other: End, profile: TunnelProfile
 ) -> None:
     own, peers = connect(one, other, profile), connect(other, one, profile)
-    ipsec_conf.check_mirror(ipsec_conf.loaded(own.sections), ipsec_conf.loaded(peers.sections))
+    ipsec_sections.check_mirror(ipsec_sections.loaded(own.sections), ipsec_sections.loaded(peers.sections))
 
 
 @given(ends(), ends(), st.sampled_from(TunnelProfile))
@@ -46,7 +46,7 @@ def test_each_pair_of_ranges_is_one_connection_and_has_it_in_its_name_but_for_th
     one: End, other: End, profile: TunnelProfile
 ) -> None:
     decision = connect(one, other, profile)
-    found = ipsec_conf.loaded(decision.sections)
+    found = ipsec_sections.loaded(decision.sections)
     pairs = {name: (each["leftsubnet"], each["rightsubnet"]) for name, each in found.items()}
     base = f"{one.private_ip}/32", f"{other.private_ip}/32"
     assert next(iter(decision.sections)) == decision.name
@@ -96,9 +96,9 @@ def test_several_pairs_of_ranges_share_a_section_that_is_not_loaded() -> None:
 
 
 def test_a_range_more_changes_no_connection_that_there_was() -> None:
-    def found(*more: str) -> dict[str, ipsec_conf.Section]:
+    def found(*more: str) -> dict[str, ipsec_sections.Section]:
         au = replace(AU, cidr_blocks=("172.31.0.0/16", "10.20.0.0/16", *more))
-        return ipsec_conf.loaded(connect(UK, au, TunnelProfile.MODERN).sections)
+        return ipsec_sections.loaded(connect(UK, au, TunnelProfile.MODERN).sections)
 
     assert found().items() < found("10.21.0.0/16").items()
 

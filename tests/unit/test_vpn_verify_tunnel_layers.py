@@ -11,7 +11,7 @@ import pytest
 
 from components.decisions.tunnel import PROFILES, TunnelProfile
 from expectations import PATH, Peer, load
-from tests.unit import ipsec_conf
+from tests.unit import ipsec_sections
 from tests.unit.gateway_documents import AU, PSK, UK, gateway_document, installed_files
 from vpn_verify import tunnel_layers
 from vpn_verify.connections import pairs_of
@@ -124,7 +124,7 @@ def test_the_layers_know_the_connections_that_are_in_the_user_data(tmp_path: Pat
     path.write_text(files[PATH])
     gateway = load(str(path))
     pairs = TunnelLook(gateway, cast("Start", None), gateway.peers[0], {}).pairs
-    conns = ipsec_conf.loaded(ipsec_conf.sections(files["/etc/ipsec.d/vpn.conf"]))
+    conns = ipsec_sections.loaded(ipsec_sections.sections(files["/etc/ipsec.d/vpn.conf"]))
     assert pairs == {name: (each["leftsubnet"], each["rightsubnet"]) for name, each in conns.items()}
 
 
