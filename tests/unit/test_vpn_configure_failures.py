@@ -91,7 +91,7 @@ def test_a_step_that_fails_takes_everything_back_also_the_secrets(gateway: Gatew
 
 def test_what_was_not_tried_is_not_reloaded_when_a_change_is_taken_back(gateway: Gateway) -> None:
     gateway.configure(listed("r1"))
-    gateway.refused["systemctl reload-or-restart"] = Done(1, "no")
+    gateway.failing["systemctl reload-or-restart"] = Done(1, "no")
     gateway.refuse(everything())
     assert gateway.did() == [
         "vpn-secrets --fresh",
@@ -133,6 +133,21 @@ def test_a_run_that_was_killed_after_its_commit_is_made_up_for_by_the_next(gatew
     assert gateway.configure(listed("r1"))[-1] == "revision r1"
     assert (gateway.text("routes"), gateway.pluto) == (FILES["/etc/vpn-gateway/routes"].text, {"uk-to-au": True})
     assert gateway.deployed == "r1"
+
+
+def test_what_a_killed_run_added_is_removed_when_it_is_not_desired(gateway: Gateway) -> None:
+    gateway.machine.place(AT["watch"]).unlink()
+    gateway.configure(listed("r1", watch=None))
+
+    def kill() -> None:
+        raise KilledError
+
+    gateway.react["systemctl daemon-reload"] = kill
+    with pytest.raises(KilledError):
+        gateway.configure(listed("r2"))
+    gateway.react.clear()
+    gateway.configure(listed("r1", watch=None))
+    assert not gateway.machine.place(AT["watch"]).exists()
 
 
 def test_a_run_that_was_killed_goes_on_with_the_same_list(gateway: Gateway) -> None:
