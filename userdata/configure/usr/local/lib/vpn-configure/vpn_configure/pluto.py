@@ -32,14 +32,14 @@ def reconcile(machine: Machine, old: IpsecConf, new: IpsecConf, tell: Callable[[
         tell("ipsec: restarted, because pluto did not answer")
         return
     wanted = orders(old, new, seen)
-    said = _tell_pluto(machine, wanted)
+    _tell_pluto(machine, wanted)
     for name in wanted.delete:
         tell(f"connection {name}: {'changed' if name in wanted.add else 'deleted'}")
     for name in wanted.add:
         if name not in wanted.delete:
             tell(f"connection {name}: added")
     if any(wanted) and (problem := difference(new, status(machine) or {})):
-        raise ConfigureError(f"pluto has not taken the connections: {problem}{said and ': '}{said}")
+        raise ConfigureError(f"pluto has not taken the connections: {problem}: {REMEDY}")
 
 
 def restart(machine: Machine, new: IpsecConf) -> None:
@@ -55,18 +55,16 @@ def restart(machine: Machine, new: IpsecConf) -> None:
         time.sleep(0.5)
 
 
-def _tell_pluto(machine: Machine, wanted: Orders) -> str:
-    """Return what pluto said about connections that it did not take."""
-    said = list[str]()
+def _tell_pluto(machine: Machine, wanted: Orders) -> None:
     for name in wanted.delete:
         # What is gone already needs no deletion, and what stays is seen afterwards.
         machine.run(WHACK, "--delete", "--name", name, seconds=20)
     if wanted.add:
         done = machine.run(ADDCONN, "--config", PATH, *wanted.add, seconds=60)
-        said += [done.output] if done.code else []
+        if done.code:
+            raise ConfigureError(f"pluto has not taken the connections: {done.output}")
     for name in wanted.route:
         # `auto=ondemand` counts only for what pluto loads by itself when it starts.
         done = machine.run(WHACK, "--route", "--name", name, seconds=20)
-        if done.code and name not in " ".join(said):
+        if done.code:
             raise ConfigureError(f"pluto cannot route {name}: {done.output}: {REMEDY}")
-    return "\n".join(said)

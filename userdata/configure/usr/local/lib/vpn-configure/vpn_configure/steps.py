@@ -50,7 +50,11 @@ def _secrets(changes: Changes, back: bool) -> Step | None:
 
 
 def _units(changes: Changes) -> Step | None:
-    return Step("units", [["systemctl", "daemon-reload"]]) if any(path.startswith(UNITS) for path in changes) else None
+    return (
+        Step("units", [["systemctl", "daemon-reload"]])
+        if any(path.startswith(f"{UNITS}/") for path in changes)
+        else None
+    )
 
 
 def _retire(changes: Changes) -> Step | None:
@@ -66,14 +70,14 @@ def _retire(changes: Changes) -> Step | None:
 
 
 def _filter(changes: Changes) -> Step | None:
-    if not {FILTER, f"{PROGRAMS}/vpn-filter", f"{UNITS}/vpn-filter.service"} & set(changes):
+    if _goes("vpn-filter", changes) or not {FILTER, f"{PROGRAMS}/vpn-filter", _file("vpn-filter")} & set(changes):
         return None
     # A reload is one transaction for each table, and forwarding stays on. Where the unit had failed, it starts.
     return Step("filter", [["systemctl", "reload-or-restart", "vpn-filter"]])
 
 
 def _routes(changes: Changes) -> Step | None:
-    if not {ROUTES, f"{PROGRAMS}/vpn-sysctl", f"{UNITS}/vpn-sysctl.service"} & set(changes):
+    if _goes("vpn-sysctl", changes) or not {ROUTES, f"{PROGRAMS}/vpn-sysctl", _file("vpn-sysctl")} & set(changes):
         return None
     old, new = (set[str](), set[str]())
     if change := changes.get(ROUTES):
@@ -85,11 +89,14 @@ def _routes(changes: Changes) -> Step | None:
 
 def _sshd(changes: Changes) -> Step | None:
     # Sessions stay, also the one that this program runs in.
-    return Step("sshd", [["systemctl", "reload", "ssh"]]) if any(path.startswith(SSHD) for path in changes) else None
+    return (
+        Step("sshd", [["systemctl", "reload", "ssh"]]) if any(path.startswith(f"{SSHD}/") for path in changes) else None
+    )
 
 
 def _watch(changes: Changes) -> Step | None:
-    if not any(path in {GATEWAY, f"{UNITS}/vpn-watch.service"} or path.startswith(LIBRARY) for path in changes):
+    read = [path for path in changes if path in {GATEWAY, _file("vpn-watch")} or path.startswith(f"{LIBRARY}/")]
+    if _goes("vpn-watch", changes) or not read:
         return None
     return Step("watch", [["systemctl", "restart", "vpn-watch"]])
 
@@ -117,6 +124,16 @@ def _peers(secrets: str) -> set[str]:
         return {name for name in json.loads(secrets)["connections"] if "/" not in name}
     except (ValueError, KeyError, TypeError):
         return set()
+
+
+def _file(name: str) -> str:
+    return f"{UNITS}/{name}.service"
+
+
+def _goes(name: str, changes: Changes) -> bool:
+    """Return whether a unit is removed: there is nothing to start."""
+    change = changes.get(_file(name))
+    return change is not None and change.new is None
 
 
 def _unit(path: str) -> str:

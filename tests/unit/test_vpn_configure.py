@@ -1,0 +1,119 @@
+"""Runs of vpn-configure on a temporary root: what changes, and what is reloaded."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.configured_gateway import CONF, FILES, OTHER, ROUTES, SECRET, TWO, Gateway, booted, listed
+from tests.unit.gateway_documents import PSK
+from vpn_configure.files import DEPLOYED, File
+from vpn_configure.machine import Done
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    return booted(tmp_path, monkeypatch)
+
+
+def test_a_list_that_is_in_place_already_is_recorded_and_nothing_is_reloaded(gateway: Gateway) -> None:
+    assert gateway.configure(listed("r1")) == ["revision r1"]
+    assert (gateway.deployed, gateway.did()) == ("r1", [])
+    assert gateway.machine.place(DEPLOYED).stat().st_mode & 0o777 == 0o600
+
+
+def test_another_range_adds_its_route_and_its_connection_and_touches_no_other(gateway: Gateway) -> None:
+    gateway.configure(listed("r1"))
+    assert gateway.configure(listed("r2", routes=ROUTES, conf=TWO)) == [
+        "/etc/vpn-gateway/routes: changed",
+        "/etc/ipsec.d/vpn.conf: changed",
+        f"connection {OTHER}: added",
+        "revision r2",
+    ]
+    assert gateway.did() == [
+        "systemctl restart vpn-sysctl",
+        f"addconn --config /etc/ipsec.d/vpn.conf {OTHER}",
+        f"whack --route --name {OTHER}",
+    ]
+    assert gateway.pluto == {"uk-to-au": True, OTHER: True}
+    assert gateway.configure(listed("r3")) == [
+        "/etc/vpn-gateway/routes: changed",
+        "/etc/ipsec.d/vpn.conf: changed",
+        f"connection {OTHER}: deleted",
+        "revision r3",
+    ]
+    assert gateway.did() == [
+        "systemctl restart vpn-sysctl",
+        "ip -4 route flush table main exact 10.20.0.0/16",
+        f"whack --delete --name {OTHER}",
+    ]
+
+
+def test_a_file_that_is_no_longer_desired_is_removed_but_none_that_was_never_deployed(gateway: Gateway) -> None:
+    gateway.machine.write("/etc/vpn-gateway/by-hand", File(0o644, "x"))
+    gateway.configure(listed("r1"))
+    unit = FILES["/etc/systemd/system/vpn-watch.service"].path
+    assert gateway.configure(listed("r2", watch=None)) == [f"{unit}: removed", "revision r2"]
+    assert not gateway.machine.place(unit).exists()
+    assert gateway.machine.read("/etc/vpn-gateway/by-hand") == "x"
+    assert (
+        gateway.did()
+        == [
+            "systemctl stop vpn-watch.service",
+            "rm -f /etc/systemd/system/multi-user.target.wants/vpn-watch.service",
+            "systemctl daemon-reload",
+            "systemctl restart vpn-watch",
+        ][:3]
+    )
+
+
+def test_a_file_of_another_mode_is_repaired_and_so_is_one_that_was_deleted(gateway: Gateway) -> None:
+    gateway.configure(listed("r1"))
+    secrets, watch = "/etc/vpn-gateway/secrets.json", "/usr/local/lib/vpn-gateway/healing.py"
+    gateway.machine.place(secrets).chmod(0o644)
+    gateway.machine.place(watch).unlink()
+    assert sorted(gateway.configure(listed("r1"))) == [secrets + ": changed", watch + ": added", "revision r1"]
+    assert gateway.machine.place(secrets).stat().st_mode & 0o777 == 0o600
+    assert gateway.did() == ["vpn-secrets --fresh", "systemctl restart vpn-watch"]
+
+
+def test_a_connection_that_somebody_deleted_is_added_without_a_difference_of_files(gateway: Gateway) -> None:
+    gateway.pluto = {"by-hand": True}
+    assert gateway.configure(listed("r1")) == ["connection uk-to-au: added", "revision r1"]
+    assert gateway.pluto == {"uk-to-au": True, "by-hand": True}
+
+
+def test_a_pluto_that_does_not_run_is_started(gateway: Gateway) -> None:
+    gateway.pluto = None
+    assert gateway.configure(listed("r1")) == ["ipsec: restarted, because pluto did not answer", "revision r1"]
+
+
+def test_another_config_setup_restarts_pluto(gateway: Gateway) -> None:
+    conf = CONF.replace("ikev1-policy=drop", "ikev1-policy=accept")
+    assert "ipsec: restarted, because config setup changed" in gateway.configure(listed("r2", conf=conf))
+    assert gateway.did() == ["systemctl restart ipsec"]
+
+
+def test_a_rotated_secret_is_read_by_pluto_before_the_connections_change(gateway: Gateway) -> None:
+    secrets = FILES["/etc/vpn-gateway/secrets.json"].text.replace("psk:1", "psk:2")
+    gateway.react["vpn-secrets"] = lambda: gateway.machine.write(SECRET, File(0o600, "rotated"))
+    gateway.configure(listed("r2", secrets=secrets, conf=TWO))
+    assert gateway.did()[:2] == ["vpn-secrets --fresh", "whack --rereadsecrets"]
+    assert gateway.did()[2].startswith("addconn ")
+
+
+def test_a_damaged_list_is_refused_without_showing_it(gateway: Gateway) -> None:
+    said = gateway.refuse(listed("r1")[:-5] + PSK)
+    assert said == "/var/lib/vpn-gateway/desired.json is not a list of files (JSONDecodeError): pulumi up writes it"
+
+
+def test_a_damaged_record_removes_nothing_and_is_written_again(gateway: Gateway) -> None:
+    gateway.machine.write(DEPLOYED, File(0o600, "{"))
+    assert gateway.configure(listed("r1")) == ["revision r1"]
+    assert gateway.deployed == "r1"
+
+
+def test_interrupted_commits_are_finished_at_boot_from_the_first_run_on(gateway: Gateway) -> None:
+    gateway.configure(listed("r1"))
+    assert "systemctl enable -q --no-reload vpn-commit.service" in gateway.asked
+    gateway.refused["systemctl enable"] = Done(1, "no such unit")
+    assert gateway.refuse(listed("r1")) == "systemctl enable vpn-commit.service fails with 1: no such unit"
