@@ -21,7 +21,7 @@ from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings, pair_settings
 from components.inputs.site import SiteSettings
 from components.user_data import USER_DATA_LIMIT, cloud_config, encode, site_files
-from tests.unit import ipsec_conf
+from tests.unit import ipsec_sections
 from tests.unit.argument_sets import ArgumentSet, argument_sets, rows_missing
 from tests.unit.gateway_documents import HOST_KEY, PSK, PUBLIC_KEY
 
@@ -114,8 +114,8 @@ def ends(made: PairSettings) -> tuple[End, End]:
 
 def check_mirror(one: ConnectionDecision, other: ConnectionDecision, local: End, peer: End) -> None:
     """Check that each gateway's own side equals the peer's side on the other gateway, and all else is the same."""
-    own, peers = ipsec_conf.loaded(one.sections), ipsec_conf.loaded(other.sections)
-    ipsec_conf.check_mirror(own, peers)
+    own, peers = ipsec_sections.loaded(one.sections), ipsec_sections.loaded(other.sections)
+    ipsec_sections.check_mirror(own, peers)
     assert len(own) == len(local.cidr_blocks) * len(peer.cidr_blocks)
     assert {each["leftid"] for each in own.values()} == {local.public_ip}
     assert {each["right"] for each in own.values()} == {peer.public_ip}

@@ -19,7 +19,7 @@ from components.inputs.arguments import SecretDelivery
 from components.inputs.peer import MOST_RANGE_PAIRS
 from components.inputs.room import MOST_INNER_ADMINISTRATORS, ROOM, places
 from components.inputs.settings import pair_settings
-from tests.unit import ipsec_conf
+from tests.unit import ipsec_sections
 from tests.unit.gateway_documents import files_of, one_rule_for_each_address, user_data_of
 from tests.unit.recording import Deployment, Recorder
 
@@ -43,7 +43,7 @@ def _files(recorder: Recorder, side: str) -> dict[str, str]:
 
 def _pairs(recorder: Recorder, side: str) -> dict[str, tuple[str, str]]:
     """Return name -> left and right range of the connections that a gateway loads."""
-    conns = ipsec_conf.loaded(ipsec_conf.sections(_files(recorder, side)["/etc/ipsec.d/vpn.conf"]))
+    conns = ipsec_sections.loaded(ipsec_sections.sections(_files(recorder, side)["/etc/ipsec.d/vpn.conf"]))
     return {name: (each["leftsubnet"], each["rightsubnet"]) for name, each in conns.items()}
 
 

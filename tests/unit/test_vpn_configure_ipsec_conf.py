@@ -58,7 +58,7 @@ def test_a_gateways_file_is_read_to_the_last_keyword(profile: TunnelProfile) -> 
     conf = ipsec_conf.parse(installed_files(document)[ipsec_conf.PATH])
     (decided,) = document.connections
     assert conf.setup == decided.profile.config_setup
-    assert conf.connections == {decided.name: dict(decided.keywords)}
+    assert conf.connections == {name: dict(keywords) for name, keywords in decided.sections.items()}
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "conn", "  lonely=1\n", "conn a\n  also=a\n", "config\n  a=1"])
