@@ -53,7 +53,7 @@ def test_a_second_run_waits_for_the_first_and_then_says_so(
 ) -> None:
     gateway.machine.write(DESIRED, File(0o600, listed("r1")))
     with gateway.machine.place(lock.LOCK).open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.flock(held, fcntl.LOCK_SH)
         assert main.main() == 1
     assert "another vpn-configure has held /run/vpn-configure.lock for 0 s" in capsys.readouterr().err
     assert main.main() == 0
