@@ -42,10 +42,13 @@ class Program:
         document["config"].update({f"vpn-gateway-pair:{key}": value for key, value in values.items()})
         path.write_text(yaml.safe_dump(document))
 
-    def append(self, path: str, text: str) -> None:
-        """Add text to a file of the program, as another release might."""
-        with (self.folder / path).open("a") as file:
-            file.write(text)
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace text in a file of the program, as another release might. Raises StepError if it is not there once."""
+        file = self.folder / path
+        text = file.read_text()
+        if text.count(old) != 1:
+            raise StepError(f"{path} has {old!r} {text.count(old)} times, not once")
+        file.write_text(text.replace(old, new))
 
     def up(self, *arguments: str) -> str:
         """Run `pulumi up` and return its output. Raises StepError when it fails or touches an instance."""
