@@ -61,14 +61,12 @@ def add_range(program: Program) -> None:
 
 
 def change_release(program: Program) -> None:
-    """Change programs and the packet filter, as another release might."""
-    for path in (
-        "etc/vpn-gateway/filter.rules.j2",
-        "usr/local/lib/vpn-gateway/healing.py",
-        "usr/local/sbin/vpn-sysctl",
-    ):
-        program.append(f"userdata/gateway/{path}", "# end\n" if path.endswith(".j2") else "# Another release.\n")
-    program.append("userdata/proof/usr/local/lib/vpn-verify/vpn_verify/people.py", "# Another release.\n")
+    """Change the tunnel's MTU and, with it, packet filter and routes; a daemon, a unit and vpn-verify."""
+    program.edit("components/decisions/tunnel.py", "TUNNEL_MTU: Final = 1400", "TUNNEL_MTU: Final = 1380")
+    program.edit("userdata/gateway/usr/local/lib/vpn-gateway/healing.py", "GRACE = 5.0", "GRACE = 6.0")
+    unit = "userdata/gateway/etc/systemd/system/vpn-watch.service"
+    program.edit(unit, "RestartSec=2", "RestartSec=3")
+    program.edit("userdata/proof/usr/local/lib/vpn-verify/vpn_verify/people.py", "_COLUMNS = 160", "_COLUMNS = 150")
     program.up()
 
 
@@ -95,7 +93,7 @@ ROTATE = Change(name="in-place-psk", title="the pre-shared key is rotated", appl
 BRIEF = (
     ROTATE,
     Change(name="in-place-range", title="a range is added", apply=add_range),
-    Change(name="in-place-release", title="another release's programs and filter", apply=change_release),
+    Change(name="in-place-release", title="another release's programs, filter and MTU", apply=change_release),
     Change(name="in-place-back", title="the range and the release are taken back", apply=take_back),
 )
 LONG = (
