@@ -141,24 +141,20 @@ def site_files(
 
 
 def key_files(
-    site: SiteSettings,
-    peers: Sequence[PeerSettings],
-    profile: TunnelProfile,
-    *,
-    public_ip: str,
-    peer_public_ips: Sequence[str],
+    site: str, public_ip: str, peer_public_ips: Mapping[str, str], profile: TunnelProfile
 ) -> tuple[File, ...]:
     """Return the file by which `vpn-verify` proves the pre-shared key. `vpn-configure` brings it.
 
-    The user data has no room for it. With IKEv1 there is none: IKEv1 finds the secret by the addresses, so a second
-    connection between the same addresses would be ambiguous. And each of its rekeys authenticates.
+    `peer_public_ips` is name of a peer -> its public address. The user data has no room for the file. With IKEv1 there
+    is none: IKEv1 finds the secret by the addresses, so a second connection between the same addresses would be
+    ambiguous. And each of its rekeys authenticates.
     """
     data = PROFILES[profile]
     if data.ike_version == 1:
         return ()
     sections = [
-        key_connection(site.name, peer.name, public_ip, peer_public_ip, data.keywords)
-        for peer, peer_public_ip in zip(peers, peer_public_ips, strict=True)
+        key_connection(site, peer, public_ip, peer_public_ip, data.keywords)
+        for peer, peer_public_ip in peer_public_ips.items()
     ]
     return tuple(
         _file(path.removesuffix(".j2"), _render(text, {"sections": sections})) for path, text in _texts("later")

@@ -340,14 +340,9 @@ def _delivered(
         return files
 
     def with_key_files(known: dict[str, Any]) -> tuple[File, ...]:
-        more = key_files(
-            settings.site,
-            settings.peers,
-            settings.profile,
-            public_ip=known["public_ip"],
-            peer_public_ips=known["peer_public_ips"],
-        )
-        return (*known["files"], *more)
+        names = (peer.name for peer in settings.peers)
+        addresses = dict(zip(names, known["peer_public_ips"], strict=True))
+        return (*known["files"], *key_files(settings.site.name, known["public_ip"], addresses, settings.profile))
 
     return pulumi.Output.all(
         public_ip=public_ip, peer_public_ips=pulumi.Output.all(*peer_public_ips), files=files

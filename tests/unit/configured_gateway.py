@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import ipsec_conf
-from components.decisions.key_proof import key_connection
-from components.decisions.tunnel import PROFILES, TunnelProfile
+from components.decisions.tunnel import TunnelProfile
 from components.user_data import File as UserDataFile
+from components.user_data import key_files
 from tests.unit.gateway_documents import PSK, gateway_document
 from vpn_configure import boot
 from vpn_configure.configure import configure
@@ -55,9 +55,8 @@ def listed(revision: str = "r1", **texts: str | None) -> str:
 
 def key_text(public_ip: str = "203.0.113.10") -> str:
     """Return the file that no user data has."""
-    keywords = PROFILES[TunnelProfile.MODERN].keywords
-    name, keywords = key_connection("uk", "au", public_ip, "198.51.100.20", keywords)
-    return f"conn {name}\n" + "".join(f"  {key}={value}\n" for key, value in keywords.items())
+    (file,) = key_files("uk", public_ip, {"au": "198.51.100.20"}, TunnelProfile.MODERN)
+    return file.text
 
 
 KEY = key_text()
