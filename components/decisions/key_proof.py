@@ -23,8 +23,9 @@ def key_connection(
     public addresses alone. Elastic IPs are translated outside of the gateways, so no packet on a gateway has them, and
     the policies that the kernel has while the SA stands match nothing: the packet filter sees no packet of it.
 
-    `vpn-verify` ends the SA after each look. If it dies before, the short lifetimes end it: hence no rekey. It has no
-    `failureshunt` and no `dpddelay`: it protects nothing.
+    `vpn-verify` ends the SA after each look. If it dies before, the short lifetimes end it: hence no rekey. Libreswan
+    5.2 then begins again, until the next look ends it. The connection has no `failureshunt` and no `dpddelay`: it
+    protects nothing.
 
     The name does not begin with the tunnel's, so whoever looks for the tunnel's SAs does not find these.
     """

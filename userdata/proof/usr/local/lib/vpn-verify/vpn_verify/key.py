@@ -38,7 +38,7 @@ def key(name: str, public_ip: str, *, ike_version: int, secret: str, status: str
         try:
             said = negotiate(own)
         finally:
-            # With a wrong key, Libreswan 5.2 tries once more by itself after this.
+            # With a wrong key, Libreswan 5.2 tries once more by itself after this, within seconds or minutes.
             whack("--terminate", "--name", own, seconds=2)
         if authenticated(own, said):
             return f"{public_ip} has authenticated itself with the same key"

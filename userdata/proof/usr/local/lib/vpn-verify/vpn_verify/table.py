@@ -178,7 +178,7 @@ LAYERS = (
             secret=read(tunnel.secrets),
             status=tunnel.start.status.result(),
         ),
-        "do the layers `secrets` of both sides name the same key? pulumi up; on both: sudo vpn-secrets --fresh && "
+        "do both sides name the same key, in the layer secrets? pulumi up; on both: sudo vpn-secrets --fresh && "
         "sudo ipsec whack --rereadsecrets",
     ),
     TunnelLayer(
