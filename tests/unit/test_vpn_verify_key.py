@@ -8,12 +8,15 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from tests.unit.gateway_documents import PSK
-from vpn_verify import key
+from expectations import PATH, load
+from tests.unit.gateway_documents import PSK, gateway_document, installed_files
+from vpn_verify import key, table
 from vpn_verify.layer import LayerError
+from vpn_verify.start import Start
 
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
 PEER = "198.51.100.20"
@@ -63,6 +66,32 @@ def look(
         evidence = str(error)
     assert PSK not in evidence
     return f"failed: {evidence}"
+
+
+def test_the_layer_reads_the_secret_and_the_profile_of_its_own_tunnel(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = dict[str, object]()
+
+    def look(name: str, public_ip: str, **more: object) -> str:
+        seen.update(name=name, public_ip=public_ip, **more)
+        return ""
+
+    path = tmp_path / "gateway.json"
+    path.write_text(installed_files(gateway_document())[PATH])
+    gateway = load(str(path))
+    monkeypatch.setattr(key, "key", look)
+    monkeypatch.setattr(table, "read", lambda path: f"text of {path}")
+    start = SimpleNamespace(status=SimpleNamespace(result=lambda: STATUS))
+    (layer,) = (each for each in table.LAYERS if each.name == "key" and isinstance(each, table.TunnelLayer))
+    layer.look(table.TunnelLook(gateway, cast("Start", start), gateway.peers[0], {}))
+    assert seen == {
+        "name": "uk-to-au",
+        "public_ip": PEER,
+        "ike_version": 2,
+        "secret": "text of /etc/ipsec.d/uk-to-au.secrets",
+        "status": STATUS,
+    }
 
 
 TRY = ["--initiate --name key/uk-to-au", "--terminate --name key/uk-to-au"]
