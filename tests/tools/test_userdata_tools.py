@@ -224,7 +224,7 @@ def test_a_disk_on_which_nothing_can_be_written_keeps_no_secret_that_is_there_fr
         "full",
         "more",
         "room: 0",
-        f'203.0.113.10 198.51.100.20 : PSK "rotated-{PSK}"',
+        f'203.0.113.10 198.51.100.20 @key.203.0.113.10 @key.198.51.100.20 : PSK "rotated-{PSK}"',
     ], done.stderr
 
 
