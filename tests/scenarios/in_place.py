@@ -52,18 +52,33 @@ class Program:
 
     def up(self, *arguments: str) -> str:
         """Run `pulumi up` and return its output. Raises StepError when it fails or touches an instance."""
+        code, output = self._up(*arguments)
+        if code:
+            raise StepError(f"pulumi up {' '.join(arguments)} exits with {code}: {output[-3000:]}")
+        return output
+
+    def red_up(self, *arguments: str) -> str:
+        """Run a `pulumi up` that has to fail, and return its output. Raises StepError when it does not."""
+        code, output = self._up(*arguments)
+        if not code:
+            raise StepError(f"pulumi up {' '.join(arguments)} is green: {output[-3000:]}")
+        return output
+
+    def any_up(self, *arguments: str) -> str:
+        """Run a `pulumi up` that may fail, and return its output."""
+        return self._up(*arguments)[1]
+
+    def _up(self, *arguments: str) -> tuple[int, str]:
         options = ["--stack", stack.STACK, "--yes", "--skip-preview", "--suppress-permalink", "--suppress-progress"]
         done = stack.pulumi(["up", *options, *arguments], capture=True, folder=self.folder)
         output = done.stdout + done.stderr
-        if done.returncode:
-            raise StepError(f"pulumi up {' '.join(arguments)} exits with {done.returncode}: {output[-3000:]}")
         if touched := _REPLACED.search(output):
             raise StepError(f"pulumi up {' '.join(arguments)} does not change the gateways in place: {touched[0]}")
-        return output
+        return done.returncode, output
 
-    def rotate(self) -> str:
-        """Change the pre-shared key as the output `rotate_command` says."""
+    def rotation(self) -> tuple[str, str]:
+        """Return the arguments of `pulumi up` that change the pre-shared key, as the output `rotate_command` says."""
         exported = stack.pulumi(["stack", "export", "--stack", stack.STACK], capture=True, folder=self.folder)
         resources = json.loads(exported.stdout)["deployment"]["resources"]
         (urn,) = (each["urn"] for each in resources if each["type"] == "random:index/randomPassword:RandomPassword")
-        return self.up("--replace", urn)
+        return "--replace", urn
