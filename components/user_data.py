@@ -18,9 +18,10 @@ from jinja2 import Environment, StrictUndefined
 
 from .decisions.addressing import PRIVATE_NETWORKS
 from .decisions.file_changes import FileText
+from .decisions.key_proof import key_connection
 from .decisions.problems import Problem
 from .decisions.secrets import GivenSecrets, StoredSecrets
-from .decisions.tunnel import TCP_MSS, TUNNEL_MTU, ConnectionDecision, End, TunnelProfile, connect
+from .decisions.tunnel import PROFILES, TCP_MSS, TUNNEL_MTU, ConnectionDecision, End, TunnelProfile, connect
 from .inputs.peer import PeerSettings
 from .inputs.problems import SettingsError
 from .inputs.room import inner_administrators
@@ -136,6 +137,27 @@ def site_files(
         administrator_cidr_blocks=tuple(map(str, inner_administrators(site, peer_ranges, administrators))),
         secrets=secrets,
         host_public_key=host_public_key,
+    )
+
+
+def key_files(
+    site: str, public_ip: str, peer_public_ips: Mapping[str, str], profile: TunnelProfile
+) -> tuple[File, ...]:
+    """Return the file by which `vpn-verify` proves the pre-shared key. `vpn-configure` brings it.
+
+    `peer_public_ips` is name of a peer -> its public address. The user data has no room for the file. With IKEv1 there
+    is none: IKEv1 finds the secret by the addresses, so a second connection between the same addresses would be
+    ambiguous. And each of its rekeys authenticates.
+    """
+    data = PROFILES[profile]
+    if data.ike_version == 1:
+        return ()
+    sections = [
+        key_connection(site, peer, public_ip, peer_public_ip, data.keywords)
+        for peer, peer_public_ip in peer_public_ips.items()
+    ]
+    return tuple(
+        _file(path.removesuffix(".j2"), _render(text, {"sections": sections})) for path, text in _texts("later")
     )
 
 

@@ -43,7 +43,17 @@ from .resources.security_groups import (
     inbound_rules,
 )
 from .resources.zones import Offer, choose_zone, offer_of, offered_type
-from .user_data import File, cloud_config, configure_files, encode, host_name, program_digest, site_files, triples
+from .user_data import (
+    File,
+    cloud_config,
+    configure_files,
+    encode,
+    host_name,
+    key_files,
+    program_digest,
+    site_files,
+    triples,
+)
 
 
 @has_site_outputs
@@ -99,6 +109,7 @@ class VpnGateway(pulumi.ComponentResource):
             delivery=delivery,
             host_key=host_key,
         )
+        delivered = _delivered(settings, identity.elastic_ip.public_ip, peer_public_ips, files)
         announce_replacement(
             scope,
             always=_always_replacing(settings, host_key, login_key),
@@ -126,7 +137,7 @@ class VpnGateway(pulumi.ComponentResource):
             key_pair=key_pair,
             group=private.group,
         )
-        self._revision = files.apply(lambda known: revision_of(triples(known)))
+        self._revision = delivered.apply(lambda known: revision_of(triples(known)))
         self._configured = _configure(
             scope,
             settings,
@@ -136,7 +147,7 @@ class VpnGateway(pulumi.ComponentResource):
                 instance=self._instance,
                 host_public_key=host_key.public,
             ),
-            files,
+            delivered,
             # SSH needs the same as the boot.
             depends_on=(*gateway.rules, *network.way_out, identity.association),
         )
@@ -316,6 +327,26 @@ def _files(
         secrets=delivery.secrets,
         host_public_key=host_key.public,
     ).apply(render)
+
+
+def _delivered(
+    settings: GatewaySettings,
+    public_ip: pulumi.Output[str],
+    peer_public_ips: Sequence[pulumi.Input[str]],
+    files: pulumi.Output[tuple[File, ...]],
+) -> pulumi.Output[tuple[File, ...]]:
+    """Return the files that a running gateway is to have: those of its first boot, and what came after it."""
+    if not settings.proves_key:
+        return files
+
+    def with_key_files(known: dict[str, Any]) -> tuple[File, ...]:
+        names = (peer.name for peer in settings.peers)
+        addresses = dict(zip(names, known["peer_public_ips"], strict=True))
+        return (*known["files"], *key_files(settings.site.name, known["public_ip"], addresses, settings.profile))
+
+    return pulumi.Output.all(
+        public_ip=public_ip, peer_public_ips=pulumi.Output.all(*peer_public_ips), files=files
+    ).apply(with_key_files)
 
 
 def _user_data(scope: Scope, settings: GatewaySettings, files: pulumi.Output[tuple[File, ...]]) -> pulumi.Output[str]:

@@ -57,6 +57,9 @@ class GatewaySettings(CommonSettings):
     """With it, the running gateway is changed over SSH. None: a change replaces its instance."""
     ssh_timeout: int = DEFAULT_VERIFY_TIMEOUT
     """Seconds that SSH may take to answer."""
+    proves_key: bool = False
+    """Whether each peer has the connection by which `vpn-verify` proves the pre-shared key. Only a pair knows that: the
+    peer of a single gateway may be anything, and its answer would look like another key."""
 
     @property
     def changes_in_place(self) -> bool:
@@ -105,6 +108,7 @@ class PairSettings(CommonSettings):
             ssh_public_key=ssh_public_key,
             ssh_private_key=ssh_private_key if self.verify else None,
             ssh_timeout=self.verify_timeout_seconds,
+            proves_key=self.verify,
             **common,
         )
 

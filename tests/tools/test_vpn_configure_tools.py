@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import ipsec_conf
-from components.user_data import File, configure_files
+from components.decisions.tunnel import TunnelProfile
+from components.user_data import File, configure_files, key_files
 from lab.machines import toolroot
 from tests.tools import pluto
-from tests.unit.gateway_documents import PSK, gateway_document
+from tests.unit.gateway_documents import AU, PSK, UK, gateway_document
 
 CONF, ROUTES = "/etc/ipsec.d/vpn.conf", "/etc/vpn-gateway/routes"
+KEY, LEFT = "/etc/ipsec.d/vpn-key.conf", "left=10.1.1.254"
 OTHER = "uk-to-au/10.1.0.0/16=10.20.0.0/16"
 SECRET = f'203.0.113.10 198.51.100.20 : PSK "{PSK}"\n# /vpn/uk/psk:1\n'
 PROGRAM = {file.path: file.text for file in configure_files()}
@@ -40,7 +42,7 @@ SYSTEMD = """
 def gateway() -> dict[str, File]:
     """Return path -> file of a gateway whose address is on no default route of the test's network."""
     files = {file.path: file for file in gateway_document().files}
-    return edited(files, CONF, "left=%defaultroute", "left=10.1.1.254")
+    return edited(files, CONF, "left=%defaultroute", LEFT)
 
 
 def edited(files: Mapping[str, File], path: str, old: str, new: str) -> dict[str, File]:
@@ -91,6 +93,33 @@ def test_pluto_gets_the_connections_of_the_file_and_keeps_those_that_are_right(r
     assert [routed(name) for name in ("one", "back", "repaired", "broken")] == [{"uk-to-au": True}] * 4
     assert serial("one") == serial("two") == serial("back") != serial("repaired")
     assert len(serial("one")) == 1
+
+
+def with_key(files: Mapping[str, File], old: str = "", new: str = "") -> dict[str, File]:
+    """Return the files with the one that proves the key, in which `new` stands in the place of `old`."""
+    (file,) = key_files("uk", UK.public_ip, {"au": AU.public_ip}, TunnelProfile.MODERN)
+    return edited(edited({**files, file.path: file}, file.path, "left=%defaultroute", LEFT), file.path, old, new)
+
+
+def test_the_connection_that_proves_the_key_is_loaded_but_not_routed_and_the_tunnels_stays(release: str) -> None:
+    one = gateway()
+    lists = {"one": one, "key": with_key(one), "other": with_key(one, "=120s", "=130s"), "back": one}
+    lists["refused"] = with_key(one, "rekey=no", "rekey=perhaps")
+    said = run(release, lists, [f"configure {name}; connections" for name in lists])
+
+    def serial(name: str, connection: str) -> list[str]:
+        return re.findall(rf'"{connection}":.* conn serial: (\S+);', "\n".join(said[name]))
+
+    key = "key/uk-to-au"
+    assert said["key"][:3] == [f"{KEY}: added", f"connection {key}: added", "revision key"]
+    assert said["other"][:3] == [f"{KEY}: changed", f"connection {key}: changed", "revision other"]
+    assert said["back"][:3] == [f"{KEY}: removed", f"connection {key}: deleted", "revision back"]
+    assert said["refused"][0] == "vpn-configure: refused, and nothing has changed:"
+    assert said["refused"][1].startswith(f"{KEY}: addconn: ")
+    assert ipsec_conf.loaded("\n".join(said["key"])) == {"uk-to-au": True, key: False}
+    assert ipsec_conf.loaded("\n".join(said["back"])) == {"uk-to-au": True}
+    assert serial("key", key) != serial("other", key)
+    assert len({tuple(serial(name, "uk-to-au")) for name in lists}) == 1
 
 
 REFUSED = {

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import ipsec_conf
+from components.decisions.tunnel import TunnelProfile
 from components.user_data import File as UserDataFile
+from components.user_data import key_files
 from tests.unit.gateway_documents import PSK, gateway_document
 from vpn_configure import boot
 from vpn_configure.configure import configure
@@ -25,6 +27,7 @@ AT = {
     "conf": "/etc/ipsec.d/vpn.conf",
     "filter": "/usr/local/sbin/vpn-filter",
     "gateway": "/etc/vpn-gateway/gateway.json",
+    "key": ipsec_conf.KEY_PATH,
     "healing": "/usr/local/lib/vpn-gateway/healing.py",
     "program": "/usr/local/sbin/vpn-secrets",
     "routes": "/etc/vpn-gateway/routes",
@@ -45,7 +48,18 @@ def listed(revision: str = "r1", **texts: str | None) -> str:
         for path, file in FILES.items()
         if changed.get(path, "") is not None
     ]
+    if key := texts.get("key"):
+        files.append({"path": AT["key"], "mode": 0o644, "text": key})
     return json.dumps({"revision": revision, "files": files})
+
+
+def key_text(public_ip: str = "203.0.113.10") -> str:
+    """Return the file that no user data has."""
+    (file,) = key_files("uk", public_ip, {"au": "198.51.100.20"}, TunnelProfile.MODERN)
+    return file.text
+
+
+KEY = key_text()
 
 
 OTHER = "uk-to-au/10.1.0.0/16=10.20.0.0/16"
@@ -139,9 +153,11 @@ class Gateway:
         if argv[0] == WHACK:
             return self._whack(argv[1:])
         if argv[0] == ADDCONN and argv[-1] != "--checkconfig":
-            self._add(argv[3:])
+            self._add(argv[2], argv[3:])
         if asked == "systemctl restart ipsec":
-            self.pluto = dict.fromkeys(ipsec_conf.parse(self.text("conf")).connections, True)
+            texts = "\n".join(map(self.machine.read, ipsec_conf.PATHS))
+            found = ipsec_conf.parse(texts).connections
+            self.pluto = {name: keys["auto"] != "add" for name, keys in found.items()}
         return Done(0, "")
 
     def _whack(self, arguments: Sequence[str]) -> Done:
@@ -160,7 +176,7 @@ class Gateway:
             self.pluto[name] = True
         return Done(0, "")
 
-    def _add(self, names: Sequence[str]) -> None:
+    def _add(self, path: str, names: Sequence[str]) -> None:
         assert self.pluto is not None
-        known = ipsec_conf.parse(self.machine.read(ipsec_conf.PATH)).connections
+        known = ipsec_conf.parse(self.machine.read(path)).connections
         self.pluto |= {name: False for name in names if name in known}

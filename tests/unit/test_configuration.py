@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from components.decisions.file_changes import MOST_LINES, change_text
+from components.decisions.tunnel import TunnelProfile
 from components.inputs.arguments import SecretDelivery
 from components.resources.announcement import PROGRAM, compared
 from components.resources.configuration import DESIRED, configure_script, desired, revision_of
@@ -29,10 +30,30 @@ def _desired(recorder: Recorder, side: str) -> dict[str, Any]:
     return document
 
 
-def test_the_command_carries_exactly_the_files_that_the_first_boot_writes(article_pair: Recorder) -> None:
+KEY_PATH = "/etc/ipsec.d/vpn-key.conf"
+
+
+def test_the_command_carries_the_files_that_the_first_boot_writes_and_the_one_that_proves_the_key(
+    article_pair: Recorder,
+) -> None:
     for side in ("uk", "au"):
         written = files_of(user_data_of(article_pair.named(f"vpn-{side}-gateway").inputs))
-        assert {each["path"]: each["text"] for each in _desired(article_pair, side)["files"]} == written
+        carried = {each["path"]: each["text"] for each in _desired(article_pair, side)["files"]}
+        assert f"  leftid=@key.{address_of(f'vpn-{side}-gateway-address')}\n" in carried.pop(KEY_PATH)
+        assert carried == written
+
+
+def test_vpn_verify_demands_the_revision_with_that_file(article_pair: Recorder) -> None:
+    for side in ("uk", "au"):
+        create = article_pair.named(f"vpn-verify-{side}").inputs["create"]
+        assert f"--revision {_desired(article_pair, side)['revision']}" in create
+
+
+def test_a_pair_whose_every_rekey_authenticates_gets_no_second_connection(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    recorder = deploy_pair(deployment, article, profile=TunnelProfile.ARTICLE_2014)
+    assert KEY_PATH not in {each["path"] for each in _desired(recorder, "uk")["files"]}
 
 
 def test_the_command_logs_in_to_the_gateway_with_its_pinned_key_and_runs_again_for_another_instance(

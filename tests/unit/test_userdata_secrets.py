@@ -29,7 +29,8 @@ from tests.unit.gateway_documents import PSK, gateway_document, installed_files
 _PATH = ROOT / "userdata/gateway/usr/local/sbin/vpn-secrets"
 vpn_secrets = ModuleType("vpn_secrets")
 exec(compile(_PATH.read_text(encoding="utf-8"), _PATH, "exec"), vars(vpn_secrets))  # noqa: S102 - the program under test
-SECRET = f'203.0.113.10 198.51.100.20 : PSK "{PSK}"\n# /vpn/uk/psk:1\n'
+LINE = "203.0.113.10 198.51.100.20 @key.203.0.113.10 @key.198.51.100.20"
+SECRET = f'{LINE} : PSK "{PSK}"\n# /vpn/uk/psk:1\n'
 CREDENTIALS = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": 'se/cr+et"\\key', "Token": "tok/en+=="}
 
 
@@ -208,7 +209,7 @@ def test_a_rotated_secret_is_fetched_by_its_version_and_sshd_left_alone(machine:
     machine.commands.clear()
     name_version(machine, cloud, 2)
     vpn_secrets.main()
-    assert machine.secret.read_text() == f'203.0.113.10 198.51.100.20 : PSK "{PSK[::-1]}"\n# /vpn/uk/psk:2\n'
+    assert machine.secret.read_text() == f'{LINE} : PSK "{PSK[::-1]}"\n# /vpn/uk/psk:2\n'
     assert not any(command[0] == "systemctl" for command in machine.commands)
 
 
@@ -240,6 +241,21 @@ def test_a_fresh_secret_is_asked_for_also_when_its_version_is_there(
     cloud.denied.add("/vpn/uk/psk:1")
     with pytest.raises(SystemExit, match="cannot read /vpn/uk/psk:1"):
         vpn_secrets.main()
+
+
+def test_a_secret_of_release_0_1_0_serves_a_boot_and_gets_its_other_names_when_asked_for_afresh(
+    machine: Machine, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vpn_secrets.main()
+    old = f'203.0.113.10 198.51.100.20 : PSK "{PSK}"\n'
+    machine.secret.write_text(old)
+    cloud.denied.add("/vpn/uk/psk:1")
+    vpn_secrets.main()
+    assert machine.secret.read_text() == old
+    cloud.denied.clear()
+    monkeypatch.setattr(vpn_secrets, "sys", SimpleNamespace(argv=["vpn-secrets", "--fresh"], exit=sys.exit))
+    vpn_secrets.main()
+    assert machine.secret.read_text() == SECRET
 
 
 def test_a_fresh_equal_secret_is_not_written_but_one_that_others_may_read_is(
@@ -330,6 +346,6 @@ def test_inline_secrets_come_out_the_same_without_any_request(machine: Machine, 
     settings |= {"psk": PSK, "host_key": cloud.parameters["/vpn/uk/host-key:1"]}
     machine.settings.write_text(json.dumps(settings))
     vpn_secrets.main()
-    assert machine.secret.read_text() == f'203.0.113.10 198.51.100.20 : PSK "{PSK}"\n'
+    assert machine.secret.read_text() == f'{LINE} : PSK "{PSK}"\n'
     assert machine.host_key.read_text() == settings["host_key"]
     assert cloud.requests == []

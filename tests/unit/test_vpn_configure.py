@@ -4,7 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.configured_gateway import CONF, FILES, OTHER, ROUTES, SECRET, TWO, Gateway, booted, listed
+from tests.unit.configured_gateway import (
+    AT,
+    CONF,
+    FILES,
+    KEY,
+    OTHER,
+    ROUTES,
+    SECRET,
+    TWO,
+    Gateway,
+    booted,
+    key_text,
+    listed,
+)
 from tests.unit.gateway_documents import PSK
 from vpn_configure.files import DEPLOYED, File
 from vpn_configure.machine import Done
@@ -117,3 +130,34 @@ def test_interrupted_commits_are_finished_at_boot_from_the_first_run_on(gateway:
     assert "systemctl enable -q --no-reload vpn-commit.service" in gateway.asked
     gateway.refused["systemctl enable"] = Done(1, "no such unit")
     assert gateway.refuse(listed("r1")) == "systemctl enable vpn-commit.service fails with 1: no such unit"
+
+
+def test_the_connection_that_proves_the_key_is_loaded_changed_repaired_and_deleted_beside_the_tunnels(
+    gateway: Gateway,
+) -> None:
+    name, add = "key/uk-to-au", f"addconn --config {AT['key']} key/uk-to-au"
+    gateway.configure(listed("r1"))
+    assert gateway.configure(listed("r2", key=KEY))[1:] == [f"connection {name}: added", "revision r2"]
+    assert gateway.did() == [add]
+    assert gateway.pluto == {"uk-to-au": True, name: False}
+    assert gateway.configure(listed("r2", key=KEY)) == ["revision r2"]
+    gateway.pluto.pop(name)
+    assert gateway.configure(listed("r2", key=KEY)) == [f"connection {name}: added", "revision r2"]
+    gateway.configure(listed("r3", key=key_text("203.0.113.11")))
+    assert gateway.did() == [f"whack --delete --name {name}", add]
+    gateway.configure(listed("r4"))
+    assert gateway.did() == [f"whack --delete --name {name}"]
+    assert gateway.pluto == {"uk-to-au": True}
+
+
+def test_somebody_elses_connection_of_that_name_stays_where_none_proves_the_key(gateway: Gateway) -> None:
+    gateway.pluto = {"uk-to-au": True, "key/of-mine": True}
+    assert gateway.configure(listed("r1")) == ["revision r1"]
+    assert gateway.did() == []
+
+
+def test_both_files_are_loaded_when_pluto_starts_again(gateway: Gateway) -> None:
+    gateway.pluto = None
+    gateway.configure(listed("r1", key=KEY))
+    assert gateway.did() == ["systemctl restart ipsec"]
+    assert gateway.pluto == {"uk-to-au": True, "key/uk-to-au": False}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.configured_gateway import ROUTES, RULES, Gateway, booted, listed
+from tests.unit.configured_gateway import AT, KEY, ROUTES, RULES, Gateway, booted, listed
 from vpn_configure import boot
 from vpn_configure.files import File
 from vpn_configure.machine import Done
@@ -70,3 +70,31 @@ def test_a_boot_that_was_interrupted_counts_as_failed(gateway: Gateway) -> None:
     assert boot.boot(gateway.machine) == ("running", "before its first step")
     gateway.machine.write(boot.CLOUD_INIT, File(0o644, "{}"))
     assert boot.boot(gateway.machine).word == "failed"
+
+
+@pytest.mark.parametrize("state", ["running packages", "failed packages"])
+def test_the_file_that_every_fresh_machine_lacks_is_put_in_place_without_the_boots_end(
+    gateway: Gateway, state: str
+) -> None:
+    gateway.machine.write(boot.STATE, File(0o644, f"{state}\n"))
+    gateway.pluto = None
+    assert gateway.configure(listed("r1", key=KEY)) == [f"{AT['key']}: added", "revision r1"]
+    assert (gateway.text("key"), gateway.deployed, gateway.did()) == (KEY, "r1", [])
+    assert gateway.machine.read(boot.STATE) == f"{state}\n"
+
+
+def test_a_pluto_that_the_boot_has_started_is_told_of_that_connection_alone(gateway: Gateway) -> None:
+    gateway.machine.write(boot.STATE, File(0o644, "running vpn-watch\n"))
+    gateway.pluto = {}
+    gateway.configure(listed("r1", key=KEY))
+    assert gateway.did() == [f"addconn --config {AT['key']} key/uk-to-au"]
+    gateway.configure(listed("r2"))
+    assert gateway.did() == ["whack --delete --name key/uk-to-au"]
+    assert gateway.machine.file(AT["key"]) is None
+
+
+def test_that_file_waits_for_the_boots_end_together_with_others(gateway: Gateway) -> None:
+    gateway.machine.write(boot.STATE, File(0o644, "running packages\n"))
+    said = gateway.refuse(listed("r2", routes=ROUTES, key=KEY))
+    assert "the first boot has not ended after 0 s: packages" in said
+    assert gateway.machine.file(AT["key"]) is None

@@ -64,6 +64,20 @@ def test_a_file_that_is_gone_is_named() -> None:
         configuration(deployed(), "", lambda path: None if path.endswith("routes") else FILES[path], UP)
 
 
+def test_the_connection_that_proves_the_key_belongs_to_what_was_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = "/etc/ipsec.d/vpn-key.conf"
+    monkeypatch.setitem(FILES, conf, (0o644, "conn key/uk-to-au\n  auto=add\n"))
+    loaded = '\n"key/uk-to-au": y'
+    assert look(deployed(), status=UP + loaded) == f"revision r1, {len(FILES)} files, 2 connections"
+    for status, evidence in (
+        (UP, "not as revision r1: key/uk-to-au is not loaded"),
+        (f'{UP}{loaded}\n"key/x": y', f"not as revision r1: key/x is loaded, and {conf} has no such connection"),
+    ):
+        with pytest.raises(LayerError) as error:
+            look(deployed(), status=status)
+        assert error.value.args == (evidence,)
+
+
 def test_a_connection_that_is_not_loaded_or_should_not_be_is_named() -> None:
     conf = "/etc/ipsec.d/vpn.conf"
     for status, evidence in (

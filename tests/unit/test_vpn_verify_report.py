@@ -14,7 +14,7 @@ from vpn_verify.examine import Report, examine
 from vpn_verify.layer import FinalError, LayerError, Ping
 
 NAMES = [layer.name for layer in table.LAYERS]
-BEYOND_CONNECTION = {"ike", "policy", "ping", "mtu", "counters"}
+BEYOND_CONNECTION = {"ike", "key", "policy", "ping", "mtu", "counters"}
 BEYOND_BOOT = set(NAMES) - {"boot", "clock", "conntrack", "address", "peer", "internet"}
 FILES = installed_files(gateway_document())
 EVIDENCE = (
@@ -68,6 +68,7 @@ def broken(gateway: expectations.Gateway, errors: Mapping[str, Exception]) -> Re
         ("address", {"peer", "internet"} | BEYOND_CONNECTION),
         ("peer", BEYOND_CONNECTION),
         ("ike", BEYOND_CONNECTION - {"ike"}),
+        ("key", set()),
         ("policy", {"ping", "mtu", "counters"}),
         ("ping", {"mtu", "counters"}),
         ("mtu", set()),
@@ -136,7 +137,7 @@ def test_people_read_what_failed_with_its_remedy_and_the_names_of_the_rest(gatew
         "                      -> load it",
         f"failed  ike           {EVIDENCE}",
         "                      -> make both alike",
-        "skipped policy, ping, mtu, counters: they need what failed",
+        "skipped key, policy, ping, mtu, counters: they need what failed",
         "ok      boot, clock, packet_filter, sysctl, conntrack, secrets, daemon, connection, address, peer, internet, "
         "configuration",
     ]

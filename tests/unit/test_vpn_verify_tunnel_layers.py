@@ -1,6 +1,7 @@
 """vpn-verify's layers of one tunnel, with canned answers of pluto and the kernel."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -105,11 +106,24 @@ def test_a_secret_is_for_both_identities_and_for_root_alone(monkeypatch: pytest.
         return tunnel_layers.secrets(str(file), LOCAL_ID, PUBLIC_IP)
 
     line = f'{LOCAL_ID} {PUBLIC_IP} : PSK "{PSK}"\n'
-    assert secrets(line) == f"{file} is root's alone"
-    assert secrets(f"{line}# /vpn/uk/psk:7\n") == f"{file} is root's alone"
+    well = f"{file} is root's alone, key {tunnel_layers.fingerprint(PSK, LOCAL_ID, PUBLIC_IP)}"
+    others = f"@key.{LOCAL_ID} @key.{PUBLIC_IP}"
+    assert secrets(line) == well
+    assert secrets(line.replace(" :", f" {others} :")) == well
+    assert secrets(f"{line}# /vpn/uk/psk:7\n") == well
+    elsewhere = fails(lambda: secrets(line.replace(PUBLIC_IP, f"{PUBLIC_IP}0")))
+    assert elsewhere == f"{file} has no key for {LOCAL_ID} {PUBLIC_IP}"
     assert fails(lambda: secrets(f'{LOCAL_ID} : PSK "{PSK}"')) == f"{file} has no key for {LOCAL_ID} {PUBLIC_IP}"
     assert fails(lambda: secrets(line, mode=0o100644)) == f"{file} is uid 0's, mode 644; must be root's, 600"
     assert fails(lambda: secrets(line, uid=7)) == f"{file} is uid 7's, mode 600; must be root's, 600"
+
+
+def test_both_gateways_name_the_same_key_and_another_key_or_pair_by_another_name() -> None:
+    name = tunnel_layers.fingerprint(PSK, LOCAL_ID, PUBLIC_IP)
+    assert re.fullmatch("[0-9a-f]{8}", name)
+    assert tunnel_layers.fingerprint(PSK, PUBLIC_IP, LOCAL_ID) == name
+    assert tunnel_layers.fingerprint(f"{PSK}x", LOCAL_ID, PUBLIC_IP) != name
+    assert tunnel_layers.fingerprint(PSK, LOCAL_ID, "192.0.2.30") != name
 
 
 def test_a_connection_is_loaded_or_not() -> None:

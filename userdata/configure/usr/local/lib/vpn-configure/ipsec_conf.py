@@ -9,6 +9,11 @@ from typing import NamedTuple
 
 PATH = "/etc/ipsec.d/vpn.conf"
 
+KEY_PATH = "/etc/ipsec.d/vpn-key.conf"
+"""Connections by which `vpn-verify` proves the pre-shared key. Their names begin with `key/`."""
+
+PATHS = (PATH, KEY_PATH)
+
 Keywords = Mapping[str, str]
 
 
@@ -52,7 +57,10 @@ def _resolved(name: str, sections: Mapping[str, Keywords], seen: tuple[str, ...]
 
 
 def base(name: str) -> str:
-    """Return what the names of all connections to a peer begin with: `uk-to-au`, also of `uk-to-au/1x2`."""
+    """Return what the names of all connections to a peer begin with: `uk-to-au`, also of `uk-to-au/1x2`.
+
+    Those of `KEY_PATH` are a group of their own: `key`.
+    """
     return name.partition("/")[0]
 
 
@@ -96,5 +104,6 @@ def difference(conf: IpsecConf, names: Iterable[str]) -> str:
     if absent := missing(conf, found):
         return f"{absent[0]} is not loaded"
     if others := strays(conf, found, {base(name) for name in conf.connections}):
-        return f"{others[0]} is loaded, and {PATH} has no such connection"
+        path = KEY_PATH if base(others[0]) == "key" else PATH
+        return f"{others[0]} is loaded, and {path} has no such connection"
     return ""

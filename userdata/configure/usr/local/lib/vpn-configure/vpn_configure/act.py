@@ -58,12 +58,12 @@ def reread(machine: Machine) -> None:
 
 
 def _connections(machine: Machine, changes: Changes, tell: Callable[[str], None]) -> None:
-    text = machine.read(ipsec_conf.PATH)
-    change = changes.get(ipsec_conf.PATH)
-    old = text if change is None else change.old.text if change.old else ""
-    new = ipsec_conf.parse(text)
+    texts = {path: machine.read(path) for path in ipsec_conf.PATHS}
+    changed = {path: changes[path].old for path in ipsec_conf.PATHS if path in changes}
+    before = {path: file.text if file else "" for path, file in changed.items()}
+    old, new = (ipsec_conf.parse("\n".join(each.values())) for each in ({**texts, **before}, texts))
     if restarts_pluto(changes):
         pluto.restart(machine, new)
         tell("ipsec: restarted, because config setup changed")
         return
-    pluto.reconcile(machine, ipsec_conf.parse(old), new, tell)
+    pluto.reconcile(machine, old, new, tell)

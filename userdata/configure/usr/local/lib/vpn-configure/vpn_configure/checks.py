@@ -56,7 +56,7 @@ def _by_tools(machine: Machine, new: Mapping[str, File], installed: bool) -> Ite
             refused = bool(done.code and output)
         else:
             # 5.2 passes what it does not know, with these words.
-            refused = bool(done.code) or (path == ipsec_conf.PATH and "keyword ignored" in output)
+            refused = bool(done.code) or (path in ipsec_conf.PATHS and "keyword ignored" in output)
         if refused:
             tool = next(word for word in argv if word != "env" and "=" not in word)
             yield f"{path}: {tool.rpartition('/')[2]}: {output or f'exit code {done.code}'}"
@@ -68,7 +68,7 @@ def _questions(machine: Machine, new: Mapping[str, File]) -> Iterator[tuple[str,
         place = str(machine.place(staged(path)))
         if path == FILTER:
             yield path, ["iptables-restore", "-w", "--test", "--noflush", place]
-        elif path == ipsec_conf.PATH:
+        elif path in ipsec_conf.PATHS:
             yield path, [ADDCONN, "--config", place, "--checkconfig"]
             for version, algorithms in _algorithms(file.text):
                 yield path, ["ipsec", "algparse", f"-v{version}", "-pfs=yes", algorithms]

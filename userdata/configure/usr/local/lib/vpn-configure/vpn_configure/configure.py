@@ -1,6 +1,6 @@
 """One run: what differs, whether it can change now, and the record of what was deployed."""
 
-from vpn_configure import boot, commit
+from vpn_configure import boot, commit, late
 from vpn_configure.apply import Difference, apply, forget, put_in_place
 from vpn_configure.errors import ConfigureError
 from vpn_configure.files import (
@@ -29,10 +29,14 @@ def configure(machine: Machine, wait: float) -> list[str]:
     desired = parse(machine.read(DESIRED), DESIRED)
     difference = differences(machine, desired)
     found = boot.boot(machine)
-    if found.word == "running" and difference.in_force:
+    only_late = difference.in_force.keys() == {late.PATH}
+    if found.word == "running" and difference.in_force and not only_late:
         found = boot.after(machine, wait)
     if found.word == "done":
         apply(machine, difference, lines.append)
+    elif only_late:
+        late.put_in_place(machine, difference.in_force[late.PATH])
+        forget(machine)
     elif difference.in_force:
         # The boot starts everything from the new files. Its packages may be missing, and with them the tools.
         put_in_place(machine, difference, installed=False)

@@ -1,11 +1,12 @@
 """Makes pluto's connections those of the file."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
-from ipsec_conf import PATH, IpsecConf, difference, loaded
+from ipsec_conf import PATHS, IpsecConf, difference, loaded, parse
 from vpn_configure.errors import ConfigureError
-from vpn_configure.machine import Machine
+from vpn_configure.machine import Done, Machine
 from vpn_configure.reconcile import Orders, orders
 
 WHACK = "/usr/libexec/ipsec/whack"
@@ -42,6 +43,13 @@ def reconcile(machine: Machine, old: IpsecConf, new: IpsecConf, tell: Callable[[
         raise ConfigureError(f"pluto has not taken the connections: {problem}: {REMEDY}")
 
 
+def load(machine: Machine, old: IpsecConf, new: IpsecConf) -> None:
+    """Delete, add and route what differs, if pluto answers. What fails is seen by `vpn-verify`."""
+    if (seen := status(machine)) is not None:
+        with contextlib.suppress(ConfigureError):
+            _tell_pluto(machine, orders(old, new, seen))
+
+
 def restart(machine: Machine, new: IpsecConf) -> None:
     """Start pluto again, and wait until it has loaded the connections of the file."""
     done = machine.run("systemctl", "restart", "ipsec", seconds=START_SECONDS)
@@ -59,8 +67,10 @@ def _tell_pluto(machine: Machine, wanted: Orders) -> None:
     for name in wanted.delete:
         # What is gone already needs no deletion, and what stays is seen afterwards.
         machine.run(WHACK, "--delete", "--name", name, seconds=20)
-    if wanted.add:
-        done = machine.run(ADDCONN, "--config", PATH, *wanted.add, seconds=60)
+    for path in PATHS if wanted.add else ():
+        known = parse(machine.read(path)).connections
+        names = [name for name in wanted.add if name in known]
+        done = machine.run(ADDCONN, "--config", path, *names, seconds=60) if names else Done(0, "")
         if done.code:
             raise ConfigureError(f"pluto has not taken the connections: {done.output}")
     for name in wanted.route:

@@ -23,6 +23,12 @@ POLICY_CAUSES: Causes = [
 ]
 """The same where an IKE SA stands, and the gateways cannot agree on what to carry."""
 
+KEY_CAUSES: Causes = [
+    (r"no PSK found", "pluto has read no key for this connection"),
+    (r"AUTHENTICATION_FAILED", "the pre-shared keys differ, or else the peer has not run vpn-configure"),
+]
+"""The same where the connection is the one that proves the key: its identities cannot differ."""
+
 
 def cause(connection: str, public_ip: str, causes: Causes, log: str) -> str:
     """Return why the newest negotiation failed, with pluto's line; nothing when its log does not tell.

@@ -30,7 +30,7 @@ def configuration(deployed: str, wanted: str, disk: Disk, status: str) -> str:
     for file in files:
         if problem := _difference(file, disk(file["path"])):
             raise FinalError(f"{file['path']} {problem} revision {revision}")
-    conf = ipsec_conf.parse("".join(file["text"] for file in files if file["path"] == ipsec_conf.PATH))
+    conf = ipsec_conf.parse("\n".join(file["text"] for file in files if file["path"] in ipsec_conf.PATHS))
     if problem := ipsec_conf.difference(conf, ipsec_conf.loaded(status)):
         raise LayerError(f"not as revision {revision}: {problem}")
     return f"revision {revision}, {len(files)} files, {len(conf.connections)} connections"

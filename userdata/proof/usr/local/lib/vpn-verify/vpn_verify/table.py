@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from expectations import Gateway, Peer
-from vpn_verify import configuration, gateway_layers, packet_filter, tunnel_layers
+from vpn_verify import configuration, gateway_layers, key, packet_filter, tunnel_layers
 from vpn_verify.connections import pairs_of
 from vpn_verify.layer import IkeSa, Ping
 from vpn_verify.machine import file, read, run, source
@@ -37,6 +37,11 @@ class TunnelLook(NamedTuple):
     def ends(self) -> tuple[str, str]:
         """Private addresses of both gateways."""
         return self.gateway.address, self.peer.private_ip
+
+    @property
+    def secrets(self) -> str:
+        """Path of the file with the pre-shared key."""
+        return f"/etc/ipsec.d/{self.peer.connection}.secrets"
 
     @property
     def pairs(self) -> Mapping[str, tuple[str, str]]:
@@ -114,9 +119,7 @@ LAYERS = (
     TunnelLayer(
         "secrets",
         "boot",
-        lambda tunnel: tunnel_layers.secrets(
-            f"/etc/ipsec.d/{tunnel.peer.connection}.secrets", tunnel.gateway.local_id, tunnel.peer.public_ip
-        ),
+        lambda tunnel: tunnel_layers.secrets(tunnel.secrets, tunnel.gateway.local_id, tunnel.peer.public_ip),
         "sudo vpn-secrets --fresh; sudo systemctl restart ipsec",
     ),
     GatewayLayer(
@@ -164,6 +167,19 @@ LAYERS = (
             tunnel.ends,
         ),
         "make both sides alike: pulumi up; on both: sudo vpn-secrets --fresh; sudo systemctl restart ipsec",
+    ),
+    TunnelLayer(
+        "key",
+        "ike",
+        lambda tunnel: key.key(
+            tunnel.peer.connection,
+            tunnel.peer.public_ip,
+            ike_version=tunnel.peer.ike_version,
+            secret=read(tunnel.secrets),
+            status=tunnel.start.status.result(),
+        ),
+        "do both sides name the same key, in the layer secrets? pulumi up; on both: sudo vpn-secrets --fresh && "
+        "sudo ipsec whack --rereadsecrets",
     ),
     TunnelLayer(
         "policy",

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 
 from pluto import initiate, traffic, whack
 from vpn_verify.causes import IKE_CAUSES, POLICY_CAUSES, cause
@@ -20,13 +21,25 @@ SECONDS = 20
 
 
 def secrets(path: str, local_id: str, public_ip: str) -> str:
-    """Check that the secret is present for both identities, and for root alone. Never shows any of it."""
-    if not read(path).startswith(f'{local_id} {public_ip} : PSK "'):
+    """Check that the key is present for both addresses, and for root alone. Never shows any of it.
+
+    Release 0.1.0 wrote it for the addresses alone, without the names by which the layer `key` proves it.
+    """
+    found = re.match(rf'{re.escape(f"{local_id} {public_ip}")}(?: @key\.\S+)* : PSK "(.*)"', read(path))
+    if not found:
         raise LayerError(f"{path} has no key for {local_id} {public_ip}")
     status = os.stat(path)
     if status.st_uid or status.st_mode & 0o77:
         raise LayerError(f"{path} is uid {status.st_uid}'s, mode {status.st_mode & 0o777:o}; must be root's, 600")
-    return f"{path} is root's alone"
+    return f"{path} is root's alone, key {fingerprint(found[1], local_id, public_ip)}"
+
+
+def fingerprint(psk: str, *addresses: str) -> str:
+    """Return a short name of a pre-shared key, the same on both gateways.
+
+    The key has 128 bits of entropy or more, so eight digits confirm no guess of it.
+    """
+    return sha256(" ".join(["vpn-gateway-pair psk", *sorted(addresses), psk]).encode()).hexdigest()[:8]
 
 
 def connection(names: Iterable[str], status: str) -> str:
