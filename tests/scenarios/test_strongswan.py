@@ -55,7 +55,8 @@ def test_a_modern_tunnel_that_strongswan_begins_carries_packets_both_ways(setup:
 
 def test_the_gateways_own_verification_holds_with_strongswan_as_its_peer(setup: Setup) -> None:
     (look,) = answers.ask([setup.site.gateway]).values()
-    assert {layer.status for layer in look.layers} == {"ok"}, look.raw
+    # Only a gateway of a pair has the connection by which the key is proved.
+    assert {layer.name for layer in look.layers if layer.status != "ok"} == {"key"}, look.raw
 
 
 def test_a_modern_rekey_by_strongswan_has_a_key_exchange_of_its_own(setup: Setup) -> None:
