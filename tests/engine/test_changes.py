@@ -30,7 +30,7 @@ from tests.engine.plans import INSTANCE, Plan, does
 from tests.engine.previews import preview, update
 from tests.engine.released import PLUGINS, aws_environment
 from tests.generated import ROOT, require_section, section
-from tests.unit.gateway_documents import PUBLIC_KEY
+from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -263,8 +263,11 @@ AU = {"name": "au", "public_ip": "203.0.113.1", "private_ip": "172.31.1.9", "cid
 US = {"name": "us", "public_ip": "203.0.113.2", "private_ip": "172.30.1.9", "cidr_blocks": ["172.30.0.0/16"]}
 
 
-def gateway(*peers: dict[str, Any]) -> Callable[[], None]:
-    """Return a program with one gateway and these peers."""
+LOGIN = {"ssh_private_key": HOST_KEY, "administrator_cidr_blocks": ["198.18.0.10/32"]}
+
+
+def gateway(*peers: dict[str, Any], **more: Any) -> Callable[[], None]:
+    """Return a program with one gateway, these peers and more arguments."""
 
     def declare() -> None:
         provider = aws.Provider("side", region="eu-west-2")
@@ -274,6 +277,7 @@ def gateway(*peers: dict[str, Any]) -> Callable[[], None]:
             "psk": PSK,
             "ssh_public_key": PUBLIC_KEY,
             "peers": peers,
+            **more,
         }
         VpnGateway("site", args, pulumi.ResourceOptions(providers={"aws": provider}))
 
@@ -281,13 +285,22 @@ def gateway(*peers: dict[str, Any]) -> Callable[[], None]:
 
 
 @pytest.mark.whole
+@pytest.mark.parametrize("more", [{}, LOGIN], ids=["by replacement", "in place"])
 def test_a_peer_of_a_gateway_can_be_renamed_added_and_removed(
-    api: ApiProcess, engine_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    api: ApiProcess,
+    engine_environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: dict[str, Any],
 ) -> None:
+    monkeypatch.setattr("components.resources.remote_commands.remote.Command", command_without_machine)
     for name, value in aws_environment(api).items():
         monkeypatch.setenv(name, value)
     stack = InlineStack(tmp_path / "stack", PLUGINS)
+    instances = set[str]()
     for peers in ([AU], [{**AU, "name": "sydney"}], [US, {**AU, "name": "sydney"}], [US], [{**US, **AU}]):
-        stack.up(gateway(*peers))
-        assert stack.preview(gateway(*peers)).change_summary.keys() == {"same"}
+        stack.up(gateway(*peers, **more))
+        assert stack.preview(gateway(*peers, **more)).change_summary.keys() == {"same"}
+        instances.add(stack.resources()["site-gateway"]["id"])
+    assert len(instances) == (1 if more else 5)
     stack.destroy()

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,13 @@ class Program:
                 shutil.copyfile(source, copy)
         (self.folder / ".venv").symlink_to(settings.ROOT / ".venv")
 
+    def take_release(self, tag: str) -> None:
+        """Copy the program as it was released."""
+        archive = subprocess.run(["git", "archive", tag, *_PARTS], cwd=settings.ROOT, capture_output=True, check=True)
+        for part in ("components", "userdata"):
+            shutil.rmtree(self.folder / part)
+        subprocess.run(["tar", "--extract", f"--directory={self.folder}"], input=archive.stdout, check=True)
+
     def configure(self, **values: object) -> None:
         """Set keys of the stack's configuration."""
         path = self.folder / CONFIG
@@ -52,18 +60,42 @@ class Program:
 
     def up(self, *arguments: str) -> str:
         """Run `pulumi up` and return its output. Raises StepError when it fails or touches an instance."""
-        options = ["--stack", stack.STACK, "--yes", "--skip-preview", "--suppress-permalink", "--suppress-progress"]
-        done = stack.pulumi(["up", *options, *arguments], capture=True, folder=self.folder)
-        output = done.stdout + done.stderr
-        if done.returncode:
-            raise StepError(f"pulumi up {' '.join(arguments)} exits with {done.returncode}: {output[-3000:]}")
-        if touched := _REPLACED.search(output):
-            raise StepError(f"pulumi up {' '.join(arguments)} does not change the gateways in place: {touched[0]}")
+        code, output = self._up(*arguments)
+        if code:
+            raise StepError(f"pulumi up {' '.join(arguments)} exits with {code}: {output[-3000:]}")
         return output
 
-    def rotate(self) -> str:
-        """Change the pre-shared key as the output `rotate_command` says."""
+    def red_up(self, *arguments: str) -> str:
+        """Run a `pulumi up` that has to fail, and return its output. Raises StepError when it does not."""
+        code, output = self._up(*arguments)
+        if not code:
+            raise StepError(f"pulumi up {' '.join(arguments)} is green: {output[-3000:]}")
+        return output
+
+    def any_up(self, *arguments: str) -> str:
+        """Run a `pulumi up` that may fail, and return its output."""
+        return self._up(*arguments)[1]
+
+    def up_with_other_instances(self) -> None:
+        """Run `pulumi up`, which may replace instances. Raises StepError when it fails."""
+        code, output = self._run()
+        if code:
+            raise StepError(f"pulumi up exits with {code}: {output[-3000:]}")
+
+    def _up(self, *arguments: str) -> tuple[int, str]:
+        code, output = self._run(*arguments)
+        if touched := _REPLACED.search(output):
+            raise StepError(f"pulumi up {' '.join(arguments)} does not change the gateways in place: {touched[0]}")
+        return code, output
+
+    def _run(self, *arguments: str) -> tuple[int, str]:
+        options = ["--stack", stack.STACK, "--yes", "--skip-preview", "--suppress-permalink", "--suppress-progress"]
+        done = stack.pulumi(["up", *options, *arguments], capture=True, folder=self.folder)
+        return done.returncode, done.stdout + done.stderr
+
+    def rotation(self) -> tuple[str, str]:
+        """Return the arguments of `pulumi up` that change the pre-shared key, as the output `rotate_command` says."""
         exported = stack.pulumi(["stack", "export", "--stack", stack.STACK], capture=True, folder=self.folder)
         resources = json.loads(exported.stdout)["deployment"]["resources"]
         (urn,) = (each["urn"] for each in resources if each["type"] == "random:index/randomPassword:RandomPassword")
-        return self.up("--replace", urn)
+        return "--replace", urn

@@ -1,6 +1,6 @@
 """Show a finished run in docs/: `python -m tests.scenarios.render [REPORT.json]`.
 
-Writes docs/lost-traffic.svg and the table of faults in docs/guarantees.md.
+Writes docs/lost-traffic.svg and the tables of faults and of changes in place in docs/guarantees.md.
 """
 
 import json
@@ -19,6 +19,8 @@ from tests.scenarios.scenario import Expectation
 PICTURE = ROOT / "docs/lost-traffic.svg"
 DOCUMENT = ROOT / "docs/guarantees.md"
 HEAD = """| fault | goal, after the fault's end | lost uk->au | lost au->uk | healed after its end | result |
+|---|---|---|---|---|---|"""
+CHANGES_HEAD = """| change | goal | lost uk->au | lost au->uk | `pulumi up` took | result |
 |---|---|---|---|---|---|"""
 
 
@@ -40,10 +42,14 @@ def _flow(flow: Mapping[str, Any]) -> Flow:
     return Flow(**{**flow, "outages": tuple(Outage(**outage) for outage in flow["outages"])})
 
 
+def is_change(result: Result) -> bool:
+    """Return whether a result is that of a change in place."""
+    return result.name.startswith("in-place-")
+
+
 def table(run: Sequence[Result]) -> str:
-    """Return the picture and the table of a run as Markdown."""
-    day = time.strftime("%Y-%m-%d", time.gmtime(min(result.began for result in run)))
-    lines = [f"Run of {day}:", "", f"![Lost traffic over time, for each fault]({PICTURE.name})", "", HEAD]
+    """Return the picture and the table of the faults of a run as Markdown."""
+    lines = [_day(run), "", f"![Lost traffic over time, for each fault]({PICTURE.name})", "", HEAD]
     for result in run:
         row = cells(result)
         shown = result.title, row["goal"], row["lost uk->au"], row["au->uk"], row["after its end"], row["verdict"]
@@ -51,13 +57,37 @@ def table(run: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def table_of_changes(run: Sequence[Result]) -> str:
+    """Return the table of the changes of a run as Markdown."""
+    lines = [_day(run), "", CHANGES_HEAD]
+    for result in run:
+        row = cells(result)
+        shown = result.title, row["goal"], row["lost uk->au"], row["au->uk"], f"{result.cause_seconds:.0f} s"
+        lines.append(f"| {' | '.join((*shown, row['verdict']))} |")
+    return "\n".join(lines)
+
+
+def _day(run: Sequence[Result]) -> str:
+    return f"Run of {time.strftime('%Y-%m-%d', time.gmtime(min(result.began for result in run)))}:"
+
+
+def _write(section: str, text: str) -> None:
+    before, opening, rest = DOCUMENT.read_text(encoding="utf-8").partition(f"<!-- {section} -->\n")
+    _, closing, after = rest.partition(f"<!-- /{section} -->\n")
+    DOCUMENT.write_text(f"{before}{opening}\n{text}\n\n{closing}{after}", encoding="utf-8")
+
+
 def main(report: Path) -> None:
-    """Write the picture and the table of a report.json."""
+    """Write the picture and the tables of a report.json; a run of only faults or only changes leaves the others."""
     run = results(report.read_text(encoding="utf-8"))
-    before, opening, rest = DOCUMENT.read_text(encoding="utf-8").partition("<!-- faults -->\n")
-    _, closing, after = rest.partition("<!-- /faults -->\n")
-    DOCUMENT.write_text(f"{before}{opening}\n{table(run)}\n\n{closing}{after}", encoding="utf-8")
-    PICTURE.write_text(picture(run), encoding="utf-8")
+    changes = [result for result in run if is_change(result)]
+    faults = [result for result in run if not is_change(result) and result.name != "first-boot"]
+    if faults:
+        faults = [result for result in run if not is_change(result)]
+        _write("faults", table(faults))
+        PICTURE.write_text(picture(faults), encoding="utf-8")
+    if changes:
+        _write("in-place", table_of_changes(changes))
 
 
 if __name__ == "__main__":

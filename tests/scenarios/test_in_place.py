@@ -1,10 +1,13 @@
 """Changes of the running pair by `pulumi up`: what each costs, with traffic between the private hosts.
 
 Proves that a change replaces no instance, is proved by `up`, and loses no more than the documents say. Does not prove
-what is refused or interrupted (tests/unit/test_vpn_configure*.py). The table is that of the faults.
+every moment of an interruption (tests/unit/test_vpn_configure*.py). The table is that of the faults.
 """
 
+import re
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -12,6 +15,8 @@ import pytest
 from lab import settings
 from tests.scenarios import runner, sites
 from tests.scenarios.conftest import record
+from tests.scenarios.diagnosis import answers
+from tests.scenarios.gateway import StepError, wait_until
 from tests.scenarios.in_place import Program
 from tests.scenarios.report import Result
 from tests.scenarios.scenario import UNTIMED, Expectation, Scenario, Steps, Variant
@@ -88,7 +93,18 @@ def change_profile(program: Program) -> None:
     program.up()
 
 
-ROTATE = Change(name="in-place-psk", title="the pre-shared key is rotated", apply=Program.rotate)
+def rotate(program: Program) -> None:
+    """Change the pre-shared key."""
+    program.up(*program.rotation())
+
+
+def rotate_often(program: Program) -> None:
+    """Change the pre-shared key many times in a row."""
+    for _ in range(ROTATIONS):
+        rotate(program)
+
+
+ROTATE = Change(name="in-place-psk", title="the pre-shared key is rotated", apply=rotate)
 
 BRIEF = (
     ROTATE,
@@ -140,8 +156,83 @@ def test_twenty_rotations_in_a_row_lose_no_more_than_one(
     many = Change(
         name=f"in-place-psk-{ROTATIONS}-times",
         title=f"the pre-shared key is rotated {ROTATIONS} times in a row",
-        apply=lambda it: [it.rotate() for _ in range(ROTATIONS)],
+        apply=rotate_often,
     )
     result = runner.run(many.scenario(program, judged=judged_by_time), stream)
     record(result, results)
     assert result.failures == ()
+
+
+def refuse(program: Program) -> None:
+    """Give the connection a keyword that Libreswan does not know."""
+    template = "userdata/gateway/etc/ipsec.d/vpn.conf.j2"
+    program.edit(template, "\nconn {{ name }}\n", "\nconn {{ name }}\n  no-such-keyword=1\n")
+    shown = program.red_up()
+    if not re.search(r"/etc/ipsec\.d/vpn\.conf.*no-such-keyword", shown):
+        raise StepError(f"pulumi up does not name the file and the line: {shown[-3000:]}")
+
+
+REFUSED = Change(name="in-place-refused", title="both gateways refuse a file of a change", apply=refuse)
+
+
+def test_a_file_that_a_gateway_refuses_changes_nothing_there(
+    program: Program, stream: Stream, judged_by_time: bool, results: list[Result]
+) -> None:
+    before = [gateway.read("/etc/ipsec.d/vpn.conf") for gateway in sites.find().gateways]
+    result = runner.run(REFUSED.scenario(program, judged=judged_by_time), stream)
+    record(result, results)
+    assert result.failures == ()
+    assert [gateway.read("/etc/ipsec.d/vpn.conf") for gateway in sites.find().gateways] == before
+    take_back(program)
+
+
+CUTS = {
+    "killed": "kill -9 $(pidof -x vpn-configure)",
+    "ssh-lost": "pkill -KILL -u admin sshd",
+    "ipsec-killed": "kill -9 $(pidof pluto)",
+    "power": "setsid sh -c 'sleep 0.2; echo b >/proc/sysrq-trigger' >/dev/null 2>&1 &",
+}
+"""What ends a change of uk's gateway in the middle -> the command for it."""
+
+
+@pytest.mark.parametrize("what", CUTS)
+@pytest.mark.parametrize("after", [0.0, 1.5])
+def test_a_rotation_that_is_cut_off_is_finished_by_the_next_up(
+    what: str, after: float, program: Program, stream: Stream, results: list[Result]
+) -> None:
+    change = Change(
+        name=f"in-place-{what}-{after:g}",
+        title=f"{what}, {after:g} s after the change of uk has begun",
+        apply=lambda it: cut_off(it, CUTS[what], after),
+    )
+    # What the cut itself costs is that of the same fault without a change.
+    result = runner.run(change.scenario(program, judged=what in {"killed", "ssh-lost"}), stream)
+    record(result, results)
+    assert result.failures == ()
+    program.up()
+    keys = {re.findall(r'PSK "(.+)"', each.read(each.secrets_file))[0] for each in sites.find().gateways}
+    assert len(keys) == 1
+    assert [look.diagnosis for look in answers.ask(sites.find().gateways).values()] == ["ok", "ok"]
+
+
+def cut_off(program: Program, command: str, after: float) -> None:
+    """Rotate the key, and run a command on uk's gateway while `vpn-configure` runs there."""
+    uk = sites.find().uk.gateway
+    with ThreadPoolExecutor(1) as thread:
+        up = thread.submit(program.any_up, *program.rotation())
+        wait_until("vpn-configure runs", lambda: uk.ask("pidof -x vpn-configure").returncode == 0, 120)
+        time.sleep(after)
+        uk.ask(command)
+        up.result()
+
+
+def test_a_pair_of_release_0_1_0_moves_to_this_one_in_place(
+    program: Program, stream: Stream, judged_by_time: bool, results: list[Result]
+) -> None:
+    program.take_release("v0.1.0")
+    program.up_with_other_instances()
+    move = Change(name="in-place-from-0.1.0", title="a pair of release 0.1.0 moves to this release", apply=take_back)
+    result = runner.run(move.scenario(program, judged=judged_by_time), stream)
+    record(result, results)
+    assert result.failures == ()
+    assert [look.diagnosis for look in answers.ask(sites.find().gateways).values()] == ["ok", "ok"]

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import ipsec_conf
 from tests.unit.configured_gateway import AT, ROUTES, Gateway, booted, listed
 from vpn_configure import lock, main, steps
 from vpn_configure.files import DESIRED, Change, File
@@ -82,6 +83,15 @@ def test_a_second_run_waits_for_the_first_and_then_says_so(
 def test_a_changed_file_reloads_what_reads_it_and_always_looks_at_the_connections(path: str, names: list[str]) -> None:
     planned = [step.name for step in steps.plan({path: Change(File(0o644, "old"), File(0o644, "new"))})]
     assert planned == sorted([*names, "connections"], key=ORDER.index)
+
+
+def test_the_watch_restarts_before_pluto_if_pluto_has_to() -> None:
+    setups = (
+        File(0o644, f"config setup\n  ikev1-policy={policy}\nconn a\n  auto=add\n") for policy in ("drop", "accept")
+    )
+    old, new = setups
+    planned = steps.plan({AT["healing"]: Change(None, old), ipsec_conf.PATH: Change(old, new)})
+    assert [step.name for step in planned] == ["watch", "connections"]
 
 
 ORDER = ["secrets", "units", "filter", "routes", "sshd", "connections", "watch"]

@@ -134,6 +134,21 @@ def test_a_finished_run_is_shown_in_the_document(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "lost-traffic.svg").read_text() == report.picture([result()])
 
 
+def test_a_run_of_changes_in_place_has_its_own_table_and_leaves_that_of_the_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = tmp_path / "guarantees.md"
+    document.write_text("<!-- faults -->\nearlier run\n<!-- /faults -->\n<!-- in-place -->\nold\n<!-- /in-place -->\n")
+    monkeypatch.setattr(render, "DOCUMENT", document)
+    monkeypatch.setattr(render, "PICTURE", tmp_path / "lost-traffic.svg")
+    report.write([result(name="first-boot"), result(name="in-place-psk")], tmp_path)
+    render.main(tmp_path / "report.json")
+    written = document.read_text()
+    assert written.startswith("<!-- faults -->\nearlier run\n<!-- /faults -->\n<!-- in-place -->\n\nRun of ")
+    assert written.count("| the daemon is killed |") == 1
+    assert not (tmp_path / "lost-traffic.svg").exists()
+
+
 def test_the_report_is_written_as_json_text_and_picture(tmp_path: Path) -> None:
     report.write([result(), result(leaks=("plain",))], tmp_path)
     document = json.loads((tmp_path / "report.json").read_text())

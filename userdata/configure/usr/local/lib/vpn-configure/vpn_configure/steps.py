@@ -29,10 +29,12 @@ def plan(changes: Changes, *, back: bool = False) -> list[Step]:
     """Return the steps in order; `back` means that they take back a change whose secrets are still there.
 
     The secrets come before the connections that need them, units before what they start, and the watch after the
-    connections. `connections` is always there: what pluto has loaded may differ from an unchanged file.
+    connections. But if pluto itself restarts, the watch comes first: its start would slow the negotiation down, for
+    which the traffic waits. `connections` is always there: what pluto has loaded may differ from an unchanged file.
     """
     steps = [_secrets(changes, back), *(make(changes) for make in (_retire, _units, _filter, _routes, _sshd))]
-    steps += [Step("connections"), _watch(changes), _enable(changes), _forget(changes)]
+    last = [Step("connections"), _watch(changes)]
+    steps += [*(reversed(last) if restarts_pluto(changes) else last), _enable(changes), _forget(changes)]
     return [step for step in steps if step is not None]
 
 
