@@ -17,6 +17,9 @@ from .scope import Scope
 DESIRED = "/var/lib/vpn-gateway/desired.json"
 """Where `vpn-configure` finds the files that the gateway is to have, and their revision."""
 
+UNFINISHED = "/var/lib/vpn-gateway/unfinished"
+"""Tells a gateway that boots after a power cut that `vpn-configure` has not ended."""
+
 _CHANGE_SECONDS = 300
 """Seconds that a change may take after the boot has ended."""
 
@@ -45,13 +48,14 @@ def configure_gateway(
     hooks = pulumi.ResourceHookBinding(
         before_update=hook(scope.name("change-announced"), _announce(scope), ignore_errors=True)
     )
+    unfinished = (UNFINISHED, 0o600, "")
     own = pulumi.ResourceOptions(depends_on=list(depends_on), hooks=hooks)
     return run_on(
         login,
         host,
         scope.name("configure"),
         configure_script(wait=login.timeout),
-        stdin=files.apply(lambda known_files: installer([*programs, desired(known_files)])),
+        stdin=files.apply(lambda known_files: installer([*programs, desired(known_files), unfinished])),
         triggers=[host.instance.id] if isinstance(host.instance, pulumi.CustomResource) else [],
         options=pulumi.ResourceOptions.merge(scope.options(), own),
     )
@@ -93,6 +97,6 @@ async def _files(inputs: Any) -> list[FileText] | None:
     text = await known((inputs or {}).get("stdin"))
     if text is None:
         return None
-    files = [each for each in installed_files(text) if each[0] != DESIRED]
+    files = [each for each in installed_files(text) if each[0] not in {DESIRED, UNFINISHED}]
     listed = next(each for each in installed_files(text) if each[0] == DESIRED)
     return [*files, *((each["path"], each["mode"], each["text"]) for each in json.loads(listed[2])["files"])]

@@ -31,6 +31,7 @@ try:
             file.write(text)
             os.chmod(draft, mode)
         os.replace(draft, path)
+    os.sync()
 except OSError as error:
     sys.exit(f"{path} cannot be installed: {error}")
 """

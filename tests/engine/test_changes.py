@@ -208,8 +208,7 @@ def _with_verify(change: Change, verified: Pair) -> Plan:
     if change.before:
         verified.update(start)
     plan = preview(verified.stack, wanted)
-    assert plan.refused == ""
-    if not plan.lost(INSTANCE):
+    if not plan.refused and not plan.lost(INSTANCE):
         assert does(verified.update(wanted)) == does(plan)
         assert not verified.update(start).lost(INSTANCE)
     return plan
@@ -231,7 +230,9 @@ def _require_announcement(change: Change, plan: Plan) -> None:
 def test_every_argument_has_a_row_and_every_row_a_change() -> None:
     assert rows_missing() == []
     lines = section(DOCUMENT, "changes").splitlines()
-    assert [line for line in lines if "`" in line and not any(line.startswith(each.key) for each in CHANGES)] == []
+    assert [
+        line for line in lines if line.startswith("| `") and not any(line.startswith(each.key) for each in CHANGES)
+    ] == []
     assert [each.key for each in CHANGES if not any(line.startswith(each.key) for line in lines)] == []
 
 

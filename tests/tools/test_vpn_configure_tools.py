@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import pytest
+
 import ipsec_conf
 from components.decisions.tunnel import TunnelProfile
 from components.user_data import File, configure_files, key_files
@@ -175,8 +177,9 @@ def test_pluto_reads_a_secret_with_the_name_of_its_version_after_it(release: str
     assert "unexpected" not in done.stdout
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit_that_finishes_commits(release: str) -> None:
-    script = "chmod -R a+rX /etc/systemd; systemd-analyze verify --man=no vpn-commit.service"
+@pytest.mark.parametrize("unit", ["vpn-commit", "vpn-configure"])
+def test_systemd_finds_nothing_wrong_with_the_units_that_finish_a_change_at_boot(release: str, unit: str) -> None:
+    script = f"chmod -R a+rX /etc/systemd; systemd-analyze verify --man=no {unit}.service"
     done = toolroot.run(release, ["sh", "-euc", script], files=PROGRAM)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 

@@ -24,7 +24,7 @@ COMMAND = "command:remote:Command"
 def deployed_revision(pair: Recorder, side: str) -> str:
     """Return the revision that a side's gateway is to run."""
     files = installed_files(pair.named(f"vpn-{side}-configure").inputs["stdin"])
-    revision: str = json.loads(files[-1][2])["revision"]
+    revision: str = json.loads(files[-2][2])["revision"]
     return revision
 
 

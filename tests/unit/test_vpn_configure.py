@@ -125,11 +125,12 @@ def test_a_damaged_record_removes_nothing_and_is_written_again(gateway: Gateway)
     assert gateway.deployed == "r1"
 
 
-def test_interrupted_commits_are_finished_at_boot_from_the_first_run_on(gateway: Gateway) -> None:
+def test_interrupted_commits_and_changes_are_finished_at_boot_from_the_first_run_on(gateway: Gateway) -> None:
     gateway.configure(listed("r1"))
-    assert "systemctl enable -q --no-reload vpn-commit.service" in gateway.asked
+    units = "vpn-commit.service vpn-configure.service"
+    assert f"systemctl enable -q --no-reload {units}" in gateway.asked
     gateway.refused["systemctl enable"] = Done(1, "no such unit")
-    assert gateway.refuse(listed("r1")) == "systemctl enable vpn-commit.service fails with 1: no such unit"
+    assert gateway.refuse(listed("r1")) == f"systemctl enable {units} fails with 1: no such unit"
 
 
 def test_the_connection_that_proves_the_key_is_loaded_changed_repaired_and_deleted_beside_the_tunnels(

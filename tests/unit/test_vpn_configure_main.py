@@ -11,7 +11,7 @@ import pytest
 import ipsec_conf
 from tests.unit.configured_gateway import AT, ROUTES, Gateway, booted, listed
 from vpn_configure import lock, main, steps
-from vpn_configure.files import DESIRED, Change, File
+from vpn_configure.files import DESIRED, UNFINISHED, Change, File
 
 
 @pytest.fixture
@@ -34,6 +34,23 @@ def test_a_failure_prints_its_reason(gateway: Gateway, capsys: pytest.CaptureFix
     gateway.machine.write(DESIRED, File(0o600, listed("r1", gateway="{")))
     assert main.main() == 1
     assert capsys.readouterr().err.startswith("vpn-configure: refused, and nothing has changed:\n")
+
+
+@pytest.mark.parametrize(("text", "code"), [(ROUTES, 0), ("", 1)])
+def test_a_run_that_has_ended_leaves_nothing_for_the_next_boot(gateway: Gateway, text: str, code: int) -> None:
+    gateway.machine.write(UNFINISHED, File(0o600, ""))
+    gateway.machine.write(DESIRED, File(0o600, listed("r1", routes=text) if text else "{"))
+    assert main.main() == code
+    assert not gateway.machine.place(UNFINISHED).exists()
+
+
+def test_a_run_that_another_one_keeps_waiting_leaves_that_ones_mark(gateway: Gateway) -> None:
+    gateway.machine.write(UNFINISHED, File(0o600, ""))
+    gateway.machine.write(DESIRED, File(0o600, listed("r1")))
+    with gateway.machine.place(lock.LOCK).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        assert main.main() == 1
+    assert gateway.machine.place(UNFINISHED).exists()
 
 
 def test_without_a_desired_list_it_cannot_run(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:

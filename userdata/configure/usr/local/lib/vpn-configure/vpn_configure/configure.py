@@ -18,13 +18,14 @@ from vpn_configure.files import (
 from vpn_configure.machine import Machine
 from vpn_configure.steps import UNITS
 
-COMMIT_UNIT = "vpn-commit.service"
+AT_BOOT = {"vpn-commit.service": "sysinit.target", "vpn-configure.service": "multi-user.target"}
+"""The units that finish what a power cut has interrupted: the renames of a commit, and the whole change."""
 
 
 def configure(machine: Machine, wait: float) -> list[str]:
     """Make the gateway what the desired list says; return a line for each change. Raises ConfigureError."""
     lines = list[str]()
-    _finish_commits_at_boot(machine)
+    _finish_at_boot(machine)
     commit.finish(machine)
     desired = parse(machine.read(DESIRED), DESIRED)
     difference = differences(machine, desired)
@@ -78,10 +79,10 @@ def _record(machine: Machine, desired: FileList) -> None:
         machine.write(DEPLOYED, record)
 
 
-def _finish_commits_at_boot(machine: Machine) -> None:
-    """Make sure that a commit which a power cut interrupts is finished before anything reads the files."""
-    if not machine.place(f"{UNITS}/sysinit.target.wants/{COMMIT_UNIT}").is_symlink():
-        # Without a reload of systemd: the unit counts from the next boot on.
-        done = machine.run("systemctl", "enable", "-q", "--no-reload", COMMIT_UNIT)
+def _finish_at_boot(machine: Machine) -> None:
+    """Make sure that the next boot finishes a change which a power cut interrupts."""
+    if not all(machine.place(f"{UNITS}/{target}.wants/{unit}").is_symlink() for unit, target in AT_BOOT.items()):
+        # Without a reload of systemd: the units count from the next boot on.
+        done = machine.run("systemctl", "enable", "-q", "--no-reload", *AT_BOOT)
         if done.code:
-            raise ConfigureError(f"systemctl enable {COMMIT_UNIT} fails with {done.code}: {done.output}")
+            raise ConfigureError(f"systemctl enable {' '.join(AT_BOOT)} fails with {done.code}: {done.output}")

@@ -9,6 +9,11 @@ from vpn_configure.errors import ConfigureError
 DESIRED = "/var/lib/vpn-gateway/desired.json"
 """Written by the installer before it runs `vpn-configure`."""
 
+UNFINISHED = "/var/lib/vpn-gateway/unfinished"
+"""Written by the installer after that. It is there until a run has ended, with or without success. A boot that finds it
+runs `vpn-configure`.
+"""
+
 DEPLOYED = "/var/lib/vpn-gateway/deployed.json"
 """The list that was put in place last, written when all of it counts."""
 

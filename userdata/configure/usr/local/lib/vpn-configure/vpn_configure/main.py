@@ -9,7 +9,7 @@ import signal
 
 from vpn_configure.configure import configure
 from vpn_configure.errors import ConfigureError
-from vpn_configure.files import DESIRED
+from vpn_configure.files import DESIRED, UNFINISHED
 from vpn_configure.lock import lock
 from vpn_configure.machine import Machine, complain, say
 
@@ -37,7 +37,11 @@ def main() -> int:
         return 2
     try:
         with lock(machine, options.wait):
-            lines = configure(machine, options.wait)
+            try:
+                lines = configure(machine, options.wait)
+            finally:
+                # Also what was refused or taken back has ended: the next boot does not try it again.
+                machine.place(UNFINISHED).unlink(missing_ok=True)
     except (ConfigureError, OSError) as error:
         complain(f"vpn-configure: {error}")
         return 1
