@@ -206,10 +206,12 @@ def test_a_rotation_that_is_cut_off_is_finished_by_the_next_up(
         apply=lambda it: cut_off(it, CUTS[what], after),
     )
     # What the cut itself costs is that of the same fault without a change.
-    result = runner.run(change.scenario(program, judged=what in {"killed", "ssh-lost"}), stream)
+    try:
+        result = runner.run(change.scenario(program, judged=what in {"killed", "ssh-lost"}), stream)
+    finally:
+        program.up()
     record(result, results)
     assert result.failures == ()
-    program.up()
     keys = {re.findall(r'PSK "(.+)"', each.read(each.secrets_file))[0] for each in sites.find().gateways}
     assert len(keys) == 1
     assert [look.diagnosis for look in answers.ask(sites.find().gateways).values()] == ["ok", "ok"]
