@@ -7,7 +7,7 @@ from tests.scenarios.sites import Pair
 
 DESCRIPTION = "The packet filter of uk's gateway is reloaded five times. No packet may be lost."
 EXPECTATION = Expectation(limit_seconds=0, lossless=True)
-VARIANTS = (Variant(name="filter-reloaded", title="uk's packet filter is reloaded five times", seconds=3, brief=True),)
+VARIANTS = (Variant(name="filter-reloaded", title="uk's packet filter is reloaded five times", seconds=3),)
 
 
 def steps(pair: Pair, _variant: Variant) -> Steps:
