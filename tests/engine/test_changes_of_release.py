@@ -1,4 +1,5 @@
-"""Proves that this version's component, over an earlier version's state, replaces no VPC, address or interface.
+"""Proves that this version's component, over an earlier version's state, replaces no VPC, address or interface; with
+`verify`, no instance either.
 
 Does not prove that the update succeeds: the test runs only a preview, without a refresh. `pytest
 tests/engine/test_changes_of_release.py`; there is nothing to clean up.
@@ -13,7 +14,7 @@ import pytest
 
 from tests.engine.api_process import running_api
 from tests.engine.inline_stack import InlineStack
-from tests.engine.plans import IDENTITY, Plan
+from tests.engine.plans import IDENTITY, INSTANCE, Plan
 from tests.engine.previews import preview
 from tests.engine.released import PLUGINS, STATES, aws_environment
 
@@ -47,6 +48,18 @@ def test_moving_from_a_release_replaces_no_vpc_no_address_and_no_interface(stack
     # The check can fail: it finds a replacement that does happen.
     moved = {**released["arguments"], "left": {**released["arguments"]["left"], "gateway_private_ip": "10.1.1.253"}}
     assert _lost(preview(stack, moved)) == ["vpn-uk-gateway-interface"]
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda file: file.stem)
+def test_moving_from_a_release_with_verify_replaces_no_instance(stack: InlineStack, release: Path) -> None:
+    released: dict[str, Any] = json.loads(release.read_text())
+    stack.import_(released["deployment"])
+    assert len(preview(stack, released["arguments"]).lost(INSTANCE)) in {0, 2}, "without verify, both or none"
+    plan = preview(stack, {**released["arguments"], "verify": True})
+    assert not plan.refused
+    assert plan.lost(INSTANCE) == []
+    assert {"vpn-uk-configure", "vpn-au-configure"} <= set(plan.names("create"))
+    assert not [text for text in plan.warnings if "will be replaced" in text]
 
 
 def test_the_first_releases_state_exists() -> None:
