@@ -1,7 +1,7 @@
 """Proves that this version's component, over an earlier version's state, replaces no VPC, address or interface.
 
-With `verify`, it replaces no instance either. Does not prove that the update succeeds: the test runs only a preview, without a refresh. `pytest
-tests/engine/test_changes_of_release.py`; there is nothing to clean up.
+With `verify`, it replaces no instance either. Does not prove that the update succeeds: the test runs only a preview,
+without a refresh. `pytest tests/engine/test_changes_of_release.py`; there is nothing to clean up.
 """
 
 import json
