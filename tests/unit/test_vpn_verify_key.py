@@ -31,6 +31,8 @@ class Pluto:
     def __init__(self, release: str) -> None:
         self.release = release
         self.says: list[str] = []
+        self.states: list[str] = []
+        """What `whack --showstates` says, in turn; nothing after that."""
         self.asked: list[str] = []
 
     def negotiate(self, command: Sequence[str], **_: object) -> SimpleNamespace:
@@ -45,7 +47,7 @@ class Pluto:
     def whack(self, *arguments: str, **_: float) -> str:
         """Answer as any other whack."""
         self.asked.append(" ".join(arguments))
-        return ""
+        return self.states.pop(0) if arguments == ("--showstates",) and self.states else ""
 
 
 def look(
@@ -59,6 +61,7 @@ def look(
     pluto.says = list(says)
     made = SimpleNamespace(run=pluto.negotiate, TimeoutExpired=subprocess.TimeoutExpired)
     monkeypatch.setattr(key, "subprocess", made)
+    monkeypatch.setattr(key, "time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr(key, "whack", pluto.whack)
     try:
         return key.key("uk-to-au", PEER, ike_version=ike_version, secret=secret, status=status)
@@ -94,7 +97,7 @@ def test_the_layer_reads_the_secret_and_the_profile_of_its_own_tunnel(
     }
 
 
-TRY = ["--initiate --name key/uk-to-au", "--terminate --name key/uk-to-au"]
+TRY = ["--showstates", "--initiate --name key/uk-to-au", "--terminate --name key/uk-to-au"]
 PROVED = "198.51.100.20 has authenticated itself with the same key"
 
 
@@ -135,6 +138,18 @@ def test_an_ike_sa_of_the_peers_look_proves_nothing_and_another_try_does(
     said = "198.51.100.20 has not authenticated itself: "
     last = "['181 \"key/uk-to-au\" #3: sent IKE_SA_INIT request']"
     assert look(monkeypatch, pluto, "standing", "standing", "silence") == f"failed: {said}{last}"
+
+
+@pytest.mark.parametrize("looks", [1, 3, key.PATIENCE])
+def test_what_stands_is_left_to_the_peers_look_for_a_while_and_then_ended(
+    monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    pluto = Pluto("5.2")
+    tunnel = '#1: "uk-to-au":4500 ESTABLISHED_IKE_SA (established IKE SA)'
+    pluto.states = [f'{tunnel}\n#5: "key/uk-to-au":4500 ESTABLISHED_IKE_SA'] * looks + [tunnel]
+    assert look(monkeypatch, pluto, "proved") == PROVED
+    ended = TRY[2:] if looks == key.PATIENCE else TRY[:1]
+    assert pluto.asked == [*["--showstates"] * looks, *ended, *TRY[1:]]
 
 
 def test_what_cannot_be_tried_is_said_and_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,12 @@ has read last. No packet belongs to that connection, so the tunnel notices neith
 
 The peer may look at the same time. Each side ends all SAs of the connection when it is done, also those of the other,
 so a look tries several times. Each try needs an IKE SA that it has begun itself: one that stands already may be older
-than the key.
+than the key. pluto would only add a Child SA to it, so its end is waited for.
 """
 
 import re
 import subprocess
+import time
 
 from pluto import WHACK, whack
 from vpn_verify.causes import KEY_CAUSES, cause
@@ -19,6 +20,8 @@ from vpn_verify.layer import LayerError
 TRIES = 3
 SECONDS = 6
 """For one try. An answer takes two round trips, and the arithmetic of a small machine."""
+PATIENCE = 8
+"""Quarters of a second for the peer's look to end by itself."""
 
 
 def key(name: str, public_ip: str, *, ike_version: int, secret: str, status: str) -> str:
@@ -35,6 +38,7 @@ def key(name: str, public_ip: str, *, ike_version: int, secret: str, status: str
         return f"not tried: the secret of {name} is not for {own}: sudo vpn-secrets --fresh"
     said = ""
     for _ in range(TRIES):
+        leave(own)
         try:
             said = negotiate(own)
         finally:
@@ -45,6 +49,15 @@ def key(name: str, public_ip: str, *, ike_version: int, secret: str, status: str
         if why := cause(own, public_ip, KEY_CAUSES, said):
             raise LayerError(why)
     raise LayerError(f"{public_ip} has not authenticated itself: {said.splitlines()[-1:]}")
+
+
+def leave(connection: str) -> None:
+    """Wait until nothing stands of the connection; end what stays, which a look has left that was killed."""
+    for _ in range(PATIENCE):
+        if f'"{connection}"' not in (whack("--showstates") or ""):
+            return
+        time.sleep(0.25)
+    whack("--terminate", "--name", connection, seconds=2)
 
 
 def negotiate(connection: str) -> str:
