@@ -40,6 +40,8 @@ class Change:
     apply: Callable[[Program], object]
     gap_seconds: float = REKEY_GAP
     """A shorter outage is no failure."""
+    is_down: bool = False
+    """Whether uk's gateway is down meanwhile, so that its private host cannot reach the Internet."""
 
     def scenario(self, program: Program, *, judged: bool) -> Scenario:
         """Return the scenario in which the change is applied; unless it is `judged`, lost packets are only reported."""
@@ -56,6 +58,8 @@ class Change:
             description=f"{self.title.capitalize()} by `pulumi up`, on both running gateways.",
             expectation=lossless if judged else UNTIMED,
             steps=steps,
+            at=("uk",),
+            is_down=self.is_down,
         )
 
 
@@ -204,6 +208,7 @@ def test_a_rotation_that_is_cut_off_is_finished_by_the_next_up(
         name=f"in-place-{what}-{after:g}",
         title=f"{what}, {after:g} s after the change of uk has begun",
         apply=lambda it: cut_off(it, CUTS[what], after),
+        is_down=what == "power",
     )
     # What the cut itself costs is that of the same fault without a change.
     try:
