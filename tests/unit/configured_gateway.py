@@ -124,6 +124,8 @@ class Gateway:
         """Return what was asked that changes something, without some commands."""
         looks = (
             "whack --status",
+            # It is asked in every run, and changes nothing if no key has changed.
+            "whack --rereadsecrets",
             "pidof",
             "sh -n",
             "addconn --checkconfig",

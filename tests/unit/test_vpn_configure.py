@@ -110,8 +110,18 @@ def test_a_rotated_secret_is_read_by_pluto_before_the_connections_change(gateway
     secrets = FILES["/etc/vpn-gateway/secrets.json"].text.replace("psk:1", "psk:2")
     gateway.react["vpn-secrets"] = lambda: gateway.machine.write(SECRET, File(0o600, "rotated"))
     gateway.configure(listed("r2", secrets=secrets, conf=TWO))
-    assert gateway.did()[:2] == ["vpn-secrets --fresh", "whack --rereadsecrets"]
-    assert gateway.did()[2].startswith("addconn ")
+    asked = [each for each in gateway.asked if each.startswith(("vpn-secrets", "whack --reread", "addconn --config"))]
+    assert asked[:2] == ["vpn-secrets --fresh", "whack --rereadsecrets"]
+    assert asked[2].startswith("addconn --config ")
+
+
+def test_pluto_reads_its_keys_in_every_run_because_an_earlier_one_may_have_been_killed_before_that(
+    gateway: Gateway,
+) -> None:
+    gateway.configure(listed("r1"))
+    gateway.asked.clear()
+    gateway.configure(listed("r1"))
+    assert "whack --rereadsecrets" in gateway.asked
 
 
 def test_a_damaged_list_is_refused_without_showing_it(gateway: Gateway) -> None:

@@ -27,7 +27,8 @@ def act(machine: Machine, step: Step, changes: Changes, tell: Callable[[str], No
         if done.code:
             last = "\n".join(done.output.splitlines()[-5:])
             raise ConfigureError(f"{' '.join(argv)} fails with {done.code}: {last}")
-    if keys(machine) != before:
+    # The step `connections`, which is never left out, makes pluto read the keys that `secrets` has brought.
+    if step.name != "secrets" and keys(machine) != before:
         reread(machine)
 
 
@@ -66,4 +67,6 @@ def _connections(machine: Machine, changes: Changes, tell: Callable[[str], None]
         pluto.restart(machine, new)
         tell("ipsec: restarted, because config setup changed")
         return
+    # Also without a change: a run that was killed may have brought a key that pluto has not read.
+    reread(machine)
     pluto.reconcile(machine, old, new, tell)
