@@ -191,12 +191,12 @@ def test_a_file_that_a_gateway_refuses_changes_nothing_there(
 
 
 CUTS = {
-    "killed": "kill -9 $(pidof -x vpn-configure)",
-    "ssh-lost": "pkill -KILL -u admin sshd",
-    "ipsec-killed": "kill -9 $(pidof pluto)",
-    "power": "setsid sh -c 'sleep 0.2; echo b >/proc/sysrq-trigger' >/dev/null 2>&1 &",
+    "killed": ("vpn-configure is killed", "kill -9 $(pidof -x vpn-configure)"),
+    "ssh-lost": ("the SSH session is lost", "pkill -KILL -u admin sshd"),
+    "ipsec-killed": ("the IKE daemon is killed", "kill -9 $(pidof pluto)"),
+    "power": ("the power fails", "setsid sh -c 'sleep 0.2; echo b >/proc/sysrq-trigger' >/dev/null 2>&1 &"),
 }
-"""What ends a change of uk's gateway in the middle -> the command for it."""
+"""What ends a change of uk's gateway in the middle: its title, and the command for it."""
 
 
 @pytest.mark.parametrize("what", CUTS)
@@ -204,10 +204,11 @@ CUTS = {
 def test_a_rotation_that_is_cut_off_is_finished_by_the_next_up(
     what: str, after: float, program: Program, stream: Stream, results: list[Result]
 ) -> None:
+    title, command = CUTS[what]
     change = Change(
         name=f"in-place-{what}-{after:g}",
-        title=f"{what}, {after:g} s after the change of uk has begun",
-        apply=lambda it: cut_off(it, CUTS[what], after),
+        title=f"{title} on uk, {after:g} s after its change has begun",
+        apply=lambda it: cut_off(it, command, after),
         is_down=what == "power",
     )
     # What the cut itself costs is that of the same fault without a change.
