@@ -36,12 +36,15 @@ class Program:
                 shutil.copyfile(source, copy)
         (self.folder / ".venv").symlink_to(settings.ROOT / ".venv")
 
-    def take_release(self, tag: str) -> None:
-        """Copy the program as it was released."""
-        archive = subprocess.run(["git", "archive", tag, *_PARTS], cwd=settings.ROOT, capture_output=True, check=True)
+    def take_release(self, tag: str) -> bool:
+        """Copy the program as it was released. Return False if the checkout lacks the tag."""
+        archive = subprocess.run(["git", "archive", tag, *_PARTS], cwd=settings.ROOT, capture_output=True, check=False)
+        if archive.returncode:
+            return False
         for part in ("components", "userdata"):
             shutil.rmtree(self.folder / part)
         subprocess.run(["tar", "--extract", f"--directory={self.folder}"], input=archive.stdout, check=True)
+        return True
 
     def configure(self, **values: object) -> None:
         """Set keys of the stack's configuration."""
