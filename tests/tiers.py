@@ -67,20 +67,20 @@ TEST: Final = (
     Tier(
         name="unit",
         what="decisions, rendering, exact resources, the lab's own parts; no root, no image, no network",
-        minutes=1.5,
+        minutes=1.2,
         commands=((*_PARALLEL, "tests/unit", "lab/tests/unit"),),
     ),
     Tier(
         name="engine",
         what="the real engine against the emulated API, without machines",
-        minutes=5.7,
+        minutes=3.7,
         commands=((*_PARALLEL, "tests/engine", "-m", "not whole"),),
         needs_engine=True,
     ),
     Tier(
         name="tools",
         what="every rendered file read by the real tools of Debian 13, in chroots",
-        minutes=0.4,
+        minutes=0.7,
         # More processes than cores, because they mostly wait.
         commands=((*_PARALLEL, "--numprocesses=4", "tests/tools", f"--release={_NEWEST}"),),
         releases=(_NEWEST,),
@@ -88,7 +88,7 @@ TEST: Final = (
     Tier(
         name="machines",
         what="one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy",
-        minutes=7.2,
+        minutes=8.3,
         commands=((*_STREAMED, "tests/scenarios", "-m", "brief", "--untimed"),),
         releases=(_NEWEST,),
     ),
