@@ -36,7 +36,7 @@ test-lint: setup ## ruff, mypy (a minute more the first time), import-linter, sh
 test-unit: setup ## decisions, rendering, exact resources, the lab's own parts; no root, no image, no network (1.2 min)
 test-engine: setup ## the real engine against the emulated API, without machines (3.7 min)
 test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (0.7 min)
-test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (8.3 min)
+test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (8.6 min)
 test-whole: setup ## the engine's other tests: examples in each language, docs/changes.md, the stand-in for aws (13 min)
 test-lab: setup ## the lab's own network and machines; a consumer's project with machines (14 min)
 test-debian-12: setup ## the tools tier on Debian 12 (2 min)

@@ -88,7 +88,7 @@ TEST: Final = (
     Tier(
         name="machines",
         what="one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy",
-        minutes=8.3,
+        minutes=8.6,
         commands=((*_STREAMED, "tests/scenarios", "-m", "brief", "--untimed"),),
         releases=(_NEWEST,),
     ),
