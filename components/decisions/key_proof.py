@@ -19,15 +19,15 @@ def key_connection(
 ) -> tuple[str, Mapping[str, str]]:
     """Return name and keywords of the connection beside the tunnel, which has these `keywords`.
 
-    Its identities are others than the tunnel's, so Libreswan makes an IKE SA of its own for it. Its ranges are the
-    public addresses alone. Elastic IPs are translated outside of the gateways, so no packet on a gateway has them, and
-    the policies that the kernel has while the SA stands match nothing: the packet filter sees no packet of it.
+    It has different identities from the tunnel, so Libreswan negotiates a separate IKE SA for it. Its ranges are only
+    the public addresses. AWS translates Elastic IPs outside the gateways, so no packet on a gateway has these
+    addresses. The kernel has policies for them while the SA exists, but no packet matches them.
 
-    `vpn-verify` ends the SA after each look. If it dies before, the short lifetimes end it: hence no rekey. Libreswan
-    5.2 then begins again, until the next look ends it. The connection has no `failureshunt` and no `dpddelay`: it
-    protects nothing.
+    `vpn-verify` deletes the SA after each look. If `vpn-verify` dies first, the SA expires soon, because its lifetimes
+    are short and it is not rekeyed. Libreswan 5.2 then negotiates it again, until the next look deletes it. The
+    connection has no `failureshunt` and no `dpddelay`, because it carries no traffic.
 
-    The name does not begin with the tunnel's, so whoever looks for the tunnel's SAs does not find these.
+    Its name starts with `key/`, so programs that search for the tunnel's SAs do not find its SAs.
     """
     return f"key/{connection_name(site, peer_site)}", {
         "authby": "secret",

@@ -133,7 +133,7 @@ def connection_name(site: str, peer_site: str) -> str:
 def connect(local: End, peer: End, profile: TunnelProfile) -> ConnectionDecision:
     """Return the connection of the gateway at `local` to `peer`.
 
-    Each pair of a local range and a range of the peer is a `conn` of its own, so another range changes no other `conn`.
+    Each pair of a local range and a peer's range has its own `conn`, so a new range changes no existing `conn`.
     The pair with both gateways' addresses comes first and has the connection's name: `uk-to-au`. The echoes of the
     watch belong to it. The other pairs have their ranges in the name, `uk-to-au/10.1.0.0/16=10.20.0.0/16`, and one
     alias, `uk-to-au/others`. The keywords that all pairs share are in `uk-to-au/common`, which Libreswan does not load,

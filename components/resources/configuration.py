@@ -27,7 +27,7 @@ _CHANGE_SECONDS = 300
 def revision_of(files: Sequence[FileText]) -> str:
     """Return a short name of a list of files: the same for the same paths, modes and texts, and for no other list.
 
-    It is no secret. Where the files contain secrets, one of them is a private key, so that nobody can guess the list.
+    It is not secret. If the files contain secrets, one of them is a private key, so nobody can guess the list.
     """
     return sha256(json.dumps(list(files)).encode()).hexdigest()[:12]
 

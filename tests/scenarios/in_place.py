@@ -18,7 +18,7 @@ _REPLACED: Final = re.compile(r"aws:ec2:Instance \S+ (?:creat|delet|replac)")
 
 
 class Program:
-    """The checkout's program in a folder of its own, with the lab's stack."""
+    """A copy of the checkout's program in a separate folder. It uses the lab's stack."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

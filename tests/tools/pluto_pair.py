@@ -1,4 +1,4 @@
-"""Two real plutos of a release that talk to each other, one in a network namespace of its own.
+"""Two real plutos of a release that negotiate with each other. The second one has its own network namespace.
 
 The first is the gateway at uk, with vpn-verify, and has the usual paths. The second is the gateway at au; what it reads
 and writes is below /au. Without the kernel's ESP they get as far as the IKE SA: the Child SA fails.

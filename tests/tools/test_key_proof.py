@@ -65,7 +65,7 @@ def test_the_key_is_proved_beside_the_tunnel_and_a_key_of_one_side_alone_is_name
     (tunnel,) = {lines[1] for lines in said.values()}
     assert re.match(r'#1: "uk-to-au":', tunnel)
     left = {name: lines[2] for name, lines in said.items()}
-    # 5.2 begins once more by itself after a wrong key.
+    # After a wrong key, 5.2 negotiates once more without being asked.
     assert left.pop("one-side") in {"0", "1", "2"}
     assert set(left.values()) == {"0"}
 

@@ -1,4 +1,4 @@
-"""Which connections are deleted, added and routed, and which ones nobody touches."""
+"""Which connections are deleted, added and routed, and which stay as they are."""
 
 from collections.abc import Mapping
 
