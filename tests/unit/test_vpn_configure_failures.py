@@ -120,16 +120,21 @@ class KilledError(BaseException):
     """The process is gone."""
 
 
-def test_a_run_that_was_killed_after_its_commit_is_made_up_for_by_the_next(gateway: Gateway) -> None:
-    gateway.configure(listed("r1"))
+def configure_and_kill(gateway: Gateway, at: str, wanted: str) -> None:
+    """Apply a list, and kill the run when it asks for the command `at`."""
 
     def kill() -> None:
         raise KilledError
 
-    gateway.react["systemctl restart vpn-sysctl"] = kill
+    gateway.react[at] = kill
     with pytest.raises(KilledError):
-        gateway.configure(listed("r2", routes=ROUTES, conf=TWO))
+        gateway.configure(wanted)
     gateway.react.clear()
+
+
+def test_a_run_that_was_killed_after_its_commit_is_made_up_for_by_the_next(gateway: Gateway) -> None:
+    gateway.configure(listed("r1"))
+    configure_and_kill(gateway, "systemctl restart vpn-sysctl", listed("r2", routes=ROUTES, conf=TWO))
     assert gateway.configure(listed("r1"))[-1] == "revision r1"
     assert (gateway.text("routes"), gateway.pluto) == (FILES["/etc/vpn-gateway/routes"].text, {"uk-to-au": True})
     assert gateway.deployed == "r1"
@@ -138,28 +143,14 @@ def test_a_run_that_was_killed_after_its_commit_is_made_up_for_by_the_next(gatew
 def test_what_a_killed_run_added_is_removed_when_it_is_not_desired(gateway: Gateway) -> None:
     gateway.machine.place(AT["watch"]).unlink()
     gateway.configure(listed("r1", watch=None))
-
-    def kill() -> None:
-        raise KilledError
-
-    gateway.react["systemctl daemon-reload"] = kill
-    with pytest.raises(KilledError):
-        gateway.configure(listed("r2"))
-    gateway.react.clear()
+    configure_and_kill(gateway, "systemctl daemon-reload", listed("r2"))
     gateway.configure(listed("r1", watch=None))
     assert not gateway.machine.place(AT["watch"]).exists()
 
 
 def test_a_run_that_was_killed_goes_on_with_the_same_list(gateway: Gateway) -> None:
     gateway.configure(listed("r1"))
-
-    def kill() -> None:
-        raise KilledError
-
-    gateway.react["systemctl restart vpn-sysctl"] = kill
-    with pytest.raises(KilledError):
-        gateway.configure(listed("r2", routes=ROUTES, conf=TWO))
-    gateway.react.clear()
+    configure_and_kill(gateway, "systemctl restart vpn-sysctl", listed("r2", routes=ROUTES, conf=TWO))
     assert gateway.configure(listed("r2", routes=ROUTES, conf=TWO))[-1] == "revision r2"
     assert "systemctl restart vpn-sysctl" in gateway.did()
     assert gateway.pluto == {"uk-to-au": True, OTHER: True}
