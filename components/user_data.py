@@ -8,7 +8,6 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, Final
 from jinja2 import Environment, StrictUndefined
 
 from .decisions.addressing import PRIVATE_NETWORKS
-from .decisions.file_changes import FileText
+from .decisions.files import File
 from .decisions.key_proof import key_connection
 from .decisions.problems import Problem
 from .decisions.secrets import GivenSecrets, StoredSecrets
@@ -47,20 +46,6 @@ _ORDER: Final = (
     *("/etc/systemd/system", "/etc", "/usr/local/lib", "/usr/local/sbin/vpn-secrets", "/usr/local/sbin/vpn-boot"),
 )
 """Beginnings of paths, in the order in which an operator reads the user data."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class File:
-    """A file on a gateway, owned by root."""
-
-    path: str
-    mode: int
-    text: str
-
-
-def triples(files: Sequence[File]) -> list[FileText]:
-    """Return path, mode and text of each file."""
-    return [(file.path, file.mode, file.text) for file in files]
 
 
 def gateway_files(

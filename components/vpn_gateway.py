@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 from pulumi_aws import ec2
 
+from .decisions.files import File
 from .decisions.tunnel import PROFILES, connection_name
 from .inputs.arguments import SecretDelivery, VpnGatewayArgs
 from .inputs.peer_addresses import check_public_ips, checked_public_ips
@@ -44,7 +45,6 @@ from .resources.security_groups import (
 )
 from .resources.zones import Offer, choose_zone, offer_of, offered_type
 from .user_data import (
-    File,
     cloud_config,
     configure_files,
     encode,
@@ -52,7 +52,6 @@ from .user_data import (
     key_files,
     program_digest,
     site_files,
-    triples,
 )
 
 
@@ -137,7 +136,7 @@ class VpnGateway(pulumi.ComponentResource):
             key_pair=key_pair,
             group=private.group,
         )
-        self._revision = delivered.apply(lambda known: revision_of(triples(known)))
+        self._revision = delivered.apply(revision_of)
         self._configured = _configure(
             scope,
             settings,
@@ -374,8 +373,8 @@ def _configure(
         scope,
         Login(private_key=settings.ssh_private_key, timeout=settings.ssh_timeout),
         host,
-        files=files.apply(triples),
-        programs=triples(configure_files()),
+        files=files,
+        programs=configure_files(),
         depends_on=depends_on,
     )
 

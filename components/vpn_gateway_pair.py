@@ -16,7 +16,7 @@ from .outputs import SiteOutputs
 from .resources.proof import Proof, Route, ping_from, verify_gateway
 from .resources.remote_commands import Host, Login
 from .resources.secrets import callers_ssh_key, generated_ssh_key, public_key_line
-from .user_data import proof_files, triples
+from .user_data import proof_files
 from .vpn_gateway import VpnGateway
 
 
@@ -188,7 +188,7 @@ def _verification(
         resource_name=name,
         login=Login(private_key=private_key, timeout=settings.verify_timeout_seconds),
         triggers=[*(each.id for each in machines), *left.path, *right.path],
-        files=triples(proof_files()),
+        files=proof_files(),
     )
     sites = ((settings.left, left), (settings.right, right))
     hosts = {site.name: _gateway_host(site, gateway) for site, gateway in sites}

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from difflib import unified_diff
 from typing import Final
 
-FileText = tuple[str, int, str]
-"""Path, mode and text of a file."""
+from .files import File
 
 MOST_LINES: Final = 20
 """Changed lines of one file that are shown. Of a longer change, only their number is shown."""
@@ -13,9 +12,9 @@ MOST_LINES: Final = 20
 _SECRETS: Final = "/etc/vpn-gateway/secrets.json"
 
 
-def change_text(before: Sequence[FileText], after: Sequence[FileText]) -> str:
+def change_text(before: Sequence[File], after: Sequence[File]) -> str:
     """Return the files that differ, each with its changed lines; never a line of the file of secrets."""
-    old, new = ({path: (mode, text) for path, mode, text in files} for files in (before, after))
+    old, new = ({file.path: file for file in files} for files in (before, after))
     return "\n".join(
         _file_text(path, old.get(path), new.get(path))
         for path in sorted({*old, *new})
@@ -23,15 +22,15 @@ def change_text(before: Sequence[FileText], after: Sequence[FileText]) -> str:
     )
 
 
-def _file_text(path: str, old: tuple[int, str] | None, new: tuple[int, str] | None) -> str:
+def _file_text(path: str, old: File | None, new: File | None) -> str:
     if old is None or new is None:
         return f"  {path}: {'new' if old is None else 'removed'}"
     if path == _SECRETS:
         return f"  {path}: other secrets"
-    lines = list(unified_diff(old[1].splitlines(), new[1].splitlines(), lineterm="", n=0))[2:]
+    lines = list(unified_diff(old.text.splitlines(), new.text.splitlines(), lineterm="", n=0))[2:]
     changed = [line for line in lines if not line.startswith("@@")]
     if len(changed) > MOST_LINES:
         added = sum(line.startswith("+") for line in changed)
         return f"  {path}: {added} lines added, {len(changed) - added} removed"
-    mode = [f"mode {old[0]:o} -> {new[0]:o}"] if old[0] != new[0] else []
+    mode = [f"mode {old.mode:o} -> {new.mode:o}"] if old.mode != new.mode else []
     return "\n".join([f"  {path}:", *(f"    {line}" for line in [*mode, *changed])])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, astuple
 from hashlib import sha256
 from typing import Any
 
@@ -9,7 +10,8 @@ import pulumi
 from pulumi.resource_hooks import ResourceHookFunction
 from pulumi_command import remote
 
-from ..decisions.file_changes import FileText, change_text
+from ..decisions.file_changes import change_text
+from ..decisions.files import File
 from .hooks import hook, known
 from .remote_commands import INSTALL_SECONDS, Host, Login, installed_files, installer, run_on
 from .scope import Scope
@@ -24,12 +26,12 @@ _CHANGE_SECONDS = 300
 """Seconds that a change may take after the boot has ended."""
 
 
-def revision_of(files: Sequence[FileText]) -> str:
+def revision_of(files: Sequence[File]) -> str:
     """Return a short name of a list of files: the same for the same paths, modes and texts, and for no other list.
 
     It is not secret. If the files contain secrets, one of them is a private key, so nobody can guess the list.
     """
-    return sha256(json.dumps(list(files)).encode()).hexdigest()[:12]
+    return sha256(json.dumps([astuple(file) for file in files]).encode()).hexdigest()[:12]
 
 
 def configure_gateway(
@@ -37,18 +39,18 @@ def configure_gateway(
     login: Login,
     host: Host,
     *,
-    files: pulumi.Output[Sequence[FileText]],
-    programs: Sequence[FileText],
+    files: pulumi.Output[Sequence[File]],
+    programs: Sequence[File],
     depends_on: Sequence[pulumi.Resource],
 ) -> remote.Command:
-    """Install `vpn-configure` (`programs`) on a gateway and let it apply `files`: path, mode and text of each.
+    """Install `vpn-configure` (`programs`) on a gateway and let it apply `files`.
 
     The command runs again when one of them changes, and for another instance. A preview shows the lines that change.
     """
     hooks = pulumi.ResourceHookBinding(
         before_update=hook(scope.name("change-announced"), _announce(scope), ignore_errors=True)
     )
-    unfinished = (UNFINISHED, 0o600, "")
+    unfinished = File(UNFINISHED, 0o600, "")
     own = pulumi.ResourceOptions(depends_on=list(depends_on), hooks=hooks)
     return run_on(
         login,
@@ -56,15 +58,15 @@ def configure_gateway(
         scope.name("configure"),
         configure_script(wait=login.timeout),
         stdin=files.apply(lambda known_files: installer([*programs, desired(known_files), unfinished])),
-        triggers=[host.instance.id] if isinstance(host.instance, pulumi.CustomResource) else [],
+        triggers=[host.instance.id],
         options=pulumi.ResourceOptions.merge(scope.options(), own),
     )
 
 
-def desired(files: Sequence[FileText]) -> FileText:
+def desired(files: Sequence[File]) -> File:
     """Return the file that tells `vpn-configure` what the gateway is to have."""
-    listed = [{"path": path, "mode": mode, "text": text} for path, mode, text in files]
-    return DESIRED, 0o600, json.dumps({"revision": revision_of(files), "files": listed})
+    listed = [asdict(file) for file in files]
+    return File(DESIRED, 0o600, json.dumps({"revision": revision_of(files), "files": listed}))
 
 
 def configure_script(*, wait: int) -> str:
@@ -93,10 +95,11 @@ def _announce(scope: Scope) -> ResourceHookFunction:
     return announce
 
 
-async def _files(inputs: Any) -> list[FileText] | None:
+async def _files(inputs: Any) -> list[File] | None:
     text = await known((inputs or {}).get("stdin"))
     if text is None:
         return None
-    files = [each for each in installed_files(text) if each[0] not in {DESIRED, UNFINISHED}]
-    listed = next(each for each in installed_files(text) if each[0] == DESIRED)
-    return [*files, *((each["path"], each["mode"], each["text"]) for each in json.loads(listed[2])["files"])]
+    files = {file.path: file for file in installed_files(text)}
+    listed = json.loads(files[DESIRED].text)["files"]
+    programs = [file for path, file in files.items() if path not in {DESIRED, UNFINISHED}]
+    return [*programs, *(File(**each) for each in listed)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
+from ..decisions.files import File
 from .remote_commands import INSTALL_SECONDS, Host, Login, installer, run_on
 
 PINGS = 5
@@ -28,8 +29,8 @@ class Proof:
     """Its timeout is also that of the tunnel, and then of a probe host's SSH."""
     triggers: Sequence[pulumi.Output[str]]
     """Ids of the resources that packets cross. When one changes, all commands run again."""
-    files: Sequence[tuple[str, int, str]]
-    """`vpn-verify`: path, mode and text of each file."""
+    files: Sequence[File]
+    """`vpn-verify`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,12 @@
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import pulumi
 from pulumi_command import remote
 
+from ..decisions.files import File
 from .scope import HOST_USER
 
 DIAL_SECONDS = 2
@@ -44,7 +45,7 @@ class Host:
 
     site: str
     address: pulumi.Input[str]
-    instance: pulumi.Resource
+    instance: pulumi.CustomResource
     host_public_key: pulumi.Output[str] | None
     """None if it is not pinned. Probe hosts have no user data that could set it. The gateway before them is pinned."""
 
@@ -71,18 +72,17 @@ def dials(timeout: int) -> int:
     return count
 
 
-def installer(files: Sequence[tuple[str, int, str]]) -> str:
-    """Return a Python program that writes files (path, mode, text) on a gateway; each is root's alone until it is done.
+def installer(files: Sequence[File]) -> str:
+    """Return a Python program that writes files on a gateway; only root can read a file that is not written whole.
 
     Its first line has the files. `installed_files` reads them from it.
     """
-    return f"{_FILES}{list(files)!a}\n{_INSTALL}"
+    return f"{_FILES}{[astuple(file) for file in files]!a}\n{_INSTALL}"
 
 
-def installed_files(program: str) -> list[tuple[str, int, str]]:
+def installed_files(program: str) -> list[File]:
     """Return the files that an `installer` writes."""
-    files: list[tuple[str, int, str]] = ast.literal_eval(program.partition("\n")[0].removeprefix(_FILES))
-    return files
+    return [File(*file) for file in ast.literal_eval(program.partition("\n")[0].removeprefix(_FILES))]
 
 
 def run_on(

@@ -142,8 +142,7 @@ class Gateway(Instance):
 
     def install_verify(self) -> None:
         """Install `vpn-verify` as the proof does, on a gateway that the proof cannot log in to."""
-        files = [(file.path, file.mode, file.text) for file in proof_files()]
-        self.run("python3 -", stdin=installer(files))
+        self.run("python3 -", stdin=installer(proof_files()))
 
     def restart(self, unit: str) -> None:
         """Restart a systemd unit."""

@@ -11,8 +11,9 @@ from dataclasses import replace
 import pytest
 
 import ipsec_conf
+from components.decisions.files import File
 from components.decisions.tunnel import TunnelProfile
-from components.user_data import File, configure_files, key_files
+from components.user_data import configure_files, key_files
 from lab.machines import toolroot
 from tests.tools import pluto
 from tests.unit.gateway_documents import AU, PSK, UK, gateway_document

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import ipsec_conf
+from components.decisions.files import File as UserDataFile
 from components.decisions.tunnel import TunnelProfile
-from components.user_data import File as UserDataFile
 from components.user_data import key_files
 from tests.unit.gateway_documents import PSK, gateway_document
 from vpn_configure import boot

@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
+from components.decisions.files import File
 from components.decisions.secrets import GivenSecrets, StoredSecrets
 from components.decisions.tunnel import ConnectionDecision, End, TunnelProfile, connect
-from components.user_data import File, cloud_config, gateway_files, proof_files
+from components.user_data import cloud_config, gateway_files, proof_files
 
 UK = End(site="uk", public_ip="203.0.113.10", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
 AU = End(site="au", public_ip="198.51.100.20", private_ip="172.31.12.198", cidr_blocks=("172.31.0.0/16",))

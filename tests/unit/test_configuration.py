@@ -6,12 +6,14 @@ Does not prove what vpn-configure does with the files (test_vpn_configure*.py), 
 
 import json
 import subprocess
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.decisions.file_changes import MOST_LINES, change_text
+from components.decisions.files import File
 from components.decisions.tunnel import TunnelProfile
 from components.inputs.arguments import SecretDelivery
 from components.resources.announcement import PROGRAM, compared
@@ -20,12 +22,12 @@ from components.resources.remote_commands import installed_files, installer
 from tests.unit.gateway_documents import PUBLIC_KEY, files_of, user_data_of
 from tests.unit.recording import PSK, Deployment, Recorder, address_of, deploy_pair, public_key_of
 
-FILES = [("/etc/one", 0o644, "a\n"), ("/etc/two", 0o755, "ü '\"\\\n")]
+FILES = [File("/etc/one", 0o644, "a\n"), File("/etc/two", 0o755, "ü '\"\\\n")]
 
 
 def _desired(recorder: Recorder, side: str) -> dict[str, Any]:
     files = installed_files(recorder.named(f"vpn-{side}-configure").inputs["stdin"])
-    (text,) = [text for path, _, text in files if path == DESIRED]
+    (text,) = [file.text for file in files if file.path == DESIRED]
     document: dict[str, Any] = json.loads(text)
     return document
 
@@ -87,23 +89,24 @@ def test_without_verify_nothing_logs_in_and_the_user_data_counts(
 
 
 def test_a_revision_is_that_of_paths_modes_and_texts() -> None:
-    (path, mode, text), other = FILES
+    other = FILES[1]
     assert revision_of(FILES) == revision_of(list(FILES))
-    changed = [[(path + "x", mode, text), other], [(path, 0o600, text), other], [(path, mode, text + "b"), other]]
+    one = FILES[0]
+    changed = [[file, other] for file in (replace(one, path="/x"), replace(one, mode=0o600), replace(one, text="b"))]
     assert len({revision_of(each) for each in [FILES, *changed, FILES[:1]]}) == 5
 
 
 def test_an_installer_writes_the_files_that_can_be_read_from_it(tmp_path: Path) -> None:
-    files = [(f"{tmp_path}{path}", mode, text) for path, mode, text in FILES]
+    files = [replace(file, path=f"{tmp_path}{file.path}") for file in FILES]
     program = installer(files)
     assert installed_files(program) == files
     subprocess.run(["python3", "-"], input=program, text=True, check=True)
-    for path, mode, text in files:
+    for path, mode, text in map(astuple, files):
         assert (Path(path).read_text(), Path(path).stat().st_mode & 0o777) == (text, mode)
 
 
 def test_what_the_gateway_is_to_have_is_roots_alone() -> None:
-    path, mode, text = desired(FILES)
+    path, mode, text = astuple(desired(FILES))
     assert (path, mode) == ("/var/lib/vpn-gateway/desired.json", 0o600)
     assert json.loads(text)["revision"] == revision_of(FILES)
 
@@ -127,8 +130,18 @@ def test_a_configure_that_fails_or_hangs_fails_the_command(tmp_path: Path, code:
 
 def test_a_preview_shows_the_lines_that_change_and_no_line_of_the_secrets() -> None:
     secrets = "/etc/vpn-gateway/secrets.json"
-    before = [("/a", 0o644, "one\ntwo\n"), ("/gone", 0o644, ""), ("/same", 0o644, "x"), (secrets, 0o600, "old")]
-    after = [("/a", 0o600, "one\n2\n"), ("/new", 0o644, ""), ("/same", 0o644, "x"), (secrets, 0o600, "new")]
+    before = [
+        File("/a", 0o644, "one\ntwo\n"),
+        File("/gone", 0o644, ""),
+        File("/same", 0o644, "x"),
+        File(secrets, 0o600, "old"),
+    ]
+    after = [
+        File("/a", 0o600, "one\n2\n"),
+        File("/new", 0o644, ""),
+        File("/same", 0o644, "x"),
+        File(secrets, 0o600, "new"),
+    ]
     assert change_text(before, after).splitlines() == [
         "  /a:",
         "    mode 644 -> 600",
@@ -143,7 +156,7 @@ def test_a_preview_shows_the_lines_that_change_and_no_line_of_the_secrets() -> N
 def test_of_a_long_change_a_preview_shows_the_number_of_lines() -> None:
     after = "".join(f"line {number}\n" for number in range(MOST_LINES + 1))
     assert (
-        change_text([("/a", 0o644, "old\n" * 1)], [("/a", 0o644, after)])
+        change_text([File("/a", 0o644, "old\n" * 1)], [File("/a", 0o644, after)])
         == f"  /a: {MOST_LINES + 1} lines added, 1 removed"
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from components import VpnGatewayPair, vpn_gateway_pair
+from components.decisions.files import File
 from components.resources import proof as verification
 from components.resources.proof import Route, ping_script
 from components.resources.remote_commands import DIAL_SECONDS, dials, installed_files, installer
@@ -24,7 +25,7 @@ COMMAND = "command:remote:Command"
 def deployed_revision(pair: Recorder, side: str) -> str:
     """Return the revision that a side's gateway is to run."""
     files = installed_files(pair.named(f"vpn-{side}-configure").inputs["stdin"])
-    revision: str = json.loads(files[-2][2])["revision"]
+    revision: str = json.loads(files[-2].text)["revision"]
     return revision
 
 
@@ -149,8 +150,8 @@ def test_vpn_verify_is_installed_before_it_is_run(tmp_path: Path) -> None:
     (tmp_path / "sudo").chmod(0o755)
     library = tmp_path / "lib/deep/text"
     files = [
-        (str(tmp_path / "vpn-verify"), 0o755, f"#!/bin/sh\ncat {library}\n"),
-        (str(library), 0o644, "new \u00fc '\n"),
+        File(str(tmp_path / "vpn-verify"), 0o755, f"#!/bin/sh\ncat {library}\n"),
+        File(str(library), 0o644, "new \u00fc '\n"),
     ]
     script = verification.verify_script("0f0f0f0f0f0f", None, wait=0)
     for _ in range(2):
@@ -164,14 +165,14 @@ def test_a_vpn_verify_that_cannot_be_installed_is_not_run(tmp_path: Path) -> Non
     for name, text in (("sudo", 'exec "$@"'), ("vpn-verify", "echo old")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    files = [(str(tmp_path / "sudo/impossible"), 0o644, "")]
+    files = [File(str(tmp_path / "sudo/impossible"), 0o644, "")]
     done = _run(verification.verify_script("0f0f0f0f0f0f", None, wait=0), tmp_path, stdin=installer(files))
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"/.*/sudo/impossible cannot be installed: \[Errno \d+\] .*\n", done.stderr)
 
 
 def test_the_gateways_commands_bring_the_files_of_the_proof_and_the_pings_bring_none(article_pair: Recorder) -> None:
-    sent = installer([(file.path, file.mode, file.text) for file in proof_files()])
+    sent = installer(proof_files())
     for side in ("uk", "au"):
         assert article_pair.named(f"vpn-verify-{side}").inputs["stdin"] == sent
         assert "stdin" not in article_pair.named(f"vpn-ping-{side}").inputs
