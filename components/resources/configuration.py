@@ -13,7 +13,7 @@ from pulumi_command import remote
 from ..decisions.file_changes import change_text
 from ..decisions.files import File
 from .hooks import hook, known
-from .remote_commands import INSTALL_SECONDS, Host, Login, installed_files, installer, run_on
+from .remote_commands import INSTALL, Host, Login, installed_files, installer, limited, or_exit, run_on
 from .scope import Scope
 
 DESIRED = "/var/lib/vpn-gateway/desired.json"
@@ -75,14 +75,8 @@ def configure_script(*, wait: int) -> str:
     `vpn-configure` waits up to `wait` seconds for the end of the first boot, if it has anything to change.
     """
     most = wait + _CHANGE_SECONDS
-    return f"""\
-sudo timeout --kill-after=10 {INSTALL_SECONDS} python3 - || exit
-sudo timeout --kill-after=10 {most} vpn-configure --wait {wait} || {{
-  code=$?
-  case $code in 124 | 137) echo "vpn-configure has not ended within {most} s: see the machine's system log" >&2 ;; esac
-  exit "$code"
-}}
-"""
+    configure = limited("vpn-configure", f"--wait {wait}", most)
+    return f"{INSTALL}{configure} {or_exit('vpn-configure', most)}"
 
 
 def _announce(scope: Scope) -> ResourceHookFunction:

@@ -7,7 +7,7 @@ import pulumi
 from pulumi_command import remote
 
 from ..decisions.files import File
-from .remote_commands import INSTALL_SECONDS, Host, Login, installer, run_on
+from .remote_commands import INSTALL, Host, Login, installer, limited, or_exit, run_on
 
 PINGS = 5
 """As in the article: `ping -c 5`."""
@@ -74,14 +74,8 @@ def verify_script(revision: str, probe_host: str | None, *, wait: int) -> str:
     """
     most = wait + _LAST_LOOK
     # The engine prints all output of a failed script. So a failure prints only the report for people, on stderr.
-    verify = f"""\
-sudo timeout --kill-after=10 {INSTALL_SECONDS} python3 - || exit
-report=$(sudo timeout --kill-after=10 {most} vpn-verify --json --wait {wait} --revision {revision}) || {{
-  code=$?
-  case $code in 124 | 137) echo "vpn-verify has not ended within {most} s: see the machine's system log" >&2 ;; esac
-  exit "$code"
-}}
-"""
+    run = limited("vpn-verify", f"--json --wait {wait} --revision {revision}", most)
+    verify = f"{INSTALL}report=$({run}) {or_exit('vpn-verify', most)}"
     arrival = f"""\
 deadline=$(($(date +%s) + {wait}))
 until timeout 10 ssh-keyscan -T 5 {probe_host} 2>/dev/null | grep -q . || [ "$(date +%s)" -ge "$deadline" ]; do

@@ -15,7 +15,10 @@ DIAL_SECONDS = 2
 leaves time for one retransmission, which TCP sends after one second (RFC 6298, 2.1).
 """
 
-INSTALL_SECONDS = 60
+_INSTALL_SECONDS = 60
+
+INSTALL = f"sudo timeout --kill-after=10 {_INSTALL_SECONDS} python3 - || exit\n"
+"""Shell command that runs an `installer` on its standard input."""
 
 _FIRST_DELAY, _BACK_OFF, _LONGEST_DELAY = 0.1, 1.5, 5.0
 """Seconds between the plugin's dials (pulumi/sdk, go/common/util/retry/until.go)."""
@@ -83,6 +86,21 @@ def installer(files: Sequence[File]) -> str:
 def installed_files(program: str) -> list[File]:
     """Return the files that an `installer` writes."""
     return [File(*file) for file in ast.literal_eval(program.partition("\n")[0].removeprefix(_FILES))]
+
+
+def limited(program: str, arguments: str, seconds: int) -> str:
+    """Return the shell command that runs a program as root for so many seconds at most."""
+    return f"sudo timeout --kill-after=10 {seconds} {program} {arguments}"
+
+
+def or_exit(program: str, seconds: int) -> str:
+    """Return what follows a `limited` command: if it failed, exit with its code, and say whether it hung."""
+    return f"""|| {{
+  code=$?
+  case $code in 124 | 137) echo "{program} has not ended within {seconds} s: see the machine's system log" >&2 ;; esac
+  exit "$code"
+}}
+"""
 
 
 def run_on(

@@ -17,17 +17,18 @@ from components.decisions.files import File
 from components.decisions.tunnel import TunnelProfile
 from components.inputs.arguments import SecretDelivery
 from components.resources.announcement import PROGRAM, compared
-from components.resources.configuration import DESIRED, configure_script, desired, revision_of
+from components.resources.configuration import DESIRED, UNFINISHED, configure_script, desired, revision_of
 from components.resources.remote_commands import installed_files, installer
 from tests.unit.gateway_documents import PUBLIC_KEY, files_of, user_data_of
 from tests.unit.recording import PSK, Deployment, Recorder, address_of, deploy_pair, public_key_of
+from vpn_configure import files
 
 FILES = [File("/etc/one", 0o644, "a\n"), File("/etc/two", 0o755, "ü '\"\\\n")]
 
 
 def _desired(recorder: Recorder, side: str) -> dict[str, Any]:
-    files = installed_files(recorder.named(f"vpn-{side}-configure").inputs["stdin"])
-    (text,) = [file.text for file in files if file.path == DESIRED]
+    written = installed_files(recorder.named(f"vpn-{side}-configure").inputs["stdin"])
+    (text,) = [file.text for file in written if file.path == DESIRED]
     document: dict[str, Any] = json.loads(text)
     return document
 
@@ -97,12 +98,16 @@ def test_a_revision_is_that_of_paths_modes_and_texts() -> None:
 
 
 def test_an_installer_writes_the_files_that_can_be_read_from_it(tmp_path: Path) -> None:
-    files = [replace(file, path=f"{tmp_path}{file.path}") for file in FILES]
-    program = installer(files)
-    assert installed_files(program) == files
+    wanted = [replace(file, path=f"{tmp_path}{file.path}") for file in FILES]
+    program = installer(wanted)
+    assert installed_files(program) == wanted
     subprocess.run(["python3", "-"], input=program, text=True, check=True)
-    for path, mode, text in map(astuple, files):
+    for path, mode, text in map(astuple, wanted):
         assert (Path(path).read_text(), Path(path).stat().st_mode & 0o777) == (text, mode)
+
+
+def test_vpn_configure_looks_where_the_command_writes() -> None:
+    assert (DESIRED, UNFINISHED) == (files.DESIRED, files.UNFINISHED)
 
 
 def test_what_the_gateway_is_to_have_is_roots_alone() -> None:
