@@ -59,6 +59,29 @@ def test_several_peers_have_a_connection_and_rules_each(deployment: Deployment) 
     assert "conn uk-to-us" in configuration
 
 
+LOGIN = {"ssh_private_key": HOST_KEY, "administrator_cidr_blocks": ["192.0.2.10/32"]}
+
+
+def test_with_the_private_key_the_running_gateway_is_changed_over_ssh(deployment: Deployment) -> None:
+    recorder = _gateway(deployment, **LOGIN)
+    (command,) = recorder.of_type("command:remote:Command")
+    assert command.name == "site-configure"
+    assert command.inputs["connection"]["privateKey"] == HOST_KEY
+    assert command.secrets == {"connection"}
+    assert "userDataBase64" in recorder.named("site-gateway").request.ignoreChanges
+
+
+def test_without_the_private_key_nothing_logs_in_and_the_user_data_counts(deployment: Deployment) -> None:
+    recorder = _gateway(deployment)
+    assert not recorder.of_type("command:remote:Command")
+    assert list(recorder.named("site-gateway").request.ignoreChanges) == ["sourceDestCheck"]
+
+
+def test_a_private_key_without_anyone_who_may_log_in_is_refused(deployment: Deployment) -> None:
+    with pytest.raises(SettingsError, match=r"ssh_private_key .*: needs SSH, and no `administrator_cidr_blocks` admit"):
+        _gateway(deployment, ssh_private_key=HOST_KEY)
+
+
 def test_the_rules_of_a_renamed_peer_stay(deployment: Deployment) -> None:
     def rules(name: str) -> set[str]:
         peer = {"name": name, "public_ip": "192.0.2.1", "private_ip": "172.31.1.9", "cidr_blocks": ["172.31.0.0/16"]}
