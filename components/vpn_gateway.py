@@ -1,7 +1,6 @@
 """VpnGateway: one site with its network, the gateway's identity (Elastic IP and network interface) and its instance."""
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any, Self
 
 import pulumi
@@ -10,8 +9,9 @@ from pulumi_aws import ec2
 
 from .decisions.files import File
 from .decisions.tunnel import PROFILES, connection_name
+from .gateway_files import boot_files, running_files, user_data
 from .inputs.arguments import SecretDelivery, VpnGatewayArgs
-from .inputs.peer_addresses import check_public_ips, checked_public_ips
+from .inputs.peer_addresses import checked_public_ips
 from .inputs.room import inner_administrators
 from .inputs.settings import GatewaySettings, gateway_settings
 from .inputs.site import SiteSettings
@@ -21,7 +21,6 @@ from .resources.configuration import configure_gateway, revision_of
 from .resources.existing_network import use_network
 from .resources.identity import create_identity
 from .resources.images import Image, choose_image
-from .resources.kept import keep
 from .resources.machines import create_gateway, create_probe_host
 from .resources.network import SiteNetwork, create_network
 from .resources.remote_commands import Host, Login
@@ -45,13 +44,8 @@ from .resources.security_groups import (
 )
 from .resources.zones import Offer, choose_zone, offer_of, offered_type
 from .user_data import (
-    cloud_config,
     configure_files,
-    encode,
-    host_name,
-    key_files,
     program_digest,
-    site_files,
 )
 
 
@@ -101,14 +95,14 @@ class VpnGateway(pulumi.ComponentResource):
         image = choose_image(scope, settings.site, region)
         instance_type = offered_type(scope, offer, network.zones)
         key_pair = _key_pair(scope, login_key)
-        files = _files(
+        files = boot_files(
             settings,
             public_ip=identity.elastic_ip.public_ip,
             peer_public_ips=peer_public_ips,
             delivery=delivery,
             host_key=host_key,
         )
-        delivered = _delivered(settings, identity.elastic_ip.public_ip, peer_public_ips, files)
+        delivered = running_files(settings, identity.elastic_ip.public_ip, peer_public_ips, files)
         announce_replacement(
             scope,
             always=_always_replacing(settings, host_key, login_key),
@@ -122,7 +116,7 @@ class VpnGateway(pulumi.ComponentResource):
             key_pair=key_pair,
             interface=identity.interface,
             instance_profile=delivery.instance_profile,
-            user_data_base64=_user_data(scope, settings, files),
+            user_data_base64=user_data(scope, settings, files),
             keeps_user_data=settings.changes_in_place,
             replaced_for=pulumi.Output.concat(settings.secret_delivery.value, " ", host_key.public),
             needed_at_boot=(*gateway.rules, *network.way_out, identity.association, *delivery.needed_at_boot),
@@ -297,65 +291,6 @@ def _replacing_by_user_data(
 
 def _key_pair(scope: Scope, login_key: pulumi.Output[str]) -> ec2.KeyPair:
     return ec2.KeyPair(scope.name("key-pair"), public_key=login_key, tags=scope.tags("key-pair"), opts=scope.options())
-
-
-def _files(
-    settings: GatewaySettings,
-    *,
-    public_ip: pulumi.Output[str],
-    peer_public_ips: Sequence[pulumi.Input[str]],
-    delivery: Delivery,
-    host_key: SshKey,
-) -> pulumi.Output[tuple[File, ...]]:
-    def render(known: dict[str, Any]) -> tuple[File, ...]:
-        check_public_ips(settings, known["public_ip"], known["peer_public_ips"])
-        return site_files(
-            settings.site,
-            settings.peers,
-            settings.profile,
-            settings.administrator_cidr_blocks,
-            public_ip=known["public_ip"],
-            peer_public_ips=known["peer_public_ips"],
-            secrets=known["secrets"],
-            host_public_key=known["host_public_key"],
-        )
-
-    return pulumi.Output.all(
-        public_ip=public_ip,
-        peer_public_ips=pulumi.Output.all(*peer_public_ips),
-        secrets=delivery.secrets,
-        host_public_key=host_key.public,
-    ).apply(render)
-
-
-def _delivered(
-    settings: GatewaySettings,
-    public_ip: pulumi.Output[str],
-    peer_public_ips: Sequence[pulumi.Input[str]],
-    files: pulumi.Output[tuple[File, ...]],
-) -> pulumi.Output[tuple[File, ...]]:
-    """Return the files that a running gateway is to have: those of its first boot, and what came after it."""
-    if not settings.proves_key:
-        return files
-
-    def with_key_files(known: dict[str, Any]) -> tuple[File, ...]:
-        names = (peer.name for peer in settings.peers)
-        addresses = dict(zip(names, known["peer_public_ips"], strict=True))
-        return (*known["files"], *key_files(settings.site.name, known["public_ip"], addresses, settings.profile))
-
-    return pulumi.Output.all(
-        public_ip=public_ip, peer_public_ips=pulumi.Output.all(*peer_public_ips), files=files
-    ).apply(with_key_files)
-
-
-def _user_data(scope: Scope, settings: GatewaySettings, files: pulumi.Output[tuple[File, ...]]) -> pulumi.Output[str]:
-    """Return the user data of the next instance."""
-    text = files.apply(lambda known: cloud_config(host_name(settings.site.name), known))
-    if settings.changes_in_place:
-        return text.apply(encode)
-    # Implementations of zlib compress the same text to different bytes, and other bytes would replace the instance.
-    digest = text.apply(lambda known: sha256(known.encode()).hexdigest())
-    return keep(scope, "user-data", text.apply(encode), again_for=digest)
 
 
 def _configure(

@@ -65,7 +65,7 @@ def test_other_bytes_of_the_same_text_replace_nothing_and_another_text_replaces_
     text = gzip.decompress(base64.b64decode(before)).decode()
     assert text.startswith("#cloud-config\n")
 
-    monkeypatch.setattr("components.vpn_gateway.encode", other_zlib)
+    monkeypatch.setattr("components.gateway_files.encode", other_zlib)
     assert other_zlib(text) != encode(text) == before
     # Its input changes once, as of every stash; its output, which the instance gets, does not.
     assert preview(stack, BASE).operations == STASHES_UPDATED

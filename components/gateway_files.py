@@ -1,0 +1,76 @@
+"""The files of a gateway as Outputs: those of its first boot, its user data, and those that it has later."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+import pulumi
+
+from .decisions.files import File
+from .inputs.peer_addresses import check_public_ips
+from .inputs.settings import GatewaySettings
+from .resources.kept import keep
+from .resources.scope import Scope
+from .resources.secrets import Delivery, SshKey
+from .user_data import cloud_config, encode, host_name, key_files, site_files
+
+
+def boot_files(
+    settings: GatewaySettings,
+    *,
+    public_ip: pulumi.Output[str],
+    peer_public_ips: Sequence[pulumi.Input[str]],
+    delivery: Delivery,
+    host_key: SshKey,
+) -> pulumi.Output[tuple[File, ...]]:
+    """Return the files of a gateway's first boot. The Output fails when an address is refused, once it is known."""
+
+    def render(known: dict[str, Any]) -> tuple[File, ...]:
+        check_public_ips(settings, known["public_ip"], known["peer_public_ips"])
+        return site_files(
+            settings.site,
+            settings.peers,
+            settings.profile,
+            settings.administrator_cidr_blocks,
+            public_ip=known["public_ip"],
+            peer_public_ips=known["peer_public_ips"],
+            secrets=known["secrets"],
+            host_public_key=known["host_public_key"],
+        )
+
+    return pulumi.Output.all(
+        public_ip=public_ip,
+        peer_public_ips=pulumi.Output.all(*peer_public_ips),
+        secrets=delivery.secrets,
+        host_public_key=host_key.public,
+    ).apply(render)
+
+
+def running_files(
+    settings: GatewaySettings,
+    public_ip: pulumi.Output[str],
+    peer_public_ips: Sequence[pulumi.Input[str]],
+    files: pulumi.Output[tuple[File, ...]],
+) -> pulumi.Output[tuple[File, ...]]:
+    """Return the files that a running gateway is to have: those of its first boot, and what came after it."""
+    if not settings.proves_key:
+        return files
+
+    def with_key_files(known: dict[str, Any]) -> tuple[File, ...]:
+        names = (peer.name for peer in settings.peers)
+        addresses = dict(zip(names, known["peer_public_ips"], strict=True))
+        return (*known["files"], *key_files(settings.site.name, known["public_ip"], addresses, settings.profile))
+
+    return pulumi.Output.all(
+        public_ip=public_ip, peer_public_ips=pulumi.Output.all(*peer_public_ips), files=files
+    ).apply(with_key_files)
+
+
+def user_data(scope: Scope, settings: GatewaySettings, files: pulumi.Output[tuple[File, ...]]) -> pulumi.Output[str]:
+    """Return the user data of the next instance."""
+    text = files.apply(lambda known: cloud_config(host_name(settings.site.name), known))
+    if settings.changes_in_place:
+        return text.apply(encode)
+    # Implementations of zlib compress the same text to different bytes, and other bytes would replace the instance.
+    digest = text.apply(lambda known: sha256(known.encode()).hexdigest())
+    return keep(scope, "user-data", text.apply(encode), again_for=digest)
