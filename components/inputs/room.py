@@ -1,6 +1,6 @@
 """Checks, before any address is known, that a gateway's user data will not be larger than EC2 takes.
 
-tests/unit/test_user_data.py renders the largest user data that these limits allow.
+tests/unit/test_user_data_room.py renders the largest user data that these limits allow.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
