@@ -9,14 +9,13 @@ PATH = ipsec_conf.KEY_PATH
 
 
 def put_in_place(machine: Machine, change: Change) -> None:
-    """Put the file in place at once, also while the boot runs.
+    """Put the file in place at once, also while the boot runs, and load its connections if pluto answers.
 
-    Every fresh machine lacks this file alone. To wait for the end of its boot would name a boot that fails here, where
-    `vpn-verify` names it better. And nothing of the boot needs the file. Its text depends on the profile and on
-    addresses alone, so no tool has to check it, which the boot may be installing just now.
+    On each new machine, only this file differs. Waiting for the end of the boot would make this program report a boot
+    that fails, and `vpn-verify` reports it better. No step of the boot needs the file. Its text depends only on the
+    profile and on addresses, so no tool has to check it; the boot may be installing the tools at this moment.
 
-    A pluto that does not answer yet reads the file by itself: it answers before it reads its connections. One that
-    answers is told.
+    A pluto that does not answer yet will read the file itself, because it answers before it reads its connections.
     """
     old, new = (ipsec_conf.parse(file.text if file else "") for file in change)
     if change.new:
