@@ -59,7 +59,14 @@ def running_files(
     def with_key_files(known: dict[str, Any]) -> tuple[File, ...]:
         names = (peer.name for peer in settings.peers)
         addresses = dict(zip(names, known["peer_public_ips"], strict=True))
-        return (*known["files"], *key_files(settings.site.name, known["public_ip"], addresses, settings.profile))
+        key = key_files(
+            settings.site.name,
+            known["public_ip"],
+            addresses,
+            settings.profile,
+            postquantum=settings.ppk is not None,
+        )
+        return (*known["files"], *key)
 
     return pulumi.Output.all(
         public_ip=public_ip, peer_public_ips=pulumi.Output.all(*peer_public_ips), files=files

@@ -20,7 +20,16 @@ from .decisions.files import File
 from .decisions.key_proof import key_connection
 from .decisions.problems import Problem
 from .decisions.secrets import GivenSecrets, StoredSecrets
-from .decisions.tunnel import PROFILES, TCP_MSS, TUNNEL_MTU, ConnectionDecision, End, TunnelProfile, connect
+from .decisions.tunnel import (
+    PROFILES,
+    TCP_MSS,
+    TUNNEL_MTU,
+    ConnectionDecision,
+    End,
+    TunnelProfile,
+    connect,
+    tunnel_keywords,
+)
 from .inputs.peer import PeerSettings
 from .inputs.problems import SettingsError
 from .inputs.room import inner_administrators
@@ -117,7 +126,7 @@ def site_files(
     ]
     return gateway_files(
         local=local,
-        connections=[connect(local, end, profile) for end in remote],
+        connections=[connect(local, end, profile, postquantum=secrets.postquantum) for end in remote],
         site_cidr_blocks=tuple(map(str, site.cidr_blocks)),
         administrator_cidr_blocks=tuple(map(str, inner_administrators(site, peer_ranges, administrators))),
         secrets=secrets,
@@ -126,19 +135,19 @@ def site_files(
 
 
 def key_files(
-    site: str, public_ip: str, peer_public_ips: Mapping[str, str], profile: TunnelProfile
+    site: str, public_ip: str, peer_public_ips: Mapping[str, str], profile: TunnelProfile, *, postquantum: bool
 ) -> tuple[File, ...]:
-    """Return the file by which `vpn-verify` proves the pre-shared key. `vpn-configure` brings it.
+    """Return the file by which `vpn-verify` proves the pre-shared keys. `vpn-configure` brings it.
 
     `peer_public_ips` is name of a peer -> its public address. The user data has no room for the file. With IKEv1 there
     is none: IKEv1 finds the secret by the addresses, so a second connection between the same addresses would be
     ambiguous. And each of its rekeys authenticates.
     """
-    data = PROFILES[profile]
-    if data.ike_version == 1:
+    if PROFILES[profile].ike_version == 1:
         return ()
+    keywords = tunnel_keywords(profile, postquantum=postquantum)
     sections = [
-        key_connection(site, peer, public_ip, peer_public_ip, data.keywords)
+        key_connection(site, peer, public_ip, peer_public_ip, keywords)
         for peer, peer_public_ip in peer_public_ips.items()
     ]
     return tuple(

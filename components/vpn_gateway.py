@@ -30,7 +30,7 @@ from .resources.secrets import (
     Place,
     SshKey,
     callers_ssh_key,
-    checked_psk,
+    checked_keys,
     generated_ssh_key,
     inline_secrets,
     public_key_line,
@@ -56,7 +56,7 @@ class VpnGateway(pulumi.ComponentResource):
     The region is that of the `aws` provider in `opts.providers`. The component creates a VPC with a public and private
     subnets, an Internet gateway and two route tables, or uses an existing network. In it, the component creates
     security groups for the gateway and for private hosts, a network interface with a fixed private address and an
-    Elastic IP, an IAM role and two SSM parameters (when `secret_delivery` is `ssm`), a key pair, the gateway's instance
+    Elastic IP, an IAM role and SSM parameters (when `secret_delivery` is `ssm`), a key pair, the gateway's instance
     and, if `probe_host_private_ip` is set, a probe host. The network interface and the Elastic IP are the gateway's
     identity and outlive the instance. With `ssh_private_key`, a remote command changes the running gateway in place.
     """
@@ -237,12 +237,12 @@ def _host_key(scope: Scope, site: SiteSettings) -> SshKey:
 
 
 def _delivery(scope: Scope, settings: GatewaySettings, host_key: SshKey, place: Place) -> Delivery:
-    psk = checked_psk(settings.psk)
+    keys = checked_keys(settings.psk, settings.ppk)
     if settings.secret_delivery is SecretDelivery.USER_DATA:
-        return inline_secrets(psk, host_key)
+        return inline_secrets(keys, host_key)
     return stored_secrets(
         scope,
-        psk,
+        keys,
         host_key,
         place=place,
         kms_key_arn=settings.site.kms_key_arn,
@@ -278,6 +278,7 @@ def _replacing_by_user_data(
         "profile": f"{settings.profile.value} {PROFILES[settings.profile]}",
         # Secret, because its digest would confirm a guess.
         "psk": pulumi.Output.secret(settings.psk),
+        "ppk": pulumi.Output.secret(settings.ppk or ""),
         "cidr_block": str(settings.site.cidr_block),
         "additional_cidr_blocks": str(settings.site.additional_cidr_blocks),
         "excluded_cidr_blocks": str(settings.site.excluded_cidr_blocks),

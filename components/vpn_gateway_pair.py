@@ -35,6 +35,7 @@ class Shared:
 
     settings: PairSettings
     psk: pulumi.Output[str]
+    ppk: pulumi.Output[str] | None
     ssh_private_key: pulumi.Output[str] | None
     ssh_public_key: pulumi.Output[str]
 
@@ -42,7 +43,7 @@ class Shared:
 class VpnGatewayPair(pulumi.ComponentResource):
     """Two private networks in two AWS regions, joined by a pair of small gateways that are both NAT and IPsec.
 
-    The component creates an `aws` provider and a `VpnGateway` for each side, a pre-shared key and an SSH key unless
+    The component creates an `aws` provider and a `VpnGateway` for each side, pre-shared keys and an SSH key unless
     they are arguments, and, with `verify`, remote commands that fail unless packets cross the tunnel in both
     directions.
     """
@@ -65,7 +66,7 @@ class VpnGatewayPair(pulumi.ComponentResource):
     """
 
     rotate_command: pulumi.Output[str]
-    """How to change the pre-shared key. With `verify`, the running gateways take it without an outage; otherwise the
+    """How to change the pre-shared keys. With `verify`, the running gateways take it without an outage; otherwise the
     instances of both are replaced, and the tunnel is down while they boot.
     """
 
@@ -73,8 +74,8 @@ class VpnGatewayPair(pulumi.ComponentResource):
         settings = pair_settings(name, args)
         super().__init__("vpn-gateway-pair:index:VpnGatewayPair", name, None, opts)
         private_key, public_key = _ssh_key(self, name, settings)
-        psk, self.rotate_command = _psk(self, name, settings)
-        shared = Shared(settings=settings, psk=psk, ssh_private_key=private_key, ssh_public_key=public_key)
+        psk, ppk, self.rotate_command = _pre_shared_keys(self, name, settings)
+        shared = Shared(settings=settings, psk=psk, ppk=ppk, ssh_private_key=private_key, ssh_public_key=public_key)
         left_side, right_side = _sides(name, settings)
         # Each gateway needs the Elastic IP of the other, so one of the two is an Output that is resolved later.
         left_public_ip: pulumi.Output[str]
@@ -111,18 +112,29 @@ def _broken(error: BaseException) -> pulumi.Output[str]:
     return pulumi.Output.from_input(fail())
 
 
-def _psk(parent: pulumi.Resource, name: str, settings: PairSettings) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-    """Return the pre-shared key, and how to change it."""
-    if settings.psk is not None:
-        return pulumi.Output.secret(settings.psk), pulumi.Output.from_input("give another psk, then: pulumi up")
+def _pre_shared_keys(
+    parent: pulumi.Resource, name: str, settings: PairSettings
+) -> tuple[pulumi.Output[str], pulumi.Output[str] | None, pulumi.Output[str]]:
+    """Return the pre-shared key, the postquantum one if the tunnel uses it, and how to change them."""
+    given = {"psk": settings.psk, **({"ppk": settings.ppk} if settings.postquantum else {})}
+    generated = {key: _generated_key(parent, f"{name}-{key}") for key, value in given.items() if value is None}
+    keys = {
+        key: pulumi.Output.secret(generated[key].result if value is None else value) for key, value in given.items()
+    }
+    others = [key for key in given if key not in generated]
+    change = f"give another {' and another '.join(others)}, then: " if others else ""
+    replaced = [pulumi.Output.concat(" --replace '", each.urn, "'") for each in generated.values()]
+    return keys["psk"], keys.get("ppk"), pulumi.Output.concat(change, "pulumi up", *replaced)
+
+
+def _generated_key(parent: pulumi.Resource, name: str) -> random.RandomPassword:
     # RandomBytes would leak the key: its id is the bytes themselves, and a state encrypts no ids.
-    generated = random.RandomPassword(
-        f"{name}-psk",
+    return random.RandomPassword(
+        name,
         length=GENERATED_PSK_CHARACTERS,
         special=False,
         opts=pulumi.ResourceOptions(parent=parent, additional_secret_outputs=["result", "bcrypt_hash"]),
     )
-    return pulumi.Output.secret(generated.result), pulumi.Output.concat("pulumi up --replace '", generated.urn, "'")
 
 
 def _ssh_key(
@@ -168,6 +180,7 @@ def _gateway(
         peer.site,
         peer_public_ip=peer_public_ip,
         psk=shared.psk,
+        ppk=shared.ppk,
         ssh_public_key=shared.ssh_public_key,
         ssh_private_key=shared.ssh_private_key,
     )

@@ -8,7 +8,17 @@ from typing import Final
 
 from .tunnel import connection_name
 
-_OF_THE_TUNNEL: Final = ("ikev2", "ike", "esp", "pfs", "encapsulation", "fragmentation", "narrowing", "leftupdown")
+_OF_THE_TUNNEL: Final = (
+    "ppk",
+    "ikev2",
+    "ike",
+    "esp",
+    "pfs",
+    "encapsulation",
+    "fragmentation",
+    "narrowing",
+    "leftupdown",
+)
 """Keywords that are as in the tunnel's own connection."""
 
 _SECONDS: Final = "120s"

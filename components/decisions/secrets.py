@@ -1,4 +1,4 @@
-"""How a gateway gets its pre-shared key and its SSH host key, as its secrets file describes it."""
+"""How a gateway gets its pre-shared keys and its SSH host key, as its secrets file describes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +14,18 @@ class StoredSecrets:
     region: str
     psk_parameter: str
     """`NAME:VERSION`, as GetParameter takes it: the gateway's files change with the value."""
+    ppk_parameter: str | None
+    """None: the gateway has no postquantum pre-shared key."""
     host_key_parameter: str
+
+    @property
+    def postquantum(self) -> bool:
+        """Whether the gateway has a postquantum pre-shared key."""
+        return self.ppk_parameter is not None
 
     def described(self) -> Mapping[str, Any]:
         """Return the entries of the gateway's secrets file."""
-        names = {"psk": self.psk_parameter, "host_key": self.host_key_parameter}
+        names = _present(psk=self.psk_parameter, ppk=self.ppk_parameter, host_key=self.host_key_parameter)
         return {"ssm": {"endpoint": self.endpoint, "region": self.region, **names}}
 
 
@@ -28,9 +35,20 @@ class GivenSecrets:
 
     psk: str
     """Printable ASCII without `"`."""
+    ppk: str | None
+    """The same; None: the gateway has no postquantum pre-shared key."""
     host_private_key: str
     """OpenSSH private key (PEM), ed25519, without passphrase."""
 
+    @property
+    def postquantum(self) -> bool:
+        """Whether the gateway has a postquantum pre-shared key."""
+        return self.ppk is not None
+
     def described(self) -> Mapping[str, Any]:
         """Return the entries of the gateway's secrets file."""
-        return {"psk": self.psk, "host_key": self.host_private_key}
+        return _present(psk=self.psk, ppk=self.ppk, host_key=self.host_private_key)
+
+
+def _present(**values: str | None) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}

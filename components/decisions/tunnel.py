@@ -125,13 +125,20 @@ class ConnectionDecision:
     profile: ProfileData = field(repr=False)
 
 
+def tunnel_keywords(profile: TunnelProfile, *, postquantum: bool) -> Mapping[str, str]:
+    """Return the keywords of a profile; with `postquantum`, those of a tunnel that insists on a PPK (RFC 8784)."""
+    return {**({"ppk": "insist"} if postquantum else {}), **PROFILES[profile].keywords}
+
+
 def connection_name(site: str, peer_site: str) -> str:
     """Return the connection's name on the gateway of `site`, spelled as in the article: `uk-to-au`."""
     return f"{site}-to-{peer_site}"
 
 
-def connect(local: End, peer: End, profile: TunnelProfile) -> ConnectionDecision:
+def connect(local: End, peer: End, profile: TunnelProfile, *, postquantum: bool) -> ConnectionDecision:
     """Return the connection of the gateway at `local` to `peer`.
+
+    With `postquantum`, it refuses a peer without the postquantum pre-shared key (PPK, RFC 8784). IKEv1 has none.
 
     Each pair of a local range and a peer's range has its own `conn`, so a new range changes no existing `conn`.
     The pair with both gateways' addresses comes first and has the connection's name: `uk-to-au`. The echoes of the
@@ -142,7 +149,7 @@ def connect(local: End, peer: End, profile: TunnelProfile) -> ConnectionDecision
     Mirror property: the left side of `connect(a, b)` equals the right side of `connect(b, a)`, and the other way round.
     Everything else is the same on both.
     """
-    data, name = PROFILES[profile], connection_name(local.site, peer.site)
+    name = connection_name(local.site, peer.site)
     base, *others = _pairs(local, peer)
     keywords = {
         "authby": "secret",
@@ -154,10 +161,10 @@ def connect(local: End, peer: End, profile: TunnelProfile) -> ConnectionDecision
         "right": peer.public_ip,
         "rightid": peer.public_ip,
         "rightsubnet": base[1],
-        **data.keywords,
+        **tunnel_keywords(profile, postquantum=postquantum),
     }
     sections = _split(name, keywords, others) if others else {name: keywords}
-    return ConnectionDecision(name=name, sections=sections, peer=peer, profile=data)
+    return ConnectionDecision(name=name, sections=sections, peer=peer, profile=PROFILES[profile])
 
 
 def _pairs(local: End, peer: End) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ import pulumi
 
 from ..decisions.tunnel import TunnelProfile
 
-SECRETS: Final = frozenset({"psk", "host_private_key", "ssh_private_key"})
+SECRETS: Final = frozenset({"psk", "ppk", "host_private_key", "ssh_private_key"})
 """Arguments and outputs whose values are secret."""
 
 
@@ -25,7 +25,7 @@ class SecretDelivery(Enum):
     """How a gateway gets its pre-shared key and its SSH host key."""
 
     SSM = "ssm"
-    """By two SSM SecureString parameters, which the instance's own role reads at boot. The user data has no secret."""
+    """By SSM SecureString parameters, which the instance's own role reads at boot. The user data has no secret."""
     USER_DATA = "user-data"
     """In the user data, for accounts without IAM rights. Everyone who may call ec2:DescribeInstanceAttribute can read
     them.
@@ -142,7 +142,7 @@ class CommonArgs(TypedDict):
 
     kms_key_arn: NotRequired[pulumi.Input[str]]
     """ARN of the KMS key, in the region of this site, that encrypts the SSM parameters and the root volumes. The
-    gateway's role may use it to decrypt its own two parameters. Default: the AWS managed keys `aws/ssm` and `aws/ebs`.
+    gateway's role may use it to decrypt its own parameters. Default: the AWS managed keys `aws/ssm` and `aws/ebs`.
     """
 
     host_private_key: NotRequired[pulumi.Input[str]]
@@ -182,6 +182,16 @@ class VpnGatewayPairArgs(TypedDict):
     psk: NotRequired[pulumi.Input[str]]
     """Pre-shared key: random text worth at least 128 bits, at most 128 characters of printable ASCII without blanks,
     quotes and backslashes; secret. Text that a person made up is refused. Default: 256 random bits.
+    """
+
+    ppk: NotRequired[pulumi.Input[str]]
+    """Postquantum pre-shared key (RFC 8784): random text worth at least 256 bits, at most 66 characters of the same
+    kind as `psk`, and not the same text; secret. Default: 256 random bits, if `postquantum` is true.
+    """
+
+    postquantum: NotRequired[bool]
+    """Whether the tunnel insists on a postquantum pre-shared key, so that a quantum computer cannot decrypt recorded
+    traffic without it. The profile `article-2014` has none, because it is IKEv1. Default: true.
     """
 
     secret_delivery: NotRequired[SecretDelivery]
@@ -235,11 +245,17 @@ class VpnGatewayArgs(CommonArgs):
     """One site with its gateway, in the region of the `aws` provider of the component."""
 
     peers: list[PeerArgs]
-    """The peers, at least one; all share `psk`."""
+    """The peers, at least one; all share `psk` and `ppk`."""
 
     psk: pulumi.Input[str]
     """Pre-shared key: random text worth at least 128 bits, at most 128 characters of printable ASCII without blanks,
     quotes and backslashes; secret. Text that a person made up is refused.
+    """
+
+    ppk: NotRequired[pulumi.Input[str]]
+    """Postquantum pre-shared key (RFC 8784): random text worth at least 256 bits, at most 66 characters of the same
+    kind as `psk`, and not the same text; secret. With it, the gateway refuses peers that do not have it. Its PPK_ID is
+    `vpn`. Requires the profile `modern`. Default: none.
     """
 
     ssh_public_key: pulumi.Input[str]

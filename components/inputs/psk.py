@@ -1,4 +1,4 @@
-"""Checks a pre-shared key: whether ipsec.secrets can carry it, and whether it can be guessed. Pure."""
+"""Checks a pre-shared key, also a postquantum one: can ipsec.secrets carry it, and can it be guessed? Pure."""
 
 import re
 from collections.abc import Iterator
@@ -12,9 +12,13 @@ output is the FIPS floor for its PRF; Libreswan refuses less in FIPS mode.
 """
 
 MINIMUM_PSK_BITS: Final = 128
+MINIMUM_PPK_BITS: Final = 256
+"""A quantum computer halves the bits (RFC 8784, section 4)."""
 MINIMUM_DISTINCT_CHARACTERS: Final = 8
 LONGEST_PSK: Final = 128
 """Characters. SSM's standard tier takes 4,096 (Systems Manager API reference, "PutParameter"), user data much less."""
+LONGEST_PPK: Final = 66
+"""Characters: 256 bits as hexadecimal digits with `0x`."""
 
 _ALPHABETS: Final = (
     digits,
@@ -102,8 +106,17 @@ def psk_weakness(psk: str) -> tuple[str, str] | None:
     at most as many bits as its length times what one character of its alphabet is worth; a leading `0x` is worth
     nothing. It has fewer when it can be described in fewer: by words, years, repeats and walks along the keyboard.
     """
+    return _weakness(psk, MINIMUM_PSK_BITS, LONGEST_PSK)
+
+
+def ppk_weakness(ppk: str) -> tuple[str, str] | None:
+    """Return the rule that a postquantum pre-shared key breaks, and the remedy, as `psk_weakness` does."""
+    return _weakness(ppk, MINIMUM_PPK_BITS, LONGEST_PPK)
+
+
+def _weakness(key: str, minimum_bits: int, longest: int) -> tuple[str, str] | None:
     remedy = "leave it out to have 256 random bits generated, or use the output of `openssl rand -base64 32`"
-    rule = _uncarried(psk) or _guessed(_without_notation(psk))
+    rule = _uncarried(key, longest) or _guessed(_without_notation(key), minimum_bits)
     return None if rule is None else (rule, remedy)
 
 
@@ -112,28 +125,28 @@ def _without_notation(psk: str) -> str:
     return psk[2:] if re.fullmatch("0x[0-9A-Fa-f]+", psk) else psk.rstrip("=")
 
 
-def _uncarried(psk: str) -> str | None:
+def _uncarried(psk: str, longest: int) -> str | None:
     if any(not 0x20 < ord(character) < 0x7F or character in '"\\' for character in psk):
         return 'has characters that ipsec.secrets cannot carry (only printable ASCII without blank, " and \\)'
     if "{{" in psk:
         return "has `{{`, which SSM Parameter Store takes for a reference to another parameter"
-    if len(psk) > LONGEST_PSK:
-        return f"has {len(psk)} characters, more than {LONGEST_PSK}"
+    if len(psk) > longest:
+        return f"has {len(psk)} characters, more than {longest}"
     return None
 
 
-def _guessed(text: str) -> str | None:
+def _guessed(text: str, minimum_bits: int) -> str | None:
     size = next((n for alphabet, n in zip(_ALPHABETS, _SIZES, strict=True) if set(text) <= set(alphabet)), _OTHERWISE)
     bits = len(text) * log2(size)
-    if bits < MINIMUM_PSK_BITS:
-        return f"is worth {int(bits)} bits at most, fewer than {MINIMUM_PSK_BITS}"
+    if bits < minimum_bits:
+        return f"is worth {int(bits)} bits at most, fewer than {minimum_bits}"
     if re.fullmatch(_UUID, text.lower()):
-        return f"is a UUID, which is worth 122 bits at most (RFC 9562, 5.4), fewer than {MINIMUM_PSK_BITS}"
+        return f"is a UUID, which is worth 122 bits at most (RFC 9562, 5.4), fewer than {minimum_bits}"
     if len(set(text)) < MINIMUM_DISTINCT_CHARACTERS or text in (text + text)[1:-1]:
         return "repeats itself"
-    if re.fullmatch(_PHRASE, text) and len(re.findall("[A-Za-z0-9]+", text)) * _WORD_BITS < MINIMUM_PSK_BITS:
+    if re.fullmatch(_PHRASE, text) and len(re.findall("[A-Za-z0-9]+", text)) * _WORD_BITS < minimum_bits:
         return "is a few words, which are guessed before random text is"
-    if _described(text, log2(size)) < min(MINIMUM_PSK_BITS, bits - _MARGIN):
+    if _described(text, log2(size)) < min(minimum_bits, bits - _MARGIN):
         return "is made of words, years, repeats or walks along the keyboard, which are guessed before random text is"
     return None
 

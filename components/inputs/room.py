@@ -12,7 +12,7 @@ from .arguments import SecretDelivery
 from .reader import Reader
 from .site import SiteSettings
 
-ROOM: Final = {SecretDelivery.SSM: 216, SecretDelivery.USER_DATA: 188}
+ROOM: Final = {SecretDelivery.SSM: 216, SecretDelivery.USER_DATA: 180}
 """Places of the user data. A place is about nine bytes."""
 RANGE_PLACES: Final = 2
 PEER_PLACES: Final = 10

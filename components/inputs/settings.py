@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from ipaddress import IPv4Network
 from typing import Final
@@ -11,11 +11,11 @@ import pulumi
 
 from ..decisions.addressing import check_apart
 from ..decisions.problems import Problem
-from ..decisions.tunnel import TunnelProfile
+from ..decisions.tunnel import PROFILES, TunnelProfile
 from .arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
 from .peer import PeerSettings, check_peers, check_range_pairs, peer_of, read_peer
 from .problems import SECRET, SettingsError
-from .psk import psk_weakness
+from .psk import ppk_weakness, psk_weakness
 from .reader import Reader
 from .room import check_room
 from .site import (
@@ -52,6 +52,8 @@ class GatewaySettings(CommonSettings):
     site: SiteSettings
     peers: tuple[PeerSettings, ...]
     psk: pulumi.Input[str]
+    ppk: pulumi.Input[str] | None
+    """None: the tunnels use no postquantum pre-shared key."""
     ssh_public_key: pulumi.Input[str]
     ssh_private_key: pulumi.Input[str] | None
     """With it, the running gateway is changed over SSH. None: a change replaces its instance."""
@@ -82,6 +84,10 @@ class PairSettings(CommonSettings):
     right_placement: Placement
     psk: pulumi.Input[str] | None
     """None: generated."""
+    ppk: pulumi.Input[str] | None
+    """None: generated if `postquantum`."""
+    postquantum: bool
+    """Whether the tunnel insists on a postquantum pre-shared key."""
     ssh_private_key: pulumi.Input[str] | None
     ssh_public_key: pulumi.Input[str] | None
     """None: both halves are generated."""
@@ -95,6 +101,7 @@ class PairSettings(CommonSettings):
         *,
         peer_public_ip: pulumi.Output[str],
         psk: pulumi.Input[str],
+        ppk: pulumi.Input[str] | None,
         ssh_public_key: pulumi.Input[str],
         ssh_private_key: pulumi.Input[str] | None,
     ) -> GatewaySettings:
@@ -105,6 +112,7 @@ class PairSettings(CommonSettings):
             site=site,
             peers=peers,
             psk=psk,
+            ppk=ppk,
             ssh_public_key=ssh_public_key,
             ssh_private_key=ssh_private_key if self.verify else None,
             ssh_timeout=self.verify_timeout_seconds,
@@ -124,11 +132,12 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     if not peer_readers:
         reader.report("peers", "", "is required", "give at least one gateway at the other end")
     check_peers(reader, draft, peers)
-    psk = _psk(reader)
+    psk = _key(reader, "psk", psk_weakness)
     ssh_private_key, ssh_public_key = read_ssh_key(reader, "ssh")
     _check_login(reader)
     _require(reader, "psk", "ssh_public_key")
     common = _common(reader)
+    ppk = _ppk(reader, common.profile)
     _check_boundary(reader, common)
     if draft.site and not problems:
         ranges = "additional_cidr_blocks, excluded_cidr_blocks, peers"
@@ -146,6 +155,7 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
         site=draft.site,
         peers=peers,
         psk=psk,
+        ppk=ppk,
         ssh_public_key=ssh_public_key,
         ssh_private_key=ssh_private_key,
         **vars(common),
@@ -162,13 +172,17 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
     placements = read_placement(left_reader, left), read_placement(right_reader, right)
     _check_resource_name(reader, resource_name, *(f"{resource_name}-{draft.name or 'side'}" for draft in (left, right)))
     _check_sides(reader, left, right)
-    psk = _psk(reader)
+    psk = _key(reader, "psk", psk_weakness)
     ssh_private_key, ssh_public_key = read_ssh_key(reader, "ssh")
+    postquantum = reader.flag("postquantum", default=True)
     verify = reader.flag("verify", default=True)
     timeout = reader.whole(
         "verify_timeout_seconds", "seconds", default=DEFAULT_VERIFY_TIMEOUT, smallest=30, largest=3600
     )
     common = _common(reader)
+    ppk = _ppk(reader, common.profile)
+    if ppk is not None and not postquantum:
+        reader.report("ppk", SECRET, "is not used when `postquantum` is false", "leave one of them out")
     for side in (left_reader, right_reader):
         _check_boundary(side, common)
     _check_verify(reader, verify=verify)
@@ -195,6 +209,8 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
         left_placement=placements[0],
         right_placement=placements[1],
         psk=psk,
+        ppk=ppk,
+        postquantum=postquantum and PROFILES[common.profile].ike_version > 1,
         ssh_private_key=ssh_private_key,
         ssh_public_key=ssh_public_key,
         verify=verify,
@@ -237,12 +253,22 @@ def _check_sides(reader: Reader, left: Draft, right: Draft) -> None:
         check_range_pairs(reader, setting, len(left.site.ranges), len(right.site.ranges))
 
 
-def _psk(reader: Reader) -> pulumi.Input[str] | None:
-    psk = reader.input_text("psk")
-    weakness = psk_weakness(psk) if isinstance(psk, str) else None
-    if weakness is not None:
-        reader.report("psk", SECRET, *weakness)
-    return psk
+def _key(reader: Reader, setting: str, weakness: Callable[[str], tuple[str, str] | None]) -> pulumi.Input[str] | None:
+    key = reader.input_text(setting)
+    found = weakness(key) if isinstance(key, str) else None
+    if found is not None:
+        reader.report(setting, SECRET, *found)
+    return key
+
+
+def _ppk(reader: Reader, profile: TunnelProfile) -> pulumi.Input[str] | None:
+    ppk = _key(reader, "ppk", ppk_weakness)
+    if isinstance(ppk, str) and ppk == reader.value("psk"):
+        reader.report("ppk", SECRET, "is the pre-shared key too", "give two keys that do not depend on each other")
+    if ppk is not None and PROFILES[profile].ike_version == 1:
+        rule = f"is for IKEv2 (RFC 8784), and profile {profile.value} is IKEv1"
+        reader.report("ppk", SECRET, rule, "leave it out, or use profile modern")
+    return ppk
 
 
 def _check_login(reader: Reader) -> None:

@@ -1,4 +1,4 @@
-"""Delivers a gateway's secrets: as two SSM parameters with a role that reads only these, or in its user data."""
+"""Delivers a gateway's secrets: as SSM parameters with a role that reads only these, or in its user data."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pulumi_aws import iam, ssm
 from ..decisions.problems import Problem
 from ..decisions.secrets import GivenSecrets, StoredSecrets
 from ..inputs.problems import SECRET, SettingsError
-from ..inputs.psk import psk_weakness
+from ..inputs.psk import ppk_weakness, psk_weakness
 from ..inputs.ssh_keys import HOST_KEYS, LOGIN_KEYS, key_problems, public_key
 from .scope import Scope
 
@@ -30,6 +30,15 @@ class SshKey:
 
     private: pulumi.Output[str]
     public: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreSharedKeys:
+    """The pre-shared keys of a gateway's tunnels; secret."""
+
+    psk: pulumi.Output[str]
+    ppk: pulumi.Output[str] | None
+    """The postquantum pre-shared key, if the tunnels use one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,30 +95,33 @@ def public_key_line(what: str, public: pulumi.Input[str]) -> pulumi.Output[str]:
     return pulumi.Output.from_input(public).apply(check)
 
 
-def checked_psk(psk: pulumi.Input[str]) -> pulumi.Output[str]:
-    """Return the pre-shared key as a secret Output that fails with the rule it breaks, once it is known."""
+def checked_keys(psk: pulumi.Input[str], ppk: pulumi.Input[str] | None) -> PreSharedKeys:
+    """Return the pre-shared keys as secret Outputs that fail with the rule they break, once they are known."""
 
-    def check(text: str) -> str:
-        weakness = psk_weakness(text)
-        if weakness is not None:
-            rule, remedy = weakness
-            raise SettingsError("VPN gateway", [Problem(setting="psk", value=SECRET, rule=rule, remedy=remedy)])
-        return text
+    def checked(setting: str, key: pulumi.Input[str]) -> pulumi.Output[str]:
+        def check(text: str) -> str:
+            weakness = ppk_weakness(text) if setting == "ppk" else psk_weakness(text)
+            if weakness is not None:
+                rule, remedy = weakness
+                raise SettingsError("VPN gateway", [Problem(setting=setting, value=SECRET, rule=rule, remedy=remedy)])
+            return text
 
-    return pulumi.Output.secret(psk).apply(check)
+        return pulumi.Output.secret(key).apply(check)
+
+    return PreSharedKeys(psk=checked("psk", psk), ppk=None if ppk is None else checked("ppk", ppk))
 
 
-def inline_secrets(psk: pulumi.Output[str], host_key: SshKey) -> Delivery:
+def inline_secrets(keys: PreSharedKeys, host_key: SshKey) -> Delivery:
     """Deliver the secrets inside the user data."""
-    secrets: pulumi.Output[StoredSecrets | GivenSecrets] = pulumi.Output.all(psk, host_key.private).apply(
-        lambda values: GivenSecrets(psk=values[0], host_private_key=values[1])
-    )
+    secrets: pulumi.Output[StoredSecrets | GivenSecrets] = pulumi.Output.all(
+        psk=keys.psk, ppk=keys.ppk, host_private_key=host_key.private
+    ).apply(lambda known: GivenSecrets(**known))
     return Delivery(secrets=secrets, instance_profile=None, needed_at_boot=())
 
 
 def stored_secrets(
     scope: Scope,
-    psk: pulumi.Output[str],
+    keys: PreSharedKeys,
     host_key: SshKey,
     *,
     place: Place,
@@ -117,12 +129,17 @@ def stored_secrets(
     permissions_boundary_arn: pulumi.Input[str] | None,
 ) -> Delivery:
     """Deliver the secrets by SSM Parameter Store, to a role that may read them only from the gateway's place."""
-    psk_parameter = _parameter(scope, "psk", "Pre-shared key of the VPN", psk, kms_key_arn)
-    host_key_parameter = _parameter(scope, "host-key", "SSH host key of the VPN gateway", host_key.private, kms_key_arn)
+    parameters = {
+        "psk": _parameter(scope, "psk", "Pre-shared key of the VPN", keys.psk, kms_key_arn),
+        "host_key": _parameter(scope, "host-key", "SSH host key of the VPN gateway", host_key.private, kms_key_arn),
+    }
+    if keys.ppk is not None:
+        description = "Postquantum pre-shared key of the VPN"
+        parameters["ppk"] = _parameter(scope, "ppk", description, keys.ppk, kms_key_arn)
     role = iam.Role(
         scope.name("role"),
-        description=f"VPN gateway {scope.site}: reads its own two secrets",
-        assume_role_policy=psk_parameter.arn.apply(_assume_role_policy),
+        description=f"VPN gateway {scope.site}: reads its own secrets",
+        assume_role_policy=parameters["psk"].arn.apply(_assume_role_policy),
         permissions_boundary=permissions_boundary_arn,
         tags=scope.tags("role"),
         opts=scope.options(),
@@ -135,17 +152,21 @@ def stored_secrets(
             private_ip=place.private_ip,
             vpc_id=place.vpc_id,
             key=kms_key_arn,
-            parameters=pulumi.Output.all(psk_parameter.arn, host_key_parameter.arn),
+            parameters=pulumi.Output.all(*(each.arn for each in parameters.values())),
         ).apply(_read_policy),
         opts=scope.options(),
     )
     profile = iam.InstanceProfile(
         scope.name("instance-profile"), role=role.name, tags=scope.tags("instance-profile"), opts=scope.options()
     )
-    parameters = (psk_parameter, host_key_parameter)
-    values = [value for parameter in parameters for value in (parameter.name, parameter.version)]
-    secrets: pulumi.Output[StoredSecrets | GivenSecrets] = pulumi.Output.all(psk_parameter.arn, *values).apply(_stored)
-    return Delivery(secrets=secrets, instance_profile=profile, needed_at_boot=(policy, *parameters))
+    names = {
+        name: pulumi.Output.all(each.name, each.version).apply(lambda known: f"{known[0]}:{int(known[1])}")
+        for name, each in parameters.items()
+    }
+    secrets: pulumi.Output[StoredSecrets | GivenSecrets] = pulumi.Output.all(arn=parameters["psk"].arn, **names).apply(
+        _stored
+    )
+    return Delivery(secrets=secrets, instance_profile=profile, needed_at_boot=(policy, *parameters.values()))
 
 
 def _parameter(
@@ -164,14 +185,14 @@ def _parameter(
     )
 
 
-def _stored(values: list[Any]) -> StoredSecrets:
-    arn, psk_name, psk_version, host_key_name, host_key_version = values
-    _, partition, _, region, *_ = str(arn).split(":")
+def _stored(known: dict[str, str]) -> StoredSecrets:
+    _, partition, _, region, *_ = known["arn"].split(":")
     return StoredSecrets(
         endpoint=f"ssm.{region}.{_dns_suffix(partition)}",
         region=region,
-        psk_parameter=f"{psk_name}:{int(psk_version)}",
-        host_key_parameter=f"{host_key_name}:{int(host_key_version)}",
+        psk_parameter=known["psk"],
+        ppk_parameter=known.get("ppk"),
+        host_key_parameter=known["host_key"],
     )
 
 

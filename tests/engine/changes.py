@@ -20,6 +20,7 @@ OWN_IMAGE: Final = image_id("eu-west-2", 12, BUILDS[12][0])
 
 KMS_KEY: Final = "arn:aws:kms:eu-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 PSK: Final = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"
+PPK: Final = "Zr8Kq1tVb5NwYx3Lg7Ps0Dm4Jf6Hc9Ua2Ei+oR/kT8s="
 
 BASE: Final[Mapping[str, Any]] = {
     # The zone is named because EC2 would choose any, and then "another zone" would sometimes be the same one.
@@ -212,6 +213,8 @@ CHANGES: Final = (
     Change(argument="profile", value="article-2014", what="another profile"),
     Change(argument="profile", value="article-2014", what="another profile, and another key", also={"psk": PSK}),
     Change(argument="psk", value=PSK, what="another key"),
+    Change(argument="ppk", value=PPK, what="another key"),
+    Change(argument="postquantum", value=False, what="no longer"),
     Change(argument="secret_delivery", value="user-data", what="in the user data"),
     Change(
         argument="administrator_cidr_blocks",

@@ -95,10 +95,10 @@ def test_all_problems_are_reported_at_once_with_the_stack_files_names_and_nothin
 LATE = """
 import pulumi
 import pulumi_random as random
-from components.resources.secrets import checked_psk
+from components.resources.secrets import checked_keys
 
 late = random.RandomPassword("late", length=9, special=False)
-pulumi.Stash("psk", input=checked_psk(late.result))
+pulumi.Stash("psk", input=checked_keys(late.result, None).psk)
 """
 """A program with a key that is unknown until deployment, so that the settings cannot check it."""
 

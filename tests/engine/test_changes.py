@@ -50,8 +50,10 @@ PLACING = {
 """The arguments whose changes may replace the network or a gateway's identity."""
 
 REASONS = {
-    "profile": {"uk": "profile", "au": "profile"},
+    "profile": {"uk": "ppk, profile", "au": "ppk, profile"},
     "psk": {"uk": "psk", "au": "psk"},
+    "ppk": {"uk": "ppk", "au": "ppk"},
+    "postquantum": {"uk": "ppk", "au": "ppk"},
     "secret_delivery": {"uk": "secret_delivery", "au": "secret_delivery"},
     "ssh_private_key": {"uk": "ssh_public_key", "au": "ssh_public_key"},
     "ssh_public_key": {"uk": "ssh_public_key", "au": "ssh_public_key"},

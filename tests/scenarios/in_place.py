@@ -96,9 +96,9 @@ class Program:
         done = stack.pulumi(["up", *options, *arguments], capture=True, folder=self.folder)
         return done.returncode, done.stdout + done.stderr
 
-    def rotation(self) -> tuple[str, str]:
-        """Return the arguments of `pulumi up` that change the pre-shared key, as the output `rotate_command` says."""
+    def rotation(self) -> list[str]:
+        """Return the arguments of `pulumi up` that change the pre-shared keys, as the output `rotate_command` says."""
         exported = stack.pulumi(["stack", "export", "--stack", stack.STACK], capture=True, folder=self.folder)
         resources = json.loads(exported.stdout)["deployment"]["resources"]
-        (urn,) = (each["urn"] for each in resources if each["type"] == "random:index/randomPassword:RandomPassword")
-        return "--replace", urn
+        kind = "random:index/randomPassword:RandomPassword"
+        return [word for each in resources if each["type"] == kind for word in ("--replace", each["urn"])]

@@ -1,6 +1,7 @@
 """IPsec on a gateway: the kernel's SAs and policies, and what the daemon is asked to do."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.scenarios.gateway import Gateway
@@ -20,6 +21,17 @@ def security_associations(gateway: Gateway) -> dict[str, list[tuple[str, str, st
         elif words[:2] == ["proto", "esp"] and words[3] != "0x00000000":
             states["out" if source == gateway.private_ip else "in"].append((source, to, words[3]))
     return states
+
+
+def pre_shared_keys(gateway: Gateway) -> Mapping[str, str]:
+    """Return the keys of a gateway's secrets file, by their words in ipsec.secrets(5): `PSK`, and `PPKS` if it has one.
+
+    They are never printed.
+    """
+    found = re.findall(r'(PSK|PPKS)(?: "vpn")? "([^"]+)"$', gateway.read(gateway.secrets_file), re.MULTILINE)
+    if "PSK" not in dict(found):
+        raise LookupError(f"{gateway.name} has no pre-shared key for {gateway.connection}")
+    return dict(found)
 
 
 def rekey(gateway: Gateway, what: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from lab import evidence, network_faults, settings, stack
 from tests.scenarios.diagnosis import answers
+from tests.scenarios.ipsec import pre_shared_keys
 from tests.scenarios.sites import Pair
 
 pytestmark = [pytest.mark.brief, pytest.mark.timeout(1500), pytest.mark.usefixtures("running_stack")]
@@ -67,10 +68,9 @@ def test_the_tunnels_route_outlives_a_restart_of_what_configures_the_interface(p
 def test_no_secret_stands_in_the_state_in_plain(pair: Pair) -> None:
     exported = stack.pulumi(["stack", "export", "--stack", stack.STACK], capture=True).stdout
     assert "BEGIN OPENSSH PRIVATE KEY" not in exported
-    psk = pair.uk.gateway.read(pair.uk.gateway.secrets_file)
-    value = psk.split("PSK", 1)[1].strip().strip('"').removeprefix("0x")
-    assert len(value) >= 32
-    assert value not in exported
+    keys = pre_shared_keys(pair.uk.gateway)
+    assert {kind: len(key) for kind, key in keys.items()} == {"PSK": 43, "PPKS": 43}
+    assert not [kind for kind, key in keys.items() if key in exported]
 
 
 def test_a_partition_turns_the_proof_red_and_names_the_layer_and_healing_turns_it_green(pair: Pair) -> None:

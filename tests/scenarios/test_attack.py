@@ -151,7 +151,7 @@ def test_a_gateways_credentials_are_of_no_use_elsewhere(pair: Pair) -> None:
         aws_session_token=stolen["Token"],
         region_name=gateway.region,
     ).client("ssm", endpoint_url=settings.API_URL)
-    for what in ("psk", "host_key"):
+    for what in ("psk", "ppk", "host_key"):
         with pytest.raises(ClientError, match="AccessDenied"):
             ssm.get_parameter(Name=parameters[what], WithDecryption=True)
     # At its own place they are of use.

@@ -23,6 +23,7 @@ from tests.scenarios.diagnosis.changes import RolePolicy
 from tests.scenarios.diagnosis.deployment import Deployment, Up
 from tests.scenarios.diagnosis.table import PATH, Row, Table
 from tests.scenarios.gateway import Gateway, StepError, wait_until
+from tests.scenarios.ipsec import pre_shared_keys
 from tests.scenarios.sites import LEFT, RIGHT, Pair
 
 pytestmark = pytest.mark.timeout(600)
@@ -64,8 +65,8 @@ def stack_under_test(running_stack: None) -> Iterator[Deployment]:
 @pytest.fixture
 def secrets(pair: Pair) -> list[str]:
     """Return the secrets that no output may contain."""
-    texts = [gateway.read(gateway.secrets_file) for gateway in pair.gateways]
-    return [*re.findall(r'PSK "(.+)"', "".join(texts)), "PRIVATE KEY-----"]
+    keys = [key for gateway in pair.gateways for key in pre_shared_keys(gateway).values()]
+    return [*keys, "PRIVATE KEY-----"]
 
 
 def test_when_all_is_well_each_side_says_so_in_seconds_on_one_screen(

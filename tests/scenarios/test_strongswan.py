@@ -9,6 +9,7 @@ strongSwan to gateways that booted with it.
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -116,13 +117,15 @@ def test_modern_refuses(setup: Setup, weakness: str) -> None:
     assert not negotiated.tunnel(setup.site.gateway).is_up
 
 
-def test_modern_refuses_a_peer_that_has_the_key_of_before_a_rotation(setup: Setup) -> None:
+@pytest.mark.parametrize("kind", ["PSK", 'PPKS "vpn"'])
+def test_modern_refuses_a_peer_that_has_a_key_of_before_a_rotation(setup: Setup, kind: str) -> None:
     gateway = setup.site.gateway
     before = gateway.read(gateway.secrets_file)
     try:
         # What vpn-configure does with another version of the key.
         gateway.write(
-            gateway.secrets_file, re.sub('PSK "[^"]+"', 'PSK "the-next-key-for-scenarios-0123456789"', before)
+            gateway.secrets_file,
+            re.sub(f'{kind} "[^"]+"$', f'{kind} "the-next-key-for-scenarios-0123456789"', before, flags=re.M),
         )
         gateway.run("ipsec whack --rereadsecrets")
         setup.peer.offer(OFFERS[TunnelProfile.MODERN])
@@ -133,6 +136,17 @@ def test_modern_refuses_a_peer_that_has_the_key_of_before_a_rotation(setup: Setu
     assert log.returncode != 0, log.stdout
     assert "AUTHENTICATION_FAILED" in log.stdout
     assert [sa for sa in setup.peer.associations() if sa.esp_algorithms] == []
+
+
+def test_modern_refuses_a_peer_without_the_postquantum_key_and_names_the_cause(setup: Setup) -> None:
+    setup.peer.offer(replace(OFFERS[TunnelProfile.MODERN], is_postquantum=False))
+    log = setup.peer.initiate()
+    assert log.returncode != 0, log.stdout
+    assert [sa for sa in setup.peer.associations() if sa.esp_algorithms] == []
+    (look,) = answers.ask([setup.site.gateway]).values()
+    (ike,) = [layer for layer in look.layers if layer.name == "ike"]
+    assert ike.status == "failed", look.raw
+    assert "no postquantum pre-shared key in common" in ike.evidence
 
 
 def test_after_all_refusals_a_strong_offer_is_taken(setup: Setup) -> None:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -19,7 +19,7 @@ from tests.scenarios.strongswan import peer
 from tests.scenarios.strongswan.configuration import OFFERS, WEAK_OFFERS, WEAKER_THAN_THE_ARTICLE, Offer
 from tests.scenarios.strongswan.confined import Confined, confined
 from tests.scenarios.strongswan.peer import Peer, change, fresh, linked
-from tests.unit.gateway_documents import AU, PSK, UK, gateway_document, installed_files
+from tests.unit.gateway_documents import AU, PPK, PSK, UK, gateway_document, installed_files
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
@@ -54,9 +54,10 @@ class Setup:
 
 
 def connected(release: str, profile: TunnelProfile) -> Iterator[Setup]:
+    ids = f"{UK.public_ip} {AU.public_ip}"
     files = {
         "/etc/ipsec.d/vpn.conf": installed_files(gateway_document(UK, AU, profile))["/etc/ipsec.d/vpn.conf"],
-        "/etc/ipsec.d/uk-to-au.secrets": f'{UK.public_ip} {AU.public_ip} : PSK "{PSK}"\n',
+        "/etc/ipsec.d/uk-to-au.secrets": f'{ids} : PSK "{PSK}"\n{ids} : PPKS "vpn" "{PPK}"\n',
     }
     with ExitStack() as stack:
         stack.enter_context(fresh(HOME, UK.private_ip))
@@ -67,7 +68,7 @@ def connected(release: str, profile: TunnelProfile) -> Iterator[Setup]:
         daemon = ["sh", "-euc", PLUTO]
         pluto = stack.enter_context(confined("pluto", daemon, namespace=HOME, tree=tool_root(release), files=files))
         pluto.wait_until("ipsec status | grep -q '\"uk-to-au\"'")
-        yield Setup(pluto, stack.enter_context(peer.running(AU, UK, PSK)))
+        yield Setup(pluto, stack.enter_context(peer.running(AU, UK, PSK, PPK)))
 
 
 @pytest.fixture(scope="module", params=RELEASES)
@@ -86,8 +87,17 @@ def test_modern_agrees_with_strongswan_on_both_phases(modern: Setup) -> None:
     of_peer, of_gateway = modern.attempt(OFFERS[TunnelProfile.MODERN])
     assert "selected proposal: IKE:AES_GCM_16_256/PRF_HMAC_SHA2_512/ECP_384" in of_peer
     assert "authenticated peer using authby=secret and ID_IPV4_ADDR '198.51.100.20'" in of_gateway
+    assert "PPK AUTH calculated as responder" in of_gateway
     # The two releases name the cipher differently.
     assert re.search(r"proposal 1:ESP=AES_GCM_(16|C)_256", of_gateway), of_gateway
+
+
+def test_modern_refuses_a_peer_without_the_postquantum_key(modern: Setup) -> None:
+    of_peer, of_gateway = modern.attempt(replace(OFFERS[TunnelProfile.MODERN], is_postquantum=False))
+    # 4.10 finds it missing only when the peer authenticates itself.
+    assert re.search("NO_PROPOSAL_CHOSEN|AUTHENTICATION_FAILED", of_peer), of_peer
+    assert re.search("peer does not support PPK|Requested PPK_ID not found and", of_gateway), of_gateway
+    assert "selected proposal: ESP" not in of_peer
 
 
 @pytest.mark.parametrize("weakness", WEAK_OFFERS)

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 
 from lab.machines import toolroot
-from tests.unit.gateway_documents import PSK, GatewayDocument, gateway_document, installed_files
+from tests.unit.gateway_documents import PPK, PSK, GatewayDocument, gateway_document, installed_files
 
 START = """
 start_pluto() {
@@ -24,7 +24,8 @@ start_pluto() {
 def files(document: GatewayDocument, psk: str = PSK) -> dict[str, str]:
     """Return what a gateway with this user data has in its file system, with its secret."""
     (connection,) = document.connections
-    secret = f'{document.local.public_ip} {connection.peer.public_ip} : PSK "{psk}"\n'
+    ids = f"{document.local.public_ip} {connection.peer.public_ip}"
+    secret = f'{ids} : PSK "{psk}"\n{ids} : PPKS "vpn" "{PPK}"\n'
     return installed_files(document) | {f"/etc/ipsec.d/{connection.name}.secrets": secret}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from components.decisions.tunnel import End, TunnelProfile
 from components.user_data import key_files
 from lab.machines import toolroot
-from tests.unit.gateway_documents import AU, PSK, UK, gateway_document, installed_files
+from tests.unit.gateway_documents import AU, PPK, PSK, UK, gateway_document, installed_files
 
 CONF, KEY_CONF = "/etc/ipsec.d/vpn.conf", "/etc/ipsec.d/vpn-key.conf"
 SECRET = "/etc/ipsec.d/uk-to-au.secrets"  # noqa: S105 - a path
@@ -42,15 +42,18 @@ START = f"""
 """
 
 
-def secret(psk: str = PSK, *, names: bool = True) -> str:
-    """Return the secrets file of both gateways; without `names`, as release 0.1.0 wrote it."""
+def secret(psk: str = PSK, ppk: str = PPK, *, names: bool = True) -> str:
+    """Return the secrets file of both gateways; without `names`, for the tunnel alone as release 0.1.0 wrote it."""
     addresses = (UK.public_ip, AU.public_ip)
-    return f'{" ".join([*addresses, *(f"@key.{each}" for each in addresses if names)])} : PSK "{psk}"\n'
+    ids = " ".join([*addresses, *(f"@key.{each}" for each in addresses if names)])
+    return f'{ids} : PSK "{psk}"\n{ids} : PPKS "vpn" "{ppk}"\n'
 
 
 def key_conf(local: End, peer: End) -> str:
     """Return the file by which the gateway at `local` proves the key."""
-    (file,) = key_files(local.site, local.public_ip, {peer.site: peer.public_ip}, TunnelProfile.MODERN)
+    (file,) = key_files(
+        local.site, local.public_ip, {peer.site: peer.public_ip}, TunnelProfile.MODERN, postquantum=True
+    )
     return file.text
 
 

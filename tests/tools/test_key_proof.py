@@ -5,9 +5,11 @@ Does not prove that a tunnel loses nothing meanwhile, which needs a guest's kern
 
 import re
 
+import pytest
+
 from lab.machines import toolroot
 from tests.tools import pluto_pair
-from tests.unit.gateway_documents import AU, PSK, UK, gateway_document, installed_files
+from tests.unit.gateway_documents import AU, PPK, PSK, UK, gateway_document, installed_files
 
 LOOK = f"""
 import sys
@@ -20,7 +22,7 @@ from vpn_verify.machine import read
 key.SECONDS = 3
 try:
     secret, status = read('{pluto_pair.SECRET}'), whack('--status') or ''
-    print(key.key('uk-to-au', '{AU.public_ip}', ike_version=2, secret=secret, status=status))
+    print(key.key('uk-to-au', '{AU.public_ip}', ike_version=2, secret=secret, status=status, postquantum=True))
 except LayerError as error:
     print('failed:', error)
 """
@@ -29,28 +31,30 @@ PREPARE = """
     look() { echo "== $1"; python3 /root/look.py; tunnel; uk_whack --showstates | grep -c '"key/' || true; }
     timeout 3 /usr/libexec/ipsec/whack --initiate --name uk-to-au >/dev/null || true
 """
-PROVED = f"{AU.public_ip} has authenticated itself with the same key"
+PROVED = f"{AU.public_ip} has authenticated itself with the same keys"
 DIFFER = "failed: the pre-shared keys differ, or else the peer has not run vpn-configure ("
 
 
 def looks(release: str, script: str) -> dict[str, list[str]]:
     """Return what each look printed: the evidence, the tunnel's IKE SA, and how many states are left of the proof."""
-    other = pluto_pair.secret(PSK[::-1])
-    more = {"/root/look.py": LOOK, "/root/other": other, "/root/old": pluto_pair.secret(names=False)}
+    others = {"other": pluto_pair.secret(PSK[::-1]), "other-ppk": pluto_pair.secret(ppk=PPK[::-1])}
+    others["old"] = pluto_pair.secret(names=False)
+    more = {"/root/look.py": LOOK, **{f"/root/{name}": text for name, text in others.items()}}
     done = pluto_pair.run(release, PREPARE + script, more)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not any(psk in done.stdout for psk in (PSK, PSK[::-1]))
+    assert not any(key in done.stdout for key in (PSK, PSK[::-1], PPK, PPK[::-1]))
     return {head: lines for head, *lines in (part.splitlines() for part in done.stdout.split("== ")[1:])}
 
 
-def test_the_key_is_proved_beside_the_tunnel_and_a_key_of_one_side_alone_is_named(release: str) -> None:
+@pytest.mark.parametrize("other", ["other", "other-ppk"])
+def test_the_keys_are_proved_beside_the_tunnel_and_one_of_one_side_alone_is_named(release: str, other: str) -> None:
     said = looks(
         release,
         f"""
         look same
-        cp /root/other {pluto_pair.SECRET}; look written
+        cp /root/{other} {pluto_pair.SECRET}; look written
         uk_whack --rereadsecrets >/dev/null; look one-side
-        cp /root/other /au/ipsec.secrets; au_whack --rereadsecrets >/dev/null; look both
+        cp /root/{other} /au/ipsec.secrets; au_whack --rereadsecrets >/dev/null; look both
         """,
     )
     assert {name: lines[0][: len(DIFFER)] for name, lines in said.items()} == {

@@ -100,7 +100,7 @@ def test_pluto_gets_the_connections_of_the_file_and_keeps_those_that_are_right(r
 
 def with_key(files: Mapping[str, File], old: str = "", new: str = "") -> dict[str, File]:
     """Return the files with the one that proves the key, in which `new` stands in the place of `old`."""
-    (file,) = key_files("uk", UK.public_ip, {"au": AU.public_ip}, TunnelProfile.MODERN)
+    (file,) = key_files("uk", UK.public_ip, {"au": AU.public_ip}, TunnelProfile.MODERN, postquantum=True)
     return edited(edited({**files, file.path: file}, file.path, "left=%defaultroute", LEFT), file.path, old, new)
 
 

@@ -141,7 +141,7 @@ for name, here, there in sorted(re.findall(r'"(\\S+)": (\\S+?)===.*===(\\S+?);',
     print(name, here + '=' + there)
 """
     uk, au = replace(UK, cidr_blocks=tuple(local.split())), replace(AU, cidr_blocks=tuple(remote.split()))
-    base = next(each for each in connect(uk, au, TunnelProfile.MODERN).sections.values())
+    base = next(each for each in connect(uk, au, TunnelProfile.MODERN, postquantum=True).sections.values())
     loaded = PLUTO.replace('"uk-to-au"', f'"uk-to-au/{others[-1]}"') if others else PLUTO
     assert _python(release, code, loaded + "sleep 0.5\n", gateway_document(uk, au)) == [
         f"{bool(others)} 0",

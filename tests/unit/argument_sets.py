@@ -207,6 +207,8 @@ SOUND_SITE: Final[Mapping[str, Callable[[Frame], Strategy]]] = {
 SOUND_PAIR: Final[Mapping[str, Strategy]] = {
     "profile": _optional(st.sampled_from([*TunnelProfile, *(each.value for each in TunnelProfile)])),
     "psk": _optional(psks),
+    "ppk": _optional(psks.map(lambda key: key[::-1])),
+    "postquantum": _optional(st.booleans()),
     "secret_delivery": _optional(st.sampled_from([*SecretDelivery, *(each.value for each in SecretDelivery)])),
     # Without any, `verify` would have to be off.
     "administrator_cidr_blocks": st.lists(
@@ -249,6 +251,8 @@ SPOILT_PAIR: Final[Mapping[str, Strategy]] = {
     "right": st.sampled_from([MISSING, None, "au", ["au"], 7]),
     "profile": st.sampled_from(["best", "MODERN", 2, [], {}]),
     "psk": st.sampled_from(["short", "a" * 64, "MySuperSecretVpnKey2024", "{{" + "x1Y" * 20, 7, [], {}]),
+    "ppk": st.sampled_from(["short", "0" * 64, "A7" * 16, "x1Y" * 23, 7, [], {}]),
+    "postquantum": st.sampled_from(["yes", "true", 1, 0, []]),
     "secret_delivery": st.sampled_from(["mail", "SSM", 1, [], {}]),
     "administrator_cidr_blocks": st.sampled_from(NO_NETWORK).map(lambda network: [network])
     | st.sampled_from(["192.0.2.0/24", ["192.0.2.1/32", "192.0.2.1/32"], {"a": "192.0.2.1/32"}]),
@@ -298,6 +302,8 @@ def _sound(draw: st.DrawFn, *, may_exist: bool = False) -> tuple[dict[str, Any],
     args = {field: draw(strategy) for field, strategy in SOUND_PAIR.items()}
     if MISSING in (args["ssh_private_key"], args["ssh_public_key"]):  # they belong together
         args["ssh_private_key"] = args["ssh_public_key"] = MISSING
+    if args["profile"] in (TunnelProfile.ARTICLE_2014, TunnelProfile.ARTICLE_2014.value) or not args["postquantum"]:
+        args["ppk"] = MISSING
     for side, frame in frames.items():
         args[side] = _given({field: draw(row(frame)) for field, row in SOUND_SITE.items()})
         if args["secret_delivery"] in (SecretDelivery.USER_DATA, SecretDelivery.USER_DATA.value):

@@ -55,7 +55,7 @@ def listed(revision: str = "r1", **texts: str | None) -> str:
 
 def key_text(public_ip: str = "203.0.113.10") -> str:
     """Return the file that no user data has."""
-    (file,) = key_files("uk", public_ip, {"au": "198.51.100.20"}, TunnelProfile.MODERN)
+    (file,) = key_files("uk", public_ip, {"au": "198.51.100.20"}, TunnelProfile.MODERN, postquantum=True)
     return file.text
 
 

@@ -17,10 +17,12 @@ from components.user_data import cloud_config, gateway_files, proof_files
 UK = End(site="uk", public_ip="203.0.113.10", private_ip="10.1.1.254", cidr_blocks=("10.1.0.0/16",))
 AU = End(site="au", public_ip="198.51.100.20", private_ip="172.31.12.198", cidr_blocks=("172.31.0.0/16",))
 PSK = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip+oD3sYvW5x6="
+PPK = "Zr8Kq1tVb5NwYx3Lg7Ps0Dm4Jf6Hc9Ua2Ei+oR/kT8s="
 IN_SSM = StoredSecrets(
     endpoint="ssm.eu-west-2.amazonaws.com",
     region="eu-west-2",
     psk_parameter="/vpn/uk/psk:1",
+    ppk_parameter="/vpn/uk/ppk:1",
     host_key_parameter="/vpn/uk/host-key:1",
 )
 HOST_KEY = """\
@@ -34,7 +36,7 @@ FBMWfUfEiP1OcgAeMeRrAAAAAAECAwQF
 """
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB2kyW8pFlJXjissYMX7x3EmFBMWfUfEiP1OcgAeMeRr"
 """One key of this file alone, made by ssh-keygen: nothing takes it."""
-INLINE = GivenSecrets(psk=PSK, host_private_key=HOST_KEY)
+INLINE = GivenSecrets(psk=PSK, ppk=PPK, host_private_key=HOST_KEY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +66,16 @@ def gateway_document(
     profile: TunnelProfile = TunnelProfile.MODERN,
     secrets: StoredSecrets | GivenSecrets = IN_SSM,
 ) -> GatewayDocument:
-    """Return the gateway at `local` with one peer."""
-    connections = (connect(local, peer, profile),)
+    """Return the gateway at `local` with one peer; of an IKEv1 profile, without the postquantum key."""
+    if profile is TunnelProfile.ARTICLE_2014:
+        secrets = without_ppk(secrets)
+    connections = (connect(local, peer, profile, postquantum=secrets.postquantum),)
     return GatewayDocument(local=local, connections=connections, site_cidr_blocks=local.cidr_blocks, secrets=secrets)
+
+
+def without_ppk(secrets: StoredSecrets | GivenSecrets) -> StoredSecrets | GivenSecrets:
+    """Return the secrets without the postquantum key."""
+    return replace(secrets, ppk=None) if isinstance(secrets, GivenSecrets) else replace(secrets, ppk_parameter=None)
 
 
 def with_networks(document: GatewayDocument, *, local: tuple[str, ...], remote: tuple[str, ...]) -> GatewayDocument:

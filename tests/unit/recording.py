@@ -20,6 +20,7 @@ SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the marker
 
 HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nhost\n-----END OPENSSH PRIVATE KEY-----\n"
 PSK = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip+oD3sYvW5x6="
+PPK = "Gp8Qm2Xv5Rk7Tz1Bn4Lc9Wd3Hs6Fy+aZ0uEiJoKvMx4="
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ class _Cloud(mocks.Mocks):
             },
             "aws:iam/role:Role": {"name": f"{name}-1234567"},
             "aws:iam/instanceProfile:InstanceProfile": {"name": f"{name}-1234567"},
-            "random:index/randomPassword:RandomPassword": {"result": PSK},
+            "random:index/randomPassword:RandomPassword": {"result": PPK if name.endswith("-ppk") else PSK},
             "tls:index/privateKey:PrivateKey": {
                 "privateKeyOpenssh": HOST_KEY,
                 "publicKeyOpenssh": f"{public_key_of(name)}\n",

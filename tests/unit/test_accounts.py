@@ -32,14 +32,14 @@ def test_an_own_key_encrypts_parameters_and_volumes_of_its_side(
     deployment: Deployment, article: dict[str, Any], key: str
 ) -> None:
     recorder = _pair(deployment, article, {"kms_key_arn": KEY if key == KEY else pulumi.Output.from_input(KEY)})
-    assert [each["keyId"] for each in _of(recorder, PARAMETER, "uk")] == [KEY, KEY]
+    assert [each["keyId"] for each in _of(recorder, PARAMETER, "uk")] == [KEY] * 3
     assert [each["rootBlockDevice"]["kmsKeyId"] for each in _of(recorder, INSTANCE, "uk")] == [KEY, KEY]
     # Named, so that a key that is taken away again is a change.
-    assert [each["keyId"] for each in _of(recorder, PARAMETER, "au")] == ["alias/aws/ssm"] * 2
+    assert [each["keyId"] for each in _of(recorder, PARAMETER, "au")] == ["alias/aws/ssm"] * 3
     assert not any("kmsKeyId" in each["rootBlockDevice"] for each in _of(recorder, INSTANCE, "au"))
 
 
-def test_the_role_decrypts_with_exactly_that_key_exactly_its_two_parameters(
+def test_the_role_decrypts_with_exactly_that_key_exactly_its_parameters(
     deployment: Deployment, article: dict[str, Any]
 ) -> None:
     recorder = _pair(deployment, article, {"kms_key_arn": KEY})
@@ -51,7 +51,7 @@ def test_the_role_decrypts_with_exactly_that_key_exactly_its_two_parameters(
         "Resource": KEY,
         "Condition": {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": read["Resource"]}},
     }
-    assert len(read["Resource"]) == 2
+    assert len(read["Resource"]) == 3
     assert len(json.loads(recorder.named("vpn-au-role-policy").inputs["policy"])["Statement"]) == 2
 
 

@@ -4,12 +4,12 @@ import re
 
 import pluto as gateway_pluto
 from components.decisions.key_proof import key_connection
-from components.decisions.tunnel import PROFILES, TunnelProfile, connect
+from components.decisions.tunnel import TunnelProfile, connect, tunnel_keywords
 from tests.unit.gateway_documents import AU, UK, gateway_document, installed_files
 from vpn_verify.causes import IKE_CAUSES, cause
 from vpn_verify.status import about
 
-KEYWORDS = PROFILES[TunnelProfile.MODERN].keywords
+KEYWORDS = tunnel_keywords(TunnelProfile.MODERN, postquantum=True)
 NAME, KEY = key_connection("uk", "au", UK.public_ip, AU.public_ip, KEYWORDS)
 
 
@@ -22,9 +22,9 @@ def test_each_sides_right_is_the_others_left() -> None:
 
 
 def test_it_is_negotiated_as_the_tunnel_but_with_identities_of_its_own_and_ends_by_itself() -> None:
-    (tunnel,) = connect(UK, AU, TunnelProfile.MODERN).sections.values()
+    (tunnel,) = connect(UK, AU, TunnelProfile.MODERN, postquantum=True).sections.values()
     assert {key for key in KEY if KEY[key] == tunnel.get(key)} == {
-        *("authby", "type", "left", "right", "ikev2", "ike", "esp", "pfs"),
+        *("authby", "type", "left", "right", "ppk", "ikev2", "ike", "esp", "pfs"),
         *("encapsulation", "fragmentation", "narrowing", "leftupdown"),
     }
     assert (KEY["leftid"], KEY["rightid"]) == (f"@key.{UK.public_ip}", f"@key.{AU.public_ip}")

@@ -33,8 +33,8 @@ uk = tunnel.End(site="uk", public_ip="192.0.2.1", private_ip="10.1.1.254", cidr_
 au = tunnel.End(site="au", public_ip="192.0.2.2", private_ip="10.2.1.254", cidr_blocks=("10.2.0.0/16",))
 files = user_data.gateway_files(
     local=uk, site_cidr_blocks=uk.cidr_blocks, administrator_cidr_blocks=(),
-    connections=[tunnel.connect(uk, au, package.TunnelProfile.MODERN)],
-    secrets=secrets.GivenSecrets(psk="fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip", host_private_key="key"),
+    connections=[tunnel.connect(uk, au, package.TunnelProfile.MODERN, postquantum=False)],
+    secrets=secrets.GivenSecrets(psk="fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip", ppk=None, host_private_key="key"),
     host_public_key="ssh-ed25519 AAAA",
 )
 print(user_data.cloud_config("uk-gateway", files))

@@ -23,7 +23,7 @@ from components.inputs.site import SiteSettings
 from components.user_data import USER_DATA_LIMIT, cloud_config, encode, site_files
 from tests.unit import ipsec_sections
 from tests.unit.argument_sets import ArgumentSet, argument_sets, rows_missing
-from tests.unit.gateway_documents import HOST_KEY, PSK, PUBLIC_KEY
+from tests.unit.gateway_documents import HOST_KEY, PPK, PSK, PUBLIC_KEY
 
 SETS = 5 * settings().max_examples
 """Two thousand with the profile `whole` (`make test-properties`), otherwise five hundred."""
@@ -31,9 +31,10 @@ STORED = StoredSecrets(
     endpoint="ssm.ap-southeast-2.amazonaws.com",
     region="ap-southeast-2",
     psk_parameter="vpn-left-psk-parameter-1234567:1",
+    ppk_parameter="vpn-left-ppk-parameter-1234567:1",
     host_key_parameter="vpn-left-host-key-parameter-1234567:1",
 )
-GIVEN = GivenSecrets(psk=PSK, host_private_key=HOST_KEY)
+GIVEN = GivenSecrets(psk=PSK, ppk=PPK, host_private_key=HOST_KEY)
 
 
 def outcome(made: ArgumentSet) -> PairSettings | SettingsError:
@@ -151,7 +152,9 @@ def check_plan(made: PairSettings) -> None:
     assert 30 <= made.verify_timeout_seconds <= 3600
     assert not made.verify or made.administrator_cidr_blocks
     left, right = ends(made)
-    one, other = connect(left, right, made.profile), connect(right, left, made.profile)
+    one, other = (
+        connect(*sides, made.profile, postquantum=made.postquantum) for sides in ((left, right), (right, left))
+    )
     check_mirror(one, other, left, right)
     check_mirror(other, one, right, left)
 

@@ -1,7 +1,7 @@
 """Proves with generated argument sets which resources a pair registers.
 
 They have exact admissions, mirrored connections, no secret in any plain input or output, user data within EC2's limit,
-and a role for exactly its own two parameters. A pair with a wrong setting registers nothing. There are fewer sets than
+and a role for exactly its own parameters. A pair with a wrong setting registers nothing. There are fewer sets than
 in test_properties.py, because a whole pair takes a fifth of a second. Does not prove what AWS does with the resources
 (tests/engine).
 """
@@ -28,6 +28,7 @@ from tests.unit.argument_sets import ArgumentSet, arbitrary, sound
 from tests.unit.existing_cloud import PRIVATE, PUBLIC, ExistingCloud
 from tests.unit.gateway_documents import files_of, user_data_of
 from tests.unit.recording import HOST_KEY as GENERATED_HOST_KEY
+from tests.unit.recording import PPK as GENERATED_PPK
 from tests.unit.recording import PSK as GENERATED_PSK
 from tests.unit.recording import Deployment, Recorder, address_of
 from tests.unit.test_properties import check_error, outcome
@@ -108,7 +109,12 @@ def check_mirror(recorder: Recorder, pair: PairSettings) -> None:
 
 def check_secrets(recorder: Recorder, made: ArgumentSet) -> None:
     """Check that no input or output that the engine keeps in plain text has a secret."""
-    secrets = {made.args.get("psk", GENERATED_PSK), GENERATED_HOST_KEY, made.args.get("ssh_private_key")}
+    secrets = {
+        made.args.get("psk", GENERATED_PSK),
+        made.args.get("ppk", GENERATED_PPK),
+        GENERATED_HOST_KEY,
+        made.args.get("ssh_private_key"),
+    }
     secrets |= {made.args[side].get("host_private_key") for side in ("left", "right")}
     plain = [without_secrets(each.inputs, each.secrets) for each in recorder.registrations]
     plain += [without_secrets(each, recorder.output_secrets[name]) for name, each in recorder.outputs.items()]
@@ -150,7 +156,7 @@ def check_role(recorder: Recorder, made: ArgumentSet, site: SiteSettings, pair: 
     assert statement["Action"] == "ssm:GetParameter"
     arn = "arn:aws:ssm:xx-test-1:123456789012:parameter"
     assert sorted(statement["Resource"]) == sorted(f"{arn}/{each.name}-1234567" for each in parameters)
-    assert len(parameters) == 2
+    assert len(parameters) == 2 + pair.postquantum
     assert not {"managedPolicyArns", "inlinePolicies"} & role.inputs.keys()
     assert not recorder.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
 

@@ -1,5 +1,6 @@
 """Proves the connections of both ends of a tunnel. Does not prove that Libreswan accepts them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -33,11 +34,11 @@ def ends(draw: st.DrawFn) -> End:
     )
 
 
-@given(ends(), ends(), st.sampled_from(TunnelProfile))
+@given(ends(), ends(), st.sampled_from(TunnelProfile), st.booleans())
 def test_each_connection_has_one_on_the_other_side_with_left_and_right_exchanged(
-    one: End, other: End, profile: TunnelProfile
+    one: End, other: End, profile: TunnelProfile, postquantum: bool
 ) -> None:
-    own, peers = connect(one, other, profile), connect(other, one, profile)
+    own, peers = (connect(*sides, profile, postquantum=postquantum) for sides in ((one, other), (other, one)))
     ipsec_sections.check_mirror(ipsec_sections.loaded(own.sections), ipsec_sections.loaded(peers.sections))
 
 
@@ -45,7 +46,7 @@ def test_each_connection_has_one_on_the_other_side_with_left_and_right_exchanged
 def test_each_pair_of_ranges_is_one_connection_and_has_it_in_its_name_but_for_that_of_the_gateways_addresses(
     one: End, other: End, profile: TunnelProfile
 ) -> None:
-    decision = connect(one, other, profile)
+    decision = connect(one, other, profile, postquantum=False)
     found = ipsec_sections.loaded(decision.sections)
     pairs = {name: (each["leftsubnet"], each["rightsubnet"]) for name, each in found.items()}
     base = f"{one.private_ip}/32", f"{other.private_ip}/32"
@@ -66,11 +67,19 @@ AU = End(site="au", public_ip="54.124.1.1", private_ip="172.31.12.198", cidr_blo
 
 
 def test_one_pair_of_ranges_is_one_section() -> None:
-    (keywords,) = connect(UK, AU, TunnelProfile.MODERN).sections.values()
+    (keywords,) = connect(UK, AU, TunnelProfile.MODERN, postquantum=True).sections.values()
     assert list(keywords)[:9] == [
         *("authby", "auto", "type", "left", "leftid", "leftsubnet", "right", "rightid", "rightsubnet"),
     ]
     assert not keywords.keys() & {"also", "connalias"}
+
+
+def test_a_tunnel_insists_on_a_postquantum_key_only_if_it_is_asked_to() -> None:
+    def keywords(*, postquantum: bool) -> Mapping[str, str]:
+        (found,) = connect(UK, AU, TunnelProfile.MODERN, postquantum=postquantum).sections.values()
+        return found
+
+    assert keywords(postquantum=True) == {**keywords(postquantum=False), "ppk": "insist"}
 
 
 def test_several_pairs_of_ranges_share_a_section_that_is_not_loaded() -> None:
@@ -78,9 +87,9 @@ def test_several_pairs_of_ranges_share_a_section_that_is_not_loaded() -> None:
         replace(UK, cidr_blocks=("10.5.0.0/16", "10.1.0.0/16")),
         replace(AU, cidr_blocks=("172.31.0.0/16", "10.20.0.0/16")),
     )
-    sections = dict(connect(uk, au, TunnelProfile.MODERN).sections)
+    sections = dict(connect(uk, au, TunnelProfile.MODERN, postquantum=True).sections)
     common = sections.pop("uk-to-au/common")
-    (alone,) = connect(UK, AU, TunnelProfile.MODERN).sections.values()
+    (alone,) = connect(UK, AU, TunnelProfile.MODERN, postquantum=True).sections.values()
     assert common == {k: v for k, v in alone.items() if k not in ("auto", "leftsubnet", "rightsubnet")}
 
     def section(own: str, peers: str) -> dict[str, str]:
@@ -98,13 +107,13 @@ def test_several_pairs_of_ranges_share_a_section_that_is_not_loaded() -> None:
 def test_a_range_more_changes_no_connection_that_there_was() -> None:
     def found(*more: str) -> dict[str, ipsec_sections.Section]:
         au = replace(AU, cidr_blocks=("172.31.0.0/16", "10.20.0.0/16", *more))
-        return ipsec_sections.loaded(connect(UK, au, TunnelProfile.MODERN).sections)
+        return ipsec_sections.loaded(connect(UK, au, TunnelProfile.MODERN, postquantum=True).sections)
 
     assert found().items() < found("10.21.0.0/16").items()
 
 
 def test_the_articles_connection_has_the_articles_names_and_values() -> None:
-    decision = connect(UK, AU, TunnelProfile.ARTICLE_2014)
+    decision = connect(UK, AU, TunnelProfile.ARTICLE_2014, postquantum=False)
     assert decision.name == "uk-to-au"
     article = {
         "authby": "secret",

@@ -191,7 +191,7 @@ def test_vpn_verify_expects_what_the_connection_says() -> None:
 def test_every_peer_has_a_connection_a_secret_and_its_expectations() -> None:
     us = End(site="us", public_ip="192.0.2.30", private_ip="10.9.0.4", cidr_blocks=("10.9.0.0/16",))
     document = gateway_document()
-    both = (*document.connections, connect(UK, us, TunnelProfile.MODERN))
+    both = (*document.connections, connect(UK, us, TunnelProfile.MODERN, postquantum=True))
     files = installed_files(replace(document, connections=both))
     names = ["uk-to-au", "uk-to-us"]
     assert re.findall(r"^conn (.*)", files["/etc/ipsec.d/vpn.conf"], re.MULTILINE) == names

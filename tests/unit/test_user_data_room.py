@@ -17,7 +17,7 @@ from components.decisions.tunnel import End, TunnelProfile, connect
 from components.inputs.arguments import SecretDelivery
 from components.inputs.peer import MOST_RANGE_PAIRS
 from components.inputs.problems import SettingsError
-from components.inputs.psk import LONGEST_PSK
+from components.inputs.psk import LONGEST_PPK, LONGEST_PSK
 from components.inputs.room import MOST_INNER_ADMINISTRATORS, PEER_PLACES, ROOM, places
 from components.inputs.settings import LONGEST_RESOURCE_NAME
 from components.user_data import USER_DATA_LIMIT, encode
@@ -26,6 +26,7 @@ from tests.unit.gateway_documents import (
     INLINE,
     GatewayDocument,
     gateway_document,
+    without_ppk,
 )
 
 
@@ -77,7 +78,7 @@ def worst(
     local = end(here)
     return GatewayDocument(
         local=local,
-        connections=tuple(connect(local, end(share), profile) for share in shares),
+        connections=tuple(connect(local, end(share), profile, postquantum=secrets.postquantum) for share in shares),
         site_cidr_blocks=local.cidr_blocks,
         administrator_cidr_blocks=end(MOST_INNER_ADMINISTRATORS).cidr_blocks,
         secrets=secrets,
@@ -86,17 +87,31 @@ def worst(
 
 LONG = Random(1)  # noqa: S311 - the same at every run
 LONG_NAME = "".join(LONG.choices(string.ascii_lowercase, k=LONGEST_RESOURCE_NAME))
+
+
+def long_key(length: int) -> str:
+    """Return a key that compresses badly."""
+    return "".join(LONG.choices(string.printable[:94].replace('"', ""), k=length))
+
+
 LONGEST = (
     StoredSecrets(
         endpoint="ssm.ap-southeast-10.amazonaws.com.cn",
         region="ap-southeast-10",
         psk_parameter=f"{LONG_NAME}-psk-parameter-1234567:1000",
+        ppk_parameter=f"{LONG_NAME}-ppk-parameter-2345671:1000",
         host_key_parameter=f"{LONG_NAME}-host-key-parameter-7654321:1000",
     ),
     GivenSecrets(
-        psk="".join(LONG.choices(string.printable[:94].replace('"', ""), k=LONGEST_PSK)), host_private_key=HOST_KEY
+        psk=long_key(LONGEST_PSK),
+        ppk=long_key(LONGEST_PPK),
+        host_private_key=HOST_KEY,
     ),
 )
+
+
+def size_of(document: GatewayDocument) -> int:
+    return len(gzip.compress(document.user_data.encode(), mtime=0))
 
 
 @pytest.mark.parametrize("secrets", LONGEST, ids=["ssm", "user-data"])
@@ -104,8 +119,10 @@ LONGEST = (
 def test_the_largest_user_data_that_the_limits_allow_is_taken_by_ec2(
     secrets: StoredSecrets | GivenSecrets, profile: TunnelProfile
 ) -> None:
+    if profile is TunnelProfile.ARTICLE_2014:
+        secrets = without_ppk(secrets)
     sizes = {
-        (here, *shares): len(gzip.compress(worst(secrets, profile, here, shares).user_data.encode(), mtime=0))
+        (here, *shares): size_of(worst(secrets, profile, here, shares))
         for here in (1, 2, 4, 8, 12, 16, 24, 32, 64)
         for peers in range(1, room_of(secrets) // PEER_PLACES)
         for evenly in (True, False)

@@ -24,13 +24,14 @@ from botocore.credentials import Credentials
 
 import metadata
 from tests.generated import ROOT
-from tests.unit.gateway_documents import PSK, gateway_document, installed_files
+from tests.unit.gateway_documents import PPK, PSK, gateway_document, installed_files
 
 _PATH = ROOT / "userdata/gateway/usr/local/sbin/vpn-secrets"
 vpn_secrets = ModuleType("vpn_secrets")
 exec(compile(_PATH.read_text(encoding="utf-8"), _PATH, "exec"), vars(vpn_secrets))  # noqa: S102 - the program under test
 LINE = "203.0.113.10 198.51.100.20 @key.203.0.113.10 @key.198.51.100.20"
-SECRET = f'{LINE} : PSK "{PSK}"\n# /vpn/uk/psk:1\n'
+KEYS = f'{LINE} : PSK "{PSK}"\n{LINE} : PPKS "vpn" "{PPK}"\n'
+SECRET = f"{KEYS}# /vpn/uk/psk:1 /vpn/uk/ppk:1\n"
 CREDENTIALS = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": 'se/cr+et"\\key', "Token": "tok/en+=="}
 
 
@@ -127,7 +128,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> It
     for folder in ("etc/ssh", "etc/ipsec.d", "etc/vpn-gateway"):
         (tmp_path / folder).mkdir(parents=True)
     private, public = new_key(tmp_path / "key")
-    cloud.parameters |= {"/vpn/uk/psk:1": PSK, "/vpn/uk/host-key:1": private}
+    cloud.parameters |= {"/vpn/uk/psk:1": PSK, "/vpn/uk/ppk:1": PPK, "/vpn/uk/host-key:1": private}
     settings = json.loads(installed_files(gateway_document())["/etc/vpn-gateway/secrets.json"])
     settings["host_public_key"] = public
     settings["ssm"]["endpoint"] = cloud.url
@@ -156,7 +157,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_both_secrets_are_put_in_place_for_root_alone(machine: Machine, cloud: Cloud) -> None:
+def test_all_secrets_are_put_in_place_for_root_alone(machine: Machine, cloud: Cloud) -> None:
     for kind in ("rsa", "ecdsa", "ed25519"):
         (machine.root / f"etc/ssh/ssh_host_{kind}_key").write_text("throw-away")
     vpn_secrets.main()
@@ -191,7 +192,7 @@ def test_no_secret_reaches_a_command_line_or_the_log(
     vpn_secrets.main()
     shown = json.dumps(machine.commands) + "".join(capsys.readouterr())
     private = cloud.parameters["/vpn/uk/host-key:1"].splitlines()[1]
-    for secret in (PSK, private, "metadata-token", *CREDENTIALS.values()):
+    for secret in (PSK, PPK, private, "metadata-token", *CREDENTIALS.values()):
         assert secret not in shown
         assert json.dumps(secret)[1:-1] not in shown
 
@@ -209,7 +210,7 @@ def test_a_rotated_secret_is_fetched_by_its_version_and_sshd_left_alone(machine:
     machine.commands.clear()
     name_version(machine, cloud, 2)
     vpn_secrets.main()
-    assert machine.secret.read_text() == f'{LINE} : PSK "{PSK[::-1]}"\n# /vpn/uk/psk:2\n'
+    assert machine.secret.read_text() == SECRET.replace(PSK, PSK[::-1]).replace("psk:1", "psk:2")
     assert not any(command[0] == "systemctl" for command in machine.commands)
 
 
@@ -282,6 +283,19 @@ def test_a_secrets_file_that_lacks_its_secret_is_no_secret_of_an_earlier_boot(ma
     assert PSK in machine.secret.read_text()
 
 
+def test_a_gateway_without_a_postquantum_key_has_no_line_of_it_also_when_it_had_one(machine: Machine) -> None:
+    vpn_secrets.main()
+    settings = json.loads(machine.settings.read_text())
+    del settings["ssm"]["ppk"]
+    machine.settings.write_text(json.dumps(settings))
+    vpn_secrets.main()
+    assert machine.secret.read_text() == f'{LINE} : PSK "{PSK}"\n# /vpn/uk/psk:1\n'
+    settings["ssm"]["ppk"] = "/vpn/uk/ppk:1"
+    machine.settings.write_text(json.dumps(settings))
+    vpn_secrets.main()
+    assert machine.secret.read_text() == SECRET
+
+
 def test_a_refused_psk_is_named_after_the_host_key_is_in_place(
     machine: Machine, cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -329,23 +343,24 @@ def test_a_host_key_that_is_not_the_pinned_one_fails_the_boot(machine: Machine, 
     assert [path.name for path in machine.host_key.parent.iterdir()] == ["ssh_host_ed25519_key"]
 
 
-@pytest.mark.parametrize("psk", ['half"quoted', "two\nlines", "schl\u00fcssel"])
-def test_a_psk_that_the_file_cannot_carry_is_refused_without_showing_it(
-    machine: Machine, cloud: Cloud, psk: str
+@pytest.mark.parametrize("kind", ["psk", "ppk"])
+@pytest.mark.parametrize("key", ['half"quoted', "two\nlines", "schl\u00fcssel"])
+def test_a_key_that_the_file_cannot_carry_is_refused_without_showing_it(
+    machine: Machine, cloud: Cloud, kind: str, key: str
 ) -> None:
-    cloud.parameters["/vpn/uk/psk:1"] = psk
+    cloud.parameters[f"/vpn/uk/{kind}:1"] = key
     with pytest.raises(SystemExit, match=r"characters that ipsec\.secrets cannot carry") as ended:
         vpn_secrets.main()
-    assert psk not in str(ended.value)
+    assert key not in str(ended.value)
     assert not machine.secret.exists()
 
 
 def test_inline_secrets_come_out_the_same_without_any_request(machine: Machine, cloud: Cloud) -> None:
     settings = json.loads(machine.settings.read_text())
     del settings["ssm"]
-    settings |= {"psk": PSK, "host_key": cloud.parameters["/vpn/uk/host-key:1"]}
+    settings |= {"psk": PSK, "ppk": PPK, "host_key": cloud.parameters["/vpn/uk/host-key:1"]}
     machine.settings.write_text(json.dumps(settings))
     vpn_secrets.main()
-    assert machine.secret.read_text() == f'{LINE} : PSK "{PSK}"\n'
+    assert machine.secret.read_text() == KEYS
     assert machine.host_key.read_text() == settings["host_key"]
     assert cloud.requests == []

@@ -16,6 +16,7 @@ from lab.api.policies import is_allowed
 from tests.unit.gateway_documents import files_of, user_data_of
 from tests.unit.recording import (
     HOST_KEY,
+    PPK,
     PSK,
     Deployment,
     Recorder,
@@ -53,6 +54,7 @@ SIDE = [
     "aws:iam/role:Role role",
     "aws:iam/rolePolicy:RolePolicy role-policy",
     "aws:ssm/parameter:Parameter host-key-parameter",
+    "aws:ssm/parameter:Parameter ppk-parameter",
     "aws:ssm/parameter:Parameter psk-parameter",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule gateway-egress",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule private-hosts-egress",
@@ -67,6 +69,9 @@ SIDE = [
     "pulumi:index:Stash zone",
     "tls:index/privateKey:PrivateKey host-key",
 ]
+
+OWN_PSK = "0xaec8d3991aaff8bc8e2e3f731a8f6882"
+OWN_PPK = "0x5d1fe0b2c9a87364f1e8d2b7a6c50394ae6b1d7f80c2e3954a7bd8f6e1c093a5"
 
 
 def _user_data(recorder: Recorder, side: str) -> str:
@@ -86,6 +91,7 @@ def test_a_pair_is_exactly_these_resources(article_pair: Recorder) -> None:
     expected = [
         "vpn-gateway-pair:index:VpnGatewayPair vpn  ",
         "random:index/randomPassword:RandomPassword vpn-psk vpn ",
+        "random:index/randomPassword:RandomPassword vpn-ppk vpn ",
         "tls:index/privateKey:PrivateKey vpn-ssh-key vpn ",
         *(f"{COMMAND} vpn-{thing} vpn " for thing in ("verify-uk", "verify-au", "ping-uk", "ping-au")),
     ]
@@ -195,6 +201,7 @@ def test_an_instance_waits_for_what_its_boot_needs(article_pair: Recorder) -> No
         "public-routes-association-10.1.1.0-24",
         "role-policy",
         "psk-parameter",
+        "ppk-parameter",
         "host-key-parameter",
     }
     waits = article_pair.named("vpn-uk-gateway").depends_on
@@ -206,13 +213,13 @@ def test_addresses_wait_for_the_internet_gateway(article_pair: Recorder) -> None
     assert "vpn-uk-internet-gateway" in association.depends_on
 
 
-def test_the_role_reads_its_own_two_parameters_and_nothing_else(article_pair: Recorder) -> None:
+def test_the_role_reads_its_own_parameters_and_nothing_else(article_pair: Recorder) -> None:
     policy = json.loads(article_pair.named("vpn-uk-role-policy").inputs["policy"])
     arn = "arn:aws:ssm:xx-test-1:123456789012:parameter"
     read = {
         "Effect": "Allow",
         "Action": "ssm:GetParameter",
-        "Resource": [f"{arn}/vpn-uk-psk-parameter-1234567", f"{arn}/vpn-uk-host-key-parameter-1234567"],
+        "Resource": [f"{arn}/vpn-uk-{name}-parameter-1234567" for name in ("psk", "host-key", "ppk")],
     }
     endpoint = {"StringEquals": {"aws:SourceVpc": "vpn-uk-vpc-id"}, "IpAddress": {"aws:VpcSourceIp": "10.1.1.254/32"}}
     files = files_of(_user_data(article_pair, "uk"))
@@ -250,8 +257,10 @@ def test_user_data_has_no_secret_with_ssm_delivery(article_pair: Recorder) -> No
     text = _user_data(article_pair, "uk")
     assert yaml.safe_load(text)
     assert PSK not in text
+    assert PPK not in text
     assert "OPENSSH PRIVATE KEY" not in text
     assert "vpn-uk-psk-parameter-1234567" in text
+    assert "vpn-uk-ppk-parameter-1234567" in text
     assert "ssm.xx-test-1.amazonaws.com" in text
     assert not gateway.secrets
 
@@ -259,6 +268,7 @@ def test_user_data_has_no_secret_with_ssm_delivery(article_pair: Recorder) -> No
 def test_user_data_with_secrets_is_itself_a_secret(deployment: Deployment, article: dict[str, Any]) -> None:
     recorder = deploy_pair(deployment, article, secret_delivery=SecretDelivery.USER_DATA)
     assert PSK in _user_data(recorder, "uk")
+    assert PPK in _user_data(recorder, "uk")
     assert recorder.named("vpn-uk-gateway").secrets == {"userDataBase64"}
     assert not recorder.of_type("aws:iam/role:Role")
     assert not recorder.of_type("aws:ssm/parameter:Parameter")
@@ -266,17 +276,21 @@ def test_user_data_with_secrets_is_itself_a_secret(deployment: Deployment, artic
 
 def test_every_secret_is_marked_wherever_it_goes(article_pair: Recorder) -> None:
     carriers = {
-        each.name for each in article_pair.registrations if PSK in str(each.inputs) or HOST_KEY in str(each.inputs)
+        each.name
+        for each in article_pair.registrations
+        if any(secret in str(each.inputs) for secret in (PSK, PPK, HOST_KEY))
     }
-    assert "vpn-uk-psk-parameter" not in carriers - {each.name for each in article_pair.registrations if each.secrets}
+    marked = {each.name for each in article_pair.registrations if each.secrets}
+    assert {"vpn-uk-psk-parameter", "vpn-uk-ppk-parameter"} <= carriers & marked
     for each in article_pair.registrations:
         plain = json.dumps({key: value for key, value in each.inputs.items() if key not in each.secrets})
         assert PSK not in plain, each.name
+        assert PPK not in plain, each.name
         assert "OPENSSH PRIVATE KEY" not in plain, each.name
     for key in article_pair.of_type("tls:index/privateKey:PrivateKey"):
         assert "privateKeyOpenssh" in key.request.additionalSecretOutputs
-    (password,) = article_pair.of_type("random:index/randomPassword:RandomPassword")
-    assert {"result", "bcryptHash"} <= set(password.request.additionalSecretOutputs)
+    for password in article_pair.of_type("random:index/randomPassword:RandomPassword"):
+        assert {"result", "bcryptHash"} <= set(password.request.additionalSecretOutputs)
     assert article_pair.output_secrets["vpn"] == {"ssh_private_key"}
 
 
@@ -286,7 +300,16 @@ def test_what_is_kept_of_the_reasons_for_a_replacement_is_secret_and_only_digest
     kept = deploy_pair(deployment, article, verify=False).named("vpn-uk-replacement-reasons")
     assert kept.secrets == {"input"}
     assert kept.inputs["input"].keys() == {
-        *("profile", "secret_delivery", "psk", "SSH host key", "ssh_public_key", "peer au", "program of this release"),
+        *(
+            "profile",
+            "secret_delivery",
+            "psk",
+            "ppk",
+            "SSH host key",
+            "ssh_public_key",
+            "peer au",
+            "program of this release",
+        ),
         *("cidr_block", "additional_cidr_blocks", "excluded_cidr_blocks", "administrator_cidr_blocks"),
     }
     assert all(len(digest) == 64 for digest in kept.inputs["input"].values())
@@ -299,18 +322,56 @@ def test_a_gateway_that_is_changed_in_place_is_replaced_for_three_reasons_only(a
     assert gateway.replacement_trigger.string_value == f"ssm {public_key_of('vpn-uk-host-key')}"
 
 
-def test_a_given_psk_is_a_secret_even_when_given_in_the_clear(deployment: Deployment, article: dict[str, Any]) -> None:
-    psk = "0xaec8d3991aaff8bc8e2e3f731a8f6882"
-    recorder = deploy_pair(deployment, article, psk=psk)
-    parameter = recorder.named("vpn-uk-psk-parameter")
-    assert parameter.inputs["value"] == psk
-    assert parameter.secrets == {"value"}
+def test_given_keys_are_secrets_even_when_given_in_the_clear(deployment: Deployment, article: dict[str, Any]) -> None:
+    keys = {"psk": OWN_PSK, "ppk": OWN_PPK}
+    recorder = deploy_pair(deployment, article, **keys)
+    for name, key in keys.items():
+        parameter = recorder.named(f"vpn-uk-{name}-parameter")
+        assert parameter.inputs["value"] == key
+        assert parameter.secrets == {"value"}
     assert not recorder.of_type("random:index/randomPassword:RandomPassword")
 
 
 def test_a_weak_psk_from_an_output_is_refused_when_it_is_known(deployment: Deployment, article: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="worth 25 bits"):
         deploy_pair(deployment, article, psk=pulumi.Output.secret("short"))
+
+
+def test_a_postquantum_key_of_too_few_bits_is_refused_also_as_an_output(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    with pytest.raises(SettingsError, match=r"ppk '[(]secret[)]': is worth 192 bits at most, fewer than 256"):
+        deploy_pair(deployment, article, ppk=pulumi.Output.secret("c1f0a7b2e94d83655a7bd8f6e1c093a5d2b7a6c50394ae6b"))
+
+
+@pytest.mark.parametrize("without", [{"postquantum": False}, {"profile": "article-2014"}])
+def test_a_pair_without_a_postquantum_key_has_nothing_of_it(
+    deployment: Deployment, article: dict[str, Any], without: dict[str, Any]
+) -> None:
+    recorder = deploy_pair(deployment, article, **without)
+    assert not [each.name for each in recorder.registrations if "ppk" in each.name]
+    assert "ppk" not in files_of(_user_data(recorder, "uk"))["/etc/vpn-gateway/secrets.json"]
+    assert "ppk" not in files_of(_user_data(recorder, "uk"))["/etc/ipsec.d/vpn.conf"]
+
+
+@pytest.mark.parametrize(
+    ("given", "command"),
+    [
+        ({}, "pulumi up --replace 'PSK' --replace 'PPK'"),
+        ({"postquantum": False}, "pulumi up --replace 'PSK'"),
+        ({"psk": OWN_PSK}, "give another psk, then: pulumi up --replace 'PPK'"),
+        ({"psk": OWN_PSK, "ppk": OWN_PPK}, "give another psk and another ppk, then: pulumi up"),
+    ],
+)
+def test_the_rotate_command_replaces_what_is_generated(
+    deployment: Deployment, article: dict[str, Any], given: dict[str, Any], command: str
+) -> None:
+    recorder = deploy_pair(deployment, article, **given)
+    said = recorder.outputs["vpn"]["rotate_command"]
+    urns = {each.urn: each.name for each in recorder.of_type("random:index/randomPassword:RandomPassword")}
+    for urn, name in urns.items():
+        said = said.replace(urn, name.removeprefix("vpn-").upper())
+    assert said == command
 
 
 def test_each_gateway_is_told_the_others_elastic_ip(article_pair: Recorder) -> None:

@@ -14,7 +14,7 @@ import expectations
 from tests.unit.gateway_documents import gateway_document, installed_files
 from tests.unit.test_vpn_verify_gateway_layers import DATE, NOW, WELL, loaded
 from tests.unit.test_vpn_verify_parsers import ROUTES
-from tests.unit.test_vpn_verify_tunnel_layers import UP
+from tests.unit.test_vpn_verify_tunnel_layers import INSISTS
 from vpn_verify import configuration, main, table, tunnel_layers
 from vpn_verify.layer import Ping
 from vpn_verify.start import CONNTRACK, Start
@@ -50,7 +50,7 @@ class Machine:
             "/var/lib/vpn-gateway/boot": "done",
             table.FINISHED: WELL,
         }
-        self.status = UP
+        self.status = INSISTS
         self.uid = 0
         self.now: Iterator[float] = iter(lambda: 0.0, None)
 
@@ -157,7 +157,7 @@ def test_waiting_ends_when_all_is_well(
     def sleep(seconds: float) -> None:
         naps.append(seconds)
         if len(naps) == 3:
-            machine.status = UP
+            machine.status = INSISTS
 
     monkeypatch.setattr(machine, "sleep", sleep)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

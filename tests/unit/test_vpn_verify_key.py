@@ -12,6 +12,7 @@ from typing import cast
 
 import pytest
 
+import ipsec_conf
 from expectations import PATH, load
 from tests.unit.gateway_documents import PSK, gateway_document, installed_files
 from vpn_verify import key, table
@@ -57,6 +58,7 @@ def look(
     ike_version: int = 2,
     secret: str = SECRET,
     status: str = STATUS,
+    postquantum: bool = False,
 ) -> str:
     pluto.says = list(says)
     made = SimpleNamespace(run=pluto.negotiate, TimeoutExpired=subprocess.TimeoutExpired)
@@ -64,7 +66,7 @@ def look(
     monkeypatch.setattr(key, "time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr(key, "whack", pluto.whack)
     try:
-        return key.key("uk-to-au", PEER, ike_version=ike_version, secret=secret, status=status)
+        return key.key("uk-to-au", PEER, ike_version=ike_version, secret=secret, status=status, postquantum=postquantum)
     except LayerError as error:
         evidence = str(error)
     assert PSK not in evidence
@@ -84,7 +86,8 @@ def test_the_layer_reads_the_secret_and_the_profile_of_its_own_tunnel(
     path.write_text(installed_files(gateway_document())[PATH])
     gateway = load(str(path))
     monkeypatch.setattr(key, "key", look)
-    monkeypatch.setattr(table, "read", lambda path: f"text of {path}")
+    conf = installed_files(gateway_document())[ipsec_conf.PATH]
+    monkeypatch.setattr(table, "read", lambda path: conf if path == ipsec_conf.PATH else f"text of {path}")
     start = SimpleNamespace(status=SimpleNamespace(result=lambda: STATUS))
     (layer,) = (each for each in table.LAYERS if each.name == "key" and isinstance(each, table.TunnelLayer))
     layer.look(table.TunnelLook(gateway, cast("Start", start), gateway.peers[0], {}))
@@ -94,6 +97,7 @@ def test_the_layer_reads_the_secret_and_the_profile_of_its_own_tunnel(
         "ike_version": 2,
         "secret": "text of /etc/ipsec.d/uk-to-au.secrets",
         "status": STATUS,
+        "postquantum": True,
     }
 
 
@@ -108,6 +112,15 @@ def test_a_fresh_authentication_proves_the_key_and_only_its_own_connection_is_en
     pluto = Pluto(release)
     assert look(monkeypatch, pluto, "proved") == PROVED
     assert pluto.asked == TRY
+
+
+@RELEASES
+def test_a_postquantum_key_is_proved_only_by_an_authentication_that_used_it(
+    monkeypatch: pytest.MonkeyPatch, release: str
+) -> None:
+    assert look(monkeypatch, Pluto(release), "postquantum", postquantum=True) == f"{PROVED}s"
+    without = look(monkeypatch, Pluto(release), "proved", postquantum=True)
+    assert without == "failed: 198.51.100.20 has authenticated itself without the postquantum key"
 
 
 @RELEASES

@@ -13,7 +13,7 @@ import pytest
 from components.decisions.tunnel import PROFILES, TunnelProfile
 from expectations import PATH, Peer, load
 from tests.unit import ipsec_sections
-from tests.unit.gateway_documents import AU, PSK, UK, gateway_document, installed_files
+from tests.unit.gateway_documents import AU, PPK, PSK, UK, gateway_document, installed_files
 from vpn_verify import tunnel_layers
 from vpn_verify.connections import pairs_of
 from vpn_verify.layer import LayerError
@@ -31,6 +31,7 @@ UP = """\
 000 pluto_version=4.10, pluto_vendorid=OE-Libreswan-4.10, audit-log=yes
 000 Total IPsec connections: loaded 1, active 1
 """
+INSISTS = UP + '000 "uk-to-au":   policy: IKEv2+PSK+ENCRYPT+TUNNEL+PFS+PPK_ALLOW+PPK_INSIST+ESN_NO+ESN_YES;\n'
 WAITING = """\
 000 pluto_version=4.10, pluto_vendorid=OE-Libreswan-4.10, audit-log=yes
 000 "uk-to-au": 10.1.0.0/16===10.1.1.254[203.0.113.10]...198.51.100.20===172.31.0.0/16; prospective erouted; #0
@@ -103,10 +104,11 @@ def test_a_secret_is_for_both_identities_and_for_root_alone(monkeypatch: pytest.
         file.write_text(text)
         status = SimpleNamespace(st_uid=uid, st_mode=mode)
         monkeypatch.setattr(tunnel_layers, "os", SimpleNamespace(stat=lambda _: status))
-        return tunnel_layers.secrets(str(file), LOCAL_ID, PUBLIC_IP)
+        return tunnel_layers.secrets(str(file), LOCAL_ID, PUBLIC_IP, postquantum=postquantum)
 
+    postquantum = False
     line = f'{LOCAL_ID} {PUBLIC_IP} : PSK "{PSK}"\n'
-    well = f"{file} is root's alone, key {tunnel_layers.fingerprint(PSK, LOCAL_ID, PUBLIC_IP)}"
+    well = f"{file} is root's alone, key {tunnel_layers.fingerprint(PSK, 'PSK', LOCAL_ID, PUBLIC_IP)}"
     others = f"@key.{LOCAL_ID} @key.{PUBLIC_IP}"
     assert secrets(line) == well
     assert secrets(line.replace(" :", f" {others} :")) == well
@@ -116,14 +118,22 @@ def test_a_secret_is_for_both_identities_and_for_root_alone(monkeypatch: pytest.
     assert fails(lambda: secrets(f'{LOCAL_ID} : PSK "{PSK}"')) == f"{file} has no key for {LOCAL_ID} {PUBLIC_IP}"
     assert fails(lambda: secrets(line, mode=0o100644)) == f"{file} is uid 0's, mode 644; must be root's, 600"
     assert fails(lambda: secrets(line, uid=7)) == f"{file} is uid 7's, mode 600; must be root's, 600"
+    ppk = f'{LOCAL_ID} {PUBLIC_IP} {others} : PPKS "vpn" "{PPK}"\n'
+    assert secrets(f"{line}{ppk}") == well
+    postquantum = True
+    name = tunnel_layers.fingerprint(PPK, 'PPKS "vpn"', LOCAL_ID, PUBLIC_IP)
+    assert secrets(f"{line}{ppk}# /vpn/uk/psk:7 /vpn/uk/ppk:3\n") == f"{well}, postquantum key {name}"
+    assert fails(lambda: secrets(line)) == f"{file} has no postquantum key for {LOCAL_ID} {PUBLIC_IP}"
+    assert fails(lambda: secrets(ppk)) == f"{file} has no key for {LOCAL_ID} {PUBLIC_IP}"
 
 
 def test_both_gateways_name_the_same_key_and_another_key_or_pair_by_another_name() -> None:
-    name = tunnel_layers.fingerprint(PSK, LOCAL_ID, PUBLIC_IP)
+    name = tunnel_layers.fingerprint(PSK, "PSK", LOCAL_ID, PUBLIC_IP)
     assert re.fullmatch("[0-9a-f]{8}", name)
-    assert tunnel_layers.fingerprint(PSK, PUBLIC_IP, LOCAL_ID) == name
-    assert tunnel_layers.fingerprint(f"{PSK}x", LOCAL_ID, PUBLIC_IP) != name
-    assert tunnel_layers.fingerprint(PSK, LOCAL_ID, "192.0.2.30") != name
+    assert tunnel_layers.fingerprint(PSK, "PSK", PUBLIC_IP, LOCAL_ID) == name
+    assert tunnel_layers.fingerprint(f"{PSK}x", "PSK", LOCAL_ID, PUBLIC_IP) != name
+    assert tunnel_layers.fingerprint(PSK, 'PPKS "vpn"', LOCAL_ID, PUBLIC_IP) != name
+    assert tunnel_layers.fingerprint(PSK, "PSK", LOCAL_ID, "192.0.2.30") != name
 
 
 def test_a_connection_is_loaded_or_not() -> None:
@@ -186,8 +196,8 @@ def test_each_port_of_the_peer_answers_or_has_a_remedy(answers: tuple[str, str],
     assert remedy in error.value.args[1]
 
 
-def ike(status: str = UP, wanted: str = IKE) -> str:
-    return tunnel_layers.ike(NAME, PUBLIC_IP, wanted, status, ENDS).evidence
+def ike(status: str = UP, wanted: str = IKE, *, postquantum: bool = False) -> str:
+    return tunnel_layers.ike(NAME, PUBLIC_IP, wanted, status, ENDS, postquantum=postquantum).evidence
 
 
 def test_an_ike_sa_that_stands_is_named_with_its_algorithms(tools: Tools) -> None:
@@ -197,8 +207,15 @@ def test_an_ike_sa_that_stands_is_named_with_its_algorithms(tools: Tools) -> Non
     assert fails(lambda: ike(UP.replace("IKEv2", "IKEv1"))) == found
 
 
+def test_pluto_insists_on_a_postquantum_key_or_not_as_the_connection_says(tools: Tools) -> None:
+    found = "IKEv2 AES_GCM_16_256-HMAC_SHA2_512-DH20, postquantum key with 198.51.100.20"
+    assert ike(INSISTS, postquantum=True) == found
+    assert fails(lambda: ike(postquantum=True)) == "pluto does not insist on a postquantum key for uk-to-au"
+
+
 def test_an_ike_sa_is_waited_for_and_later_layers_see_the_status_with_it(tools: Tools) -> None:
-    assert tunnel_layers.ike(NAME, PUBLIC_IP, IKE, WAITING, ENDS).status == "\n".join(UP.splitlines()[:3])
+    seen = tunnel_layers.ike(NAME, PUBLIC_IP, IKE, WAITING, ENDS, postquantum=False)
+    assert seen.status == "\n".join(UP.splitlines()[:3])
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,16 @@ NAT_RULES = "iptables-save -t nat | grep ^-A"
 KERNEL_KEYS = "sysctl net.ipv4.ip_forward; grep -v ^- /etc/sysctl.d/90-vpn-gateway.conf | cut -d= -f1 | xargs sysctl"
 
 
-def wrong_psk(pair: Pair) -> Change:
-    return changes.edited(pair.uk.gateway, pair.uk.gateway.secrets_file, with_other_psk, then=RESTART)
+def wrong_key(kind: str, pair: Pair) -> Change:
+    def edit(text: str) -> str:
+        return with_other_key(kind, text)
+
+    return changes.edited(pair.uk.gateway, pair.uk.gateway.secrets_file, edit, then=RESTART)
 
 
-def with_other_psk(text: str) -> str:
-    """Return a secrets file with a random key in place of the real one."""
-    return re.sub(r'PSK ".*"', f'PSK "{secrets.token_hex(32)}"', text)
+def with_other_key(kind: str, text: str) -> str:
+    """Return a secrets file with a random key in place of the real one. `kind` is its word in ipsec.secrets(5)."""
+    return re.sub(f'{kind} "[^"]*"$', f'{kind} "{secrets.token_hex(32)}"', text, flags=re.MULTILINE)
 
 
 def other_profile(pair: Pair) -> Change:
@@ -117,7 +120,14 @@ CAUSES = (
     Cause(
         name="wrong pre-shared key",
         description="uk has another pre-shared key, as when a rotation by hand forgets a side",
-        broken=wrong_psk,
+        broken=lambda pair: wrong_key("PSK", pair),
+        uk=Symptom("ike", "pre-shared key"),
+        au=Symptom("ike", "pre-shared key"),
+    ),
+    Cause(
+        name="wrong postquantum key",
+        description="uk has another postquantum pre-shared key",
+        broken=lambda pair: wrong_key('PPKS "vpn"', pair),
         uk=Symptom("ike", "pre-shared key"),
         au=Symptom("ike", "pre-shared key"),
     ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from components.decisions.tunnel import PROFILES, TunnelProfile
+from components.decisions.tunnel import PROFILES, TunnelProfile, tunnel_keywords
 
 
 def with_keywords(text: str, changes: Mapping[str, str | None]) -> str:
@@ -27,8 +27,12 @@ def with_keywords(text: str, changes: Mapping[str, str | None]) -> str:
 
 def with_profile(text: str, profile: TunnelProfile) -> str:
     """Return the text with the keywords of another profile, and without those of the other profiles."""
-    keywords = {**PROFILES[profile].config_setup, **PROFILES[profile].keywords}
-    others = {keyword for data in PROFILES.values() for keyword in (*data.config_setup, *data.keywords)}
+    keywords, others = _keywords(profile), {keyword for each in TunnelProfile for keyword in _keywords(each)}
     present = {line.strip().partition("=")[0] for line in text.splitlines()}
     gone: dict[str, str | None] = dict.fromkeys((others - keywords.keys()) & present)
     return with_keywords(text, gone | keywords)
+
+
+def _keywords(profile: TunnelProfile) -> dict[str, str]:
+    data = PROFILES[profile]
+    return {**data.config_setup, **tunnel_keywords(profile, postquantum=data.ike_version > 1)}

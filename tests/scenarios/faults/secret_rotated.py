@@ -1,5 +1,6 @@
 """The pre-shared key is changed by hand."""
 
+import re
 import time
 
 from tests.scenarios import ipsec
@@ -26,11 +27,11 @@ def steps(pair: Pair, _variant: Variant) -> Steps:
     for gateway in pair.gateways:
         gateway.run(f"cp -p {gateway.secrets_file} /root/psk.before")
     try:
-        line = f'{pair.uk.gateway.public_ip} {pair.au.gateway.public_ip} : PSK "{NEW_PSK}"\n'
+        text = re.sub('PSK "[^"]+"', f'PSK "{NEW_PSK}"', pair.uk.gateway.read(pair.uk.gateway.secrets_file))
         for gateway in pair.gateways:
             gateway.run(
                 f"umask 077; cat >/root/psk.new; mv /root/psk.new {gateway.secrets_file}; ipsec whack --rereadsecrets",
-                stdin=line,
+                stdin=text,
             )
             # The present SAs would live for hours: negotiate, because only that needs the new key.
             gateway.run(f"ipsec whack --rekey-ike --name {gateway.connection} || true")

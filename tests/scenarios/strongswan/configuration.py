@@ -12,7 +12,10 @@ from typing import Final, TypeAlias
 from components.decisions.tunnel import End, TunnelProfile
 
 CONNECTION = "strongswan"
-"""Name of strongSwan's connection, its Child SA and its secret."""
+"""Name of strongSwan's connection, its Child SA and its secrets."""
+
+PPK_ID: Final = "vpn"
+"""Name of the postquantum pre-shared key on both sides (RFC 8784), as the gateway's `vpn-secrets` writes it."""
 
 _Section: TypeAlias = "Mapping[str, str | _Section]"
 
@@ -26,6 +29,8 @@ class Offer:
     ike_version: int = 2
     is_aggressive: bool = False
     """IKEv1 only: aggressive instead of main mode."""
+    is_postquantum: bool = True
+    """IKEv2 only: whether it insists on the postquantum pre-shared key."""
 
 
 OFFERS: Final[Mapping[TunnelProfile, Offer]] = MappingProxyType(
@@ -103,10 +108,14 @@ def strongswan_conf() -> str:
     return _render({"charon": daemon, "swanctl": {"load": "openssl"}})
 
 
-def secrets_conf(local: End, remote: End, psk: str) -> str:
-    """Return the pre-shared key of two identities. In hex, so that no character of it needs quoting."""
-    secret = {"id-1": local.public_ip, "id-2": remote.public_ip, "secret": f"0x{psk.encode().hex()}"}
-    return _render({"secrets": {f"ike-{CONNECTION}": secret}})
+def secrets_conf(local: End, remote: End, psk: str, ppk: str | None) -> str:
+    """Return the pre-shared keys of two identities. In hex, so that no character of them needs quoting."""
+    secrets: dict[str, _Section] = {
+        f"ike-{CONNECTION}": {"id-1": local.public_ip, "id-2": remote.public_ip, "secret": f"0x{psk.encode().hex()}"}
+    }
+    if ppk is not None:
+        secrets[f"ppk-{CONNECTION}"] = {"id-1": PPK_ID, "secret": f"0x{ppk.encode().hex()}"}
+    return _render({"secrets": secrets})
 
 
 def connection_conf(local: End, remote: End, offer: Offer) -> str:
@@ -128,6 +137,8 @@ def connection_conf(local: End, remote: End, offer: Offer) -> str:
         "remote": {"auth": "psk", "id": remote.public_ip},
         "children": {CONNECTION: child},
     }
+    if offer.ike_version > 1 and offer.is_postquantum:
+        connection = {**connection, "ppk_id": PPK_ID, "ppk_required": "yes"}
     return _render({"connections": {CONNECTION: connection}})
 
 

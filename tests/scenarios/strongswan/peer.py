@@ -56,12 +56,12 @@ class Peer:
 
 
 @contextmanager
-def running(local: End, remote: End, psk: str) -> Iterator[Peer]:
-    """Run strongSwan in `NAMESPACE`, which has `local`'s addresses. The key is only in memory, never in an argument."""
+def running(local: End, remote: End, psk: str, ppk: str | None = None) -> Iterator[Peer]:
+    """Run strongSwan in `NAMESPACE`, which has `local`'s addresses. The keys are in memory, never in an argument."""
     files = {
         "/etc/strongswan.conf": configuration.strongswan_conf(),
         "/etc/swanctl/swanctl.conf": "include conf.d/*.conf\n",
-        f"{_FOLDER}/secrets.conf": configuration.secrets_conf(local, remote, psk),
+        f"{_FOLDER}/secrets.conf": configuration.secrets_conf(local, remote, psk, ppk),
     }
     daemon = ["/usr/lib/ipsec/charon"]
     with confined("strongswan", daemon, namespace=NAMESPACE, tree=ensure_tree(), files=files) as program:

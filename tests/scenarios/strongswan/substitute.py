@@ -5,7 +5,6 @@ replaced gateway sends. They change nothing that the lab made, so removing them 
 data plane leaves rules of other priorities alone, and looks at links again only when the API changes.
 """
 
-import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from components.decisions.tunnel import End
 from lab import settings
 from tests.scenarios.gateway import Gateway
+from tests.scenarios.ipsec import pre_shared_keys
 from tests.scenarios.sites import Site
 from tests.scenarios.strongswan import peer
 from tests.scenarios.strongswan.peer import NAMESPACE, Peer, change, linked
@@ -27,7 +27,7 @@ _VERIFY_SECONDS = 120
 def in_place_of(replaced: Site, site: Site) -> Iterator[Peer]:
     """Run strongSwan as the gateway and the private host of `replaced`, as peer of the unmodified gateway of `site`.
 
-    It has the Elastic IP, the private addresses of gateway and private host, and the pre-shared key. Afterwards
+    It has the Elastic IP, the private addresses of gateway and private host, and the pre-shared keys. Afterwards
     the pair is as before, and `vpn-verify` holds on both gateways.
     """
     addresses = [replaced.gateway.public_ip, replaced.gateway.private_ip, replaced.private_host.private_ip]
@@ -35,7 +35,7 @@ def in_place_of(replaced: Site, site: Site) -> Iterator[Peer]:
         with (
             linked(settings.INTERNET_NAMESPACE, here=_HERE, there=_THERE, addresses=addresses),
             _routed(replaced.gateway.public_ip),
-            peer.running(end(replaced), end(site), _psk(site.gateway)) as strongswan,
+            peer.running(end(replaced), end(site), *pre_shared_keys(site.gateway).values()) as strongswan,
         ):
             # The present SAs belong to the replaced gateway.
             site.gateway.restart("ipsec")
@@ -62,14 +62,6 @@ def end(site: Site) -> End:
         private_ip=gateway.private_ip,
         cidr_blocks=(str(site.network),),
     )
-
-
-def _psk(gateway: Gateway) -> str:
-    """Return the pre-shared key from a gateway's secrets file. It is never printed."""
-    found = re.search(r'PSK "([^"]+)"', gateway.read(gateway.secrets_file))
-    if found is None:
-        raise LookupError(f"{gateway.name} has no pre-shared key for {gateway.connection}")
-    return found[1]
 
 
 @contextmanager

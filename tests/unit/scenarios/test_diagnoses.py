@@ -1,6 +1,7 @@
 """The scenarios' judge of diagnoses finds each difference from what is expected."""
 
 import json
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.scenarios.diagnosis.table import Row, Table
 from tests.unit.gateway_documents import gateway_document, installed_files
 
 PSK = "correct-horse-battery-staple-0123456789abcde"
+PPK = "battery-staple-correct-horse-edcba9876543210"
 TABLE = """\
 uk-gateway: NOT ok
 ok      boot          all steps done
@@ -158,6 +160,7 @@ def test_the_other_profile_is_what_a_gateway_of_that_profile_would_have() -> Non
     assert "  ikev2=no\n" in article
     assert "  ike=aes256-sha1;modp2048\n" in article
     assert "dpddelay" not in article
+    assert "ppk" not in article
 
 
 def test_a_keyword_that_is_not_there_cannot_be_changed() -> None:
@@ -167,16 +170,19 @@ def test_a_keyword_that_is_not_there_cannot_be_changed() -> None:
         ipsec_conf.with_keywords("conn a\n", {"rightsubnet": "10.0.0.0/8"})
 
 
-def test_another_key_takes_the_place_of_the_key_alone() -> None:
-    text = f'198.51.100.1 198.51.100.129 : PSK "{PSK}"\n'
-    changed = causes.with_other_psk(text)
-    assert changed.startswith('198.51.100.1 198.51.100.129 : PSK "')
-    assert PSK not in changed
+@pytest.mark.parametrize(("kind", "old", "other"), [("PSK", PSK, PPK), ('PPKS "vpn"', PPK, PSK)])
+def test_another_key_takes_the_place_of_the_key_alone(kind: str, old: str, other: str) -> None:
+    ids = "198.51.100.1 198.51.100.129"
+    text = f'{ids} : PSK "{PSK}"\n{ids} : PPKS "vpn" "{PPK}"\n# psk:1 ppk:1\n'
+    changed = causes.with_other_key(kind, text)
+    assert re.sub("[0-9a-f]{64}", old, changed) == text
+    assert old not in changed
+    assert other in changed
 
 
 def test_every_cause_has_a_name_of_its_own_and_a_diagnosis_somewhere() -> None:
     names = [cause.name for cause in causes.CAUSES]
-    assert len(set(names)) == len(names) == 17
+    assert len(set(names)) == len(names) == 18
     assert all(cause.uk or cause.au or cause.pings for cause in causes.CAUSES)
 
 

@@ -3,13 +3,15 @@
 `LISTED` is `swanctl --list-sas` of strongSwan 5.9.8 after a rekey, with addresses of documentation ranges.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from components.decisions.tunnel import TunnelProfile
 from tests.scenarios import negotiated
 from tests.scenarios.strongswan import configuration
 from tests.scenarios.strongswan.configuration import OFFERS, WEAK_OFFERS, Association
-from tests.unit.gateway_documents import AU, PSK, UK
+from tests.unit.gateway_documents import AU, PPK, PSK, UK
 
 LISTED = """\
 strongswan: #3, ESTABLISHED, IKEv2, aa7c26c069854d61_i* 04a6f491da6eb16d_r
@@ -99,8 +101,19 @@ def test_the_connection_is_the_gateways_seen_from_the_other_side() -> None:
     assert sum(line.endswith("{") for line in lines) == sum(line.strip() == "}" for line in lines)
 
 
-def test_the_key_is_spelled_in_hex_so_that_none_of_its_characters_means_anything() -> None:
-    assert f"secret = 0x{PSK.encode().hex()}\n" in configuration.secrets_conf(AU, UK, PSK)
+def test_the_keys_are_spelled_in_hex_so_that_none_of_their_characters_means_anything() -> None:
+    text = configuration.secrets_conf(AU, UK, PSK, PPK)
+    for key in (PSK, PPK):
+        assert f"secret = 0x{key.encode().hex()}\n" in text
+    assert "ppk" not in configuration.secrets_conf(AU, UK, PSK, None)
+
+
+def test_only_an_ikev2_offer_insists_on_the_postquantum_key() -> None:
+    modern, article = (OFFERS[profile] for profile in TunnelProfile)
+    insists = "    ppk_id = vpn\n    ppk_required = yes\n"
+    assert insists in configuration.connection_conf(AU, UK, modern)
+    for offer in (article, replace(modern, is_postquantum=False)):
+        assert "ppk" not in configuration.connection_conf(AU, UK, offer)
 
 
 def test_esp_in_user_space_comes_before_the_kernels() -> None:

@@ -7,6 +7,8 @@ Causes = Sequence[tuple[str, str]]
 
 IKE_CAUSES: Causes = [
     (r"Peer ID .* mismatched", "the peer's identity is another"),
+    (r"PPK_ID not found and|not support PPK", "no postquantum pre-shared key in common"),
+    (r"ignored received PPK_IDENTITY", "the peer insists on a postquantum pre-shared key"),
     (r"computed hash does not match|mismatch of preshared secrets", "the pre-shared keys differ"),
     (r"AUTHENTICATION_FAILED|MAIN_I3: retrans", "the pre-shared keys differ, or else the identities"),
     (r"INVALID_ID_INFORMATION", "the peer expects another identity"),

@@ -1,4 +1,4 @@
-"""The layer `key`: a fresh authentication with the pre-shared key, beside the tunnel.
+"""The layer `key`: a fresh authentication with the pre-shared keys, beside the tunnel.
 
 An IKEv2 rekey does not authenticate, so the tunnel outlives a key that one side alone has changed. The connection
 `key/uk-to-au` has other identities than the tunnel, so pluto makes an IKE SA of its own for it, with the key that it
@@ -24,10 +24,11 @@ PATIENCE = 8
 """Quarters of a second for the peer's look to end by itself."""
 
 
-def key(name: str, public_ip: str, *, ike_version: int, secret: str, status: str) -> str:
+def key(name: str, public_ip: str, *, ike_version: int, secret: str, status: str, postquantum: bool) -> str:
     """Check that the peer authenticates itself with our pre-shared key now, and we ourselves with its key.
 
-    `name` is the tunnel's connection, `secret` the text of its secrets file, and `status` is `whack --status`.
+    With `postquantum`, the same for the postquantum key. `name` is the tunnel's connection, `secret` the text of its
+    secrets file, and `status` is `whack --status`.
     """
     if ike_version == 1:
         return "not tried with IKEv1: every rekey of the IKE SA authenticates"
@@ -45,7 +46,9 @@ def key(name: str, public_ip: str, *, ike_version: int, secret: str, status: str
             # With a wrong key, Libreswan 5.2 tries once more by itself after this, within seconds or minutes.
             whack("--terminate", "--name", own, seconds=2)
         if authenticated(own, said):
-            return f"{public_ip} has authenticated itself with the same key"
+            if postquantum and "PPK AUTH calculated" not in said:
+                raise LayerError(f"{public_ip} has authenticated itself without the postquantum key")
+            return f"{public_ip} has authenticated itself with the same key{'s' if postquantum else ''}"
         if why := cause(own, public_ip, KEY_CAUSES, said):
             raise LayerError(why)
     raise LayerError(f"{public_ip} has not authenticated itself: {said.splitlines()[-1:]}")

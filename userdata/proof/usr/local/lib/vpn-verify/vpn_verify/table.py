@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import ipsec_conf
 from expectations import Gateway, Peer
 from vpn_verify import configuration, gateway_layers, key, packet_filter, tunnel_layers
 from vpn_verify.connections import pairs_of
@@ -40,8 +41,14 @@ class TunnelLook(NamedTuple):
 
     @property
     def secrets(self) -> str:
-        """Path of the file with the pre-shared key."""
+        """Path of the file with the pre-shared keys."""
         return f"/etc/ipsec.d/{self.peer.connection}.secrets"
+
+    @property
+    def postquantum(self) -> bool:
+        """Whether the tunnel must use a postquantum pre-shared key (PPK, RFC 8784)."""
+        keywords = ipsec_conf.parse(read(ipsec_conf.PATH)).connections.get(self.peer.connection, {})
+        return keywords.get("ppk") == "insist"
 
     @property
     def pairs(self) -> Mapping[str, tuple[str, str]]:
@@ -119,7 +126,9 @@ LAYERS = (
     TunnelLayer(
         "secrets",
         "boot",
-        lambda tunnel: tunnel_layers.secrets(tunnel.secrets, tunnel.gateway.local_id, tunnel.peer.public_ip),
+        lambda tunnel: tunnel_layers.secrets(
+            tunnel.secrets, tunnel.gateway.local_id, tunnel.peer.public_ip, postquantum=tunnel.postquantum
+        ),
         "sudo vpn-secrets --fresh; sudo systemctl restart ipsec",
     ),
     GatewayLayer(
@@ -165,6 +174,7 @@ LAYERS = (
             f"IKEv{tunnel.peer.ike_version} {tunnel.peer.ike_algorithm}",
             tunnel.start.status.result(),
             tunnel.ends,
+            postquantum=tunnel.postquantum,
         ),
         "make both sides alike: pulumi up; on both: sudo vpn-secrets --fresh; sudo systemctl restart ipsec",
     ),
@@ -177,6 +187,7 @@ LAYERS = (
             ike_version=tunnel.peer.ike_version,
             secret=read(tunnel.secrets),
             status=tunnel.start.status.result(),
+            postquantum=tunnel.postquantum,
         ),
         "do both sides name the same key, in the layer secrets? pulumi up; on both: sudo vpn-secrets --fresh && "
         "sudo ipsec whack --rereadsecrets",

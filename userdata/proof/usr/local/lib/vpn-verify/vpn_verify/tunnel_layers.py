@@ -18,28 +18,35 @@ from vpn_verify.status import about, algorithms
 
 SECONDS = 20
 """pluto's time to answer."""
+PPK = 'PPKS "vpn"'
+"""How ipsec.secrets(5) names the postquantum pre-shared key, with its PPK_ID."""
 
 
-def secrets(path: str, local_id: str, public_ip: str) -> str:
-    """Check that the key is present for both addresses, and for root alone. Never shows any of it.
+def secrets(path: str, local_id: str, public_ip: str, *, postquantum: bool) -> str:
+    """Check that the keys are present for both addresses, and for root alone. Never shows any of them.
 
-    Release 0.1.0 wrote it for the addresses alone, without the names by which the layer `key` proves it.
+    Release 0.1.0 wrote them for the addresses alone, without the names by which the layer `key` proves them.
     """
-    found = re.match(rf'{re.escape(f"{local_id} {public_ip}")}(?: @key\.\S+)* : PSK "(.*)"', read(path))
-    if not found:
+    line = rf'^{re.escape(f"{local_id} {public_ip}")}(?: @key\.\S+)* : (PSK|{PPK}) "(.*)"$'
+    found = dict(re.findall(line, read(path), re.M))
+    if "PSK" not in found:
         raise LayerError(f"{path} has no key for {local_id} {public_ip}")
+    if postquantum and PPK not in found:
+        raise LayerError(f"{path} has no postquantum key for {local_id} {public_ip}")
     status = os.stat(path)
     if status.st_uid or status.st_mode & 0o77:
         raise LayerError(f"{path} is uid {status.st_uid}'s, mode {status.st_mode & 0o777:o}; must be root's, 600")
-    return f"{path} is root's alone, key {fingerprint(found[1], local_id, public_ip)}"
+    names = [f"key {fingerprint(found['PSK'], 'PSK', local_id, public_ip)}"]
+    names += [f"postquantum key {fingerprint(found[PPK], PPK, local_id, public_ip)}"] if postquantum else []
+    return f"{path} is root's alone, {', '.join(names)}"
 
 
-def fingerprint(psk: str, *addresses: str) -> str:
-    """Return a short name of a pre-shared key, the same on both gateways.
+def fingerprint(key: str, kind: str, *addresses: str) -> str:
+    """Return a short name of a pre-shared key, the same on both gateways. `kind` is how ipsec.secrets(5) names it.
 
     The key has 128 bits of entropy or more, so eight digits confirm no guess of it.
     """
-    return sha256(" ".join(["vpn-gateway-pair psk", *sorted(addresses), psk]).encode()).hexdigest()[:8]
+    return sha256(" ".join([f"vpn-gateway-pair {kind}", *sorted(addresses), key]).encode()).hexdigest()[:8]
 
 
 def connection(names: Iterable[str], status: str) -> str:
@@ -76,10 +83,12 @@ def peer(public_ip: str, local_id: str, answers: Mapping[int, str]) -> str:
     return f"{public_ip} answers on UDP 500 and 4500"
 
 
-def ike(name: str, public_ip: str, wanted: str, status: str, ends: tuple[str, str]) -> IkeSa:
+def ike(name: str, public_ip: str, wanted: str, status: str, ends: tuple[str, str], *, postquantum: bool) -> IkeSa:
     """Check that an IKE SA of the `wanted` version and algorithm stands; if none does, ask for it and wait for it.
 
-    `ends` are the private addresses of both gateways: an echo between them makes the trap policy start a negotiation.
+    With `postquantum`, its keys must depend on the postquantum key. pluto deletes the SAs of a connection that it loads
+    again, so the SA was negotiated as the loaded connection says. `ends` are the private addresses of both gateways: an
+    echo between them makes the trap policy start a negotiation.
     """
     lines = about(name, status)
     for attempt in range(6):
@@ -95,7 +104,9 @@ def ike(name: str, public_ip: str, wanted: str, status: str, ends: tuple[str, st
         raise LayerError(why or f"no IKE SA with {public_ip}: {reached}")
     if wanted.upper() not in found.upper():
         raise LayerError(f"{found}, not {wanted}")
-    return IkeSa(f"{found} with {public_ip}", lines)
+    if postquantum and "PPK_INSIST" not in lines:
+        raise LayerError(f"pluto does not insist on a postquantum key for {name}")
+    return IkeSa(f"{found}{', postquantum key' if postquantum else ''} with {public_ip}", lines)
 
 
 def policy(name: str, public_ip: str, *, pairs: Mapping[str, tuple[str, str]], esp_algorithm: str, status: str) -> str:
