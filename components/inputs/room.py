@@ -16,7 +16,7 @@ ROOM: Final = {SecretDelivery.SSM: 216, SecretDelivery.USER_DATA: 180}
 """Places of the user data. A place is about nine bytes."""
 RANGE_PLACES: Final = 2
 PEER_PLACES: Final = 10
-SEVERAL_PLACES: Final = 10
+SEVERAL_PLACES: Final = 12
 """What a peer with several pairs of ranges takes more; each of its pairs takes one place besides."""
 MOST_INNER_ADMINISTRATORS: Final = 16
 

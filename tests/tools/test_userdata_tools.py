@@ -11,7 +11,7 @@ import pytest
 
 from components.decisions.tunnel import TunnelProfile
 from lab.machines import toolroot
-from tests.unit.gateway_documents import IN_SSM, INLINE, PSK, UK, gateway_document, installed_files
+from tests.unit.gateway_documents import IN_SSM, INLINE, PPK, PSK, UK, gateway_document, installed_files
 
 PROFILES = pytest.mark.parametrize("profile", list(TunnelProfile))
 UNITS = ("vpn-filter.service", "vpn-sysctl.service", "vpn-secrets.service", "vpn-watch.service")
@@ -212,6 +212,7 @@ def test_a_disk_on_which_nothing_can_be_written_keeps_no_secret_that_is_there_fr
     no_space, read_only = "[Errno 28] No space left on device", "[Errno 30] Read-only file system"
     keeping = "keeping the secret of an earlier boot"
     draft = f"'{secret.with_suffix('.new')}'"
+    ids = "203.0.113.10 198.51.100.20 @key.203.0.113.10 @key.198.51.100.20"
     assert done.stdout.splitlines() == [
         "first: 0",
         "equal: 0",
@@ -224,7 +225,8 @@ def test_a_disk_on_which_nothing_can_be_written_keeps_no_secret_that_is_there_fr
         "full",
         "more",
         "room: 0",
-        f'203.0.113.10 198.51.100.20 @key.203.0.113.10 @key.198.51.100.20 : PSK "rotated-{PSK}"',
+        f'{ids} : PSK "rotated-{PSK}"',
+        f'{ids} : PPKS "vpn" "{PPK}"',
     ], done.stderr
 
 

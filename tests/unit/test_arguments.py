@@ -310,6 +310,6 @@ def test_more_peers_than_user_data_has_room_for_are_refused() -> None:
     assert [str(each) for each in caught.value.problems] == [
         f"additional_cidr_blocks, excluded_cidr_blocks, peers '1 ranges at uk, 18 at {names}, 18 pairs of ranges': "
         "take 218 places of the gateway's user data, which has 216 with secret_delivery ssm; a range takes 2, a peer "
-        "10, a peer with several pairs of ranges 10 more, and each of these pairs 1; "
+        "10, a peer with several pairs of ranges 12 more, and each of these pairs 1; "
         "use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
     ]

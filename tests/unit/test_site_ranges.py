@@ -200,8 +200,8 @@ def test_more_ranges_than_user_data_has_room_for_are_refused_before_any_address_
     (problem,) = _problems({**article, "left": left, "secret_delivery": "user-data"})
     ranges = ", ".join(f"{side}.{key}_cidr_blocks" for side in ("left", "right") for key in ("additional", "excluded"))
     assert problem == (
-        f"{ranges} '53 ranges at uk, 1 at au, 53 pairs of ranges': take 181 places of the gateway's user data, which "
-        "has 180 with secret_delivery user-data; a range takes 2, a peer 10, a peer with several pairs of ranges 10 "
+        f"{ranges} '53 ranges at uk, 1 at au, 53 pairs of ranges': take 183 places of the gateway's user data, which "
+        "has 180 with secret_delivery user-data; a range takes 2, a peer 10, a peer with several pairs of ranges 12 "
         "more, and each of these pairs 1; use fewer peers, or fewer or larger ranges, or exclude larger, aligned ones"
     )
 

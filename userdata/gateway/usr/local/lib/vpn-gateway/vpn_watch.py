@@ -49,6 +49,7 @@ class Watch:
         several = "," in gateway.local_cidr_blocks + peer.cidr_blocks
         self.names = [self.name, self.name + "/others"][: 1 + several]
         self.strays = Strays() if several else None
+        self.answers = 0
 
     def run(self) -> None:
         """Watch without end."""
@@ -63,10 +64,15 @@ class Watch:
         """Check the answer to an echo, also a late one to an earlier echo, and act if necessary."""
         if self.echoes.answer(time.monotonic() + 0.5) is not None:
             self.tunnel.answer(time.monotonic())
+            self.answers += 1
+            # Two negotiations at once leave an SA that the peer lacks (libreswan #2184). Another is the newest on both.
+            if self.answers == 5 and any(sa < "/" and not seen for sa, seen in (inward(self.name) or {}).items()):
+                act([self.name], "initiate")
             if self.strays and self.strays.judge(time.monotonic(), strays()):
                 print(f"tunnel {self.name}: the peer sends by SAs that are not here: asking for other SAs", flush=True)
                 act(self.names, "initiate")
             return
+        self.answers = 0
         seen = inward(self.name)
         step = self.tunnel.judge(time.monotonic(), seen, self.reachable)
         if step and not act(self.names, step):
