@@ -18,6 +18,7 @@ from tests.scenarios.conftest import record
 from tests.scenarios.diagnosis import answers
 from tests.scenarios.gateway import StepError, wait_until
 from tests.scenarios.in_place import Program
+from tests.scenarios.ipsec import pre_shared_keys
 from tests.scenarios.report import Result
 from tests.scenarios.scenario import UNTIMED, Expectation, Scenario, Steps, Variant
 from tests.scenarios.sites import Pair
@@ -97,18 +98,24 @@ def change_profile(program: Program) -> None:
     program.up()
 
 
+def stop_postquantum(program: Program) -> None:
+    """Negotiate without the postquantum pre-shared key."""
+    program.configure(postquantum=False)
+    program.up()
+
+
 def rotate(program: Program) -> None:
-    """Change the pre-shared key."""
+    """Change the pre-shared keys."""
     program.up(*program.rotation())
 
 
 def rotate_often(program: Program) -> None:
-    """Change the pre-shared key many times in a row."""
+    """Change the pre-shared keys many times in a row."""
     for _ in range(ROTATIONS):
         rotate(program)
 
 
-ROTATE = Change(name="in-place-psk", title="the pre-shared key is rotated", apply=rotate)
+ROTATE = Change(name="in-place-psk", title="the pre-shared keys are rotated", apply=rotate)
 
 BRIEF = (
     ROTATE,
@@ -123,6 +130,18 @@ LONG = (
         name="in-place-profile", title="another profile: article-2014", apply=change_profile, gap_seconds=PROFILE_GAP
     ),
     Change(name="in-place-profile-back", title="the profile modern again", apply=take_back, gap_seconds=PROFILE_GAP),
+    Change(
+        name="in-place-postquantum",
+        title="the tunnel no longer uses a postquantum key",
+        apply=stop_postquantum,
+        gap_seconds=PROFILE_GAP,
+    ),
+    Change(
+        name="in-place-postquantum-back",
+        title="the tunnel uses a postquantum key again",
+        apply=take_back,
+        gap_seconds=PROFILE_GAP,
+    ),
 )
 
 
@@ -145,13 +164,12 @@ def test_a_change_in_place_loses_no_more_than_it_must(
     change: Change, program: Program, stream: Stream, judged_by_time: bool, results: list[Result]
 ) -> None:
     before = sites.find().gateways
-    keys = [gateway.read(gateway.secrets_file) for gateway in before]
+    keys = [pre_shared_keys(gateway)["PSK"] for gateway in before]
     result = runner.run(change.scenario(program, judged=judged_by_time), stream)
     record(result, results)
     assert result.failures == ()
     assert sites.find().gateways == before, "the instances are the same"
-    after = [gateway.read(gateway.secrets_file) for gateway in before]
-    assert (keys == after) is (change is not ROTATE)
+    assert ([pre_shared_keys(gateway)["PSK"] for gateway in before] == keys) is (change is not ROTATE)
 
 
 def test_twenty_rotations_in_a_row_lose_no_more_than_one(
@@ -159,7 +177,7 @@ def test_twenty_rotations_in_a_row_lose_no_more_than_one(
 ) -> None:
     many = Change(
         name=f"in-place-psk-{ROTATIONS}-times",
-        title=f"the pre-shared key is rotated {ROTATIONS} times in a row",
+        title=f"the pre-shared keys are rotated {ROTATIONS} times in a row",
         apply=rotate_often,
     )
     result = runner.run(many.scenario(program, judged=judged_by_time), stream)
