@@ -115,7 +115,7 @@ def ppk_weakness(ppk: str) -> tuple[str, str] | None:
 
 
 def _weakness(key: str, minimum_bits: int, longest: int) -> tuple[str, str] | None:
-    remedy = "leave it out to have 256 random bits generated, or use the output of `openssl rand -base64 32`"
+    remedy = "use the output of `openssl rand -base64 32`; a pair without it has 256 random bits generated"
     rule = _uncarried(key, longest) or _guessed(_without_notation(key), minimum_bits)
     return None if rule is None else (rule, remedy)
 

@@ -142,7 +142,8 @@ def stored_secrets(
         assume_role_policy=parameters["psk"].arn.apply(_assume_role_policy),
         permissions_boundary=permissions_boundary_arn,
         tags=scope.tags("role"),
-        opts=scope.options(),
+        # Release 0.1.0 had another description, and to change one takes a right that deployers may not have.
+        opts=pulumi.ResourceOptions.merge(scope.options(), pulumi.ResourceOptions(ignore_changes=["description"])),
     )
     policy = iam.RolePolicy(
         scope.name("role-policy"),

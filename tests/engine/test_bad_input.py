@@ -107,7 +107,7 @@ def test_a_weak_psk_that_is_known_only_at_deployment_fails_without_being_shown(p
     (project.folder / "__main__.py").unlink()
     (project.folder / "__main__.py").write_text(LATE)
     output = project("up", "--yes", "--skip-preview", code=1)
-    assert re.search(r"psk '\(secret\)': is worth [0-9]+ bits at most, fewer than 128; leave it out", output)
+    assert re.search(r"psk '\(secret\)': is worth [0-9]+ bits at most, fewer than 128; use the output of", output)
     assert "Traceback" not in output
     resources = json.loads(project("stack", "export", "--show-secrets"))["deployment"]["resources"]
     (secret,) = [each["outputs"]["result"]["plaintext"] for each in resources if each["urn"].endswith("::late")]

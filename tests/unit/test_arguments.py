@@ -13,7 +13,7 @@ from components.inputs.arguments import SecretDelivery, SiteArgs
 from components.inputs.problems import SettingsError
 from components.inputs.settings import gateway_settings, pair_settings
 from tests.unit.existing_cloud import PUBLIC, TABLE_A, VPC
-from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
+from tests.unit.gateway_documents import HOST_KEY, PPK, PUBLIC_KEY
 
 GATEWAY = {
     "name": "uk",
@@ -115,6 +115,11 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
         ({"tags": {"owner": 7}}, "tags.owner '7': is not text"),
         ({"tags": {f"tag{n}": "x" for n in range(50)}}, "tags '50': are more than the 49"),
         ({"psk": "fQ0yS7nXw2LrGzV9bTqHk{{cJ1uEa8I}}"}, "psk '(secret)': has `{{`"),
+        ({"ppk": "0xaec8d3991aaff8bc8e2e3f731a8f6882"}, "ppk '(secret)': is worth 128 bits at most, fewer than 256"),
+        ({"ppk": PPK, "psk": PPK}, "ppk '(secret)': is the pre-shared key too; give two keys"),
+        ({"ppk": PPK, "postquantum": False}, "ppk '(secret)': is not used when `postquantum` is false"),
+        ({"ppk": PPK, "profile": "article-2014"}, "ppk '(secret)': is for IKEv2 (RFC 8784), and profile article-2014"),
+        ({"postquantum": "yes"}, "postquantum 'yes': "),
         (
             {"administrator_cidr_blocks": ["192.0.2.1/32"] * 2},
             "administrator_cidr_blocks '192.0.2.1/32': is given more",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from components.inputs.psk import LONGEST_PSK, psk_weakness
+from components.inputs.psk import LONGEST_PSK, ppk_weakness, psk_weakness
 
 SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
 """The characters that RandomPassword uses besides letters and digits if `special` is on."""
@@ -36,6 +36,37 @@ def test_every_generated_psk_is_accepted(kind: str) -> None:
     for _ in range(50):
         psk = GENERATED[kind]()
         assert psk_weakness(psk) is None or "{{" in psk, psk
+
+
+@pytest.mark.parametrize(
+    "generate",
+    [
+        lambda: "".join(generator.choices(ascii_letters + digits, k=43)),
+        lambda: b64encode(generator.randbytes(32)).decode(),
+        lambda: generator.randbytes(32).hex(),
+        lambda: f"0x{generator.randbytes(32).hex()}",
+    ],
+    ids=["RandomPassword", "base64", "hexadecimal", "hexadecimal, 0x"],
+)
+def test_256_random_bits_are_accepted_as_a_postquantum_key(generate: Callable[[], str]) -> None:
+    for _ in range(50):
+        assert ppk_weakness(generate()) is None
+
+
+@pytest.mark.parametrize(
+    ("ppk", "rule"),
+    [
+        ("Zr8Kq1tVb5NwYx3Lg7Ps0Dm4Jf6Hc9Ua2Ei", "210 bits at most, fewer than 256"),
+        ("aec8d3991aaff8bc8e2e3f731a8f6882", "128 bits at most, fewer than 256"),
+        ("aec8d3991aaff8bc8e2e3f731a8f6882" * 2, "repeats itself"),
+        ("MySuperSecretVpnKey2024MySuperSecretVpnKey2025", "is made of"),
+        ("Zr8Kq1tVb5NwYx3Lg7Ps0Dm4Jf6Hc9Ua2Ei+oR/kT8s=" * 2, "has 88 characters, more than 66"),
+    ],
+)
+def test_a_postquantum_key_that_is_weaker_or_longer_is_refused(ppk: str, rule: str) -> None:
+    weakness = ppk_weakness(ppk)
+    assert weakness is not None
+    assert rule in weakness[0]
 
 
 @pytest.mark.parametrize(
