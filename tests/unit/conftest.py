@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from components import VpnGatewayPair
+from tests.unit.existing_cloud import ExistingCloud
 from tests.unit.recording import Deployment, Recorder, article_arguments
 
 # A busy machine is slow, and that is no failure. `make test` takes the same examples each time, so that no commit is
@@ -32,6 +33,12 @@ def _fresh_deployment() -> Iterator[Deployment]:
     yield Deployment()
     pulumi.runtime.set_all_config({})
     loop.close()
+
+
+@pytest.fixture
+def cloud() -> ExistingCloud:
+    """Give answers to look-ups of an existing network."""
+    return ExistingCloud()
 
 
 @pytest.fixture
