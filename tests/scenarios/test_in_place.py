@@ -260,7 +260,13 @@ def test_a_pair_of_release_0_1_0_moves_to_this_one_in_place(
         # A clone may lack the tags, and without its program there is no pair of that release.
         pytest.skip("this checkout has no tag v0.1.0")
     program.up_with_other_instances()
-    move = Change(name="in-place-from-0.1.0", title="a pair of release 0.1.0 moves to this release", apply=take_back)
+    move = Change(
+        name="in-place-from-0.1.0",
+        title="a pair of release 0.1.0 moves to this release",
+        apply=take_back,
+        # Its connection gets another name, and a postquantum key.
+        gap_seconds=PROFILE_GAP,
+    )
     result = runner.run(move.scenario(program, judged=judged_by_time), stream)
     record(result, results)
     assert result.failures == ()
