@@ -3,7 +3,7 @@
 The left side is a new network, with a key and a permissions boundary; the right side is in an existing network.
 Proves that docs/iam-deployer-policy.json has exactly the actions that were called and those with another reason;
 that the bounded policy is enough for a pair with the boundary (lab/tests/unit/test_api_deployer.py: refusals);
-and that a gateway's role, as IAM stored it, may read its own two parameters, decrypt them with a key, and nothing
+and that a gateway's role, as IAM stored it, may read its own parameters, decrypt them with a key, and nothing
 else. Does not prove that AWS's provider calls nothing else, because the lab's stand-in replaces it.
 tests/engine/test_changes.py applies its changes with only this policy. `pytest tests/engine/test_iam.py`; there is
 nothing to clean up.
@@ -224,7 +224,7 @@ def _similar(own: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("side", "other", "keys"), [("uk", "au", {KMS_KEY}), ("au", "uk", set[str]())])
-def test_a_gateways_role_reads_its_own_two_parameters_and_nothing_else(
+def test_a_gateways_role_reads_its_own_parameters_and_nothing_else(
     life: Life, side: str, other: str, keys: set[str]
 ) -> None:
     policies, own, others = life.role_policies[side], life.parameters[side], life.parameters[other]

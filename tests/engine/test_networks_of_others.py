@@ -230,7 +230,7 @@ def test_three_pairs_with_a_hub_and_both_directions_do_not_disturb_each_other(
         assert route["networkInterfaceId"] == resources[f"{name.split('-')[0]}-uk-gateway-interface"]["id"]
     for token in ("aws:iam/role:Role", "aws:iam/instanceProfile:InstanceProfile", "aws:ssm/parameter:Parameter"):
         names = [each["outputs"]["name"] for each in resources.values() if each["type"] == token]
-        assert len(names) == len(set(names)) == (12 if "ssm" in token else 6)
+        assert len(names) == len(set(names)) == (18 if "ssm" in token else 6)
     again = stack.up(program, refresh=True).summary.resource_changes
     assert again is not None
     assert again.keys() == {"same"}
