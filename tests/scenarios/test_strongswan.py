@@ -16,6 +16,7 @@ import pytest
 from components.decisions.tunnel import TunnelProfile
 from tests.scenarios import ipsec, negotiated, sites
 from tests.scenarios.diagnosis import answers
+from tests.scenarios.ipsec import pre_shared_keys
 from tests.scenarios.strongswan import tunnel
 from tests.scenarios.strongswan.configuration import OFFERS, WEAK_OFFERS, WEAKER_THAN_THE_ARTICLE, Offer
 from tests.scenarios.strongswan.substitute import in_place_of
@@ -139,11 +140,16 @@ def test_modern_refuses_a_peer_that_has_a_key_of_before_a_rotation(setup: Setup,
 
 
 def test_modern_refuses_a_peer_without_the_postquantum_key_and_names_the_cause(setup: Setup) -> None:
-    setup.peer.offer(replace(OFFERS[TunnelProfile.MODERN], is_postquantum=False))
-    log = setup.peer.initiate()
-    assert log.returncode != 0, log.stdout
-    assert [sa for sa in setup.peer.associations() if sa.esp_algorithms] == []
-    (look,) = answers.ask([setup.site.gateway]).values()
+    psk, ppk = pre_shared_keys(setup.site.gateway).values()
+    setup.peer.know(psk, None)
+    try:
+        setup.peer.offer(replace(OFFERS[TunnelProfile.MODERN], is_postquantum=False))
+        log = setup.peer.initiate()
+        assert log.returncode != 0, log.stdout
+        assert [sa for sa in setup.peer.associations() if sa.esp_algorithms] == []
+        (look,) = answers.ask([setup.site.gateway]).values()
+    finally:
+        setup.peer.know(psk, ppk)
     (ike,) = [layer for layer in look.layers if layer.name == "ike"]
     assert ike.status == "failed", look.raw
     assert "no postquantum pre-shared key in common" in ike.evidence

@@ -244,3 +244,17 @@ def test_a_cause_is_read_from_the_lines_of_any_pair_of_ranges() -> None:
     log = f"Starting Pluto\n{line}\n"
     assert causes.cause(*SEEN_FROM["uk"], causes.POLICY_CAUSES, log) == f"the networks differ ({line})"
     assert causes.cause(*SEEN_FROM["uk"], causes.POLICY_CAUSES, log.replace("uk-to-au", "uk-to-au-2")) == ""
+
+
+def test_a_peers_vague_refusal_gives_way_to_what_this_side_has_refused_since_it_last_had_a_tunnel() -> None:
+    vague = '"uk-to-au" #9: IKE SA authentication request rejected by peer: AUTHENTICATION_FAILED\n'
+    precise = "packet from 198.51.100.20:500: connection has ppk=insist but peer does not support PPK\n"
+    other = '"uk-to-au" #3: no local proposal matches remote proposals, NO_PROPOSAL_CHOSEN\n'
+    up = '"uk-to-au" #7: initiator established IKE SA; authenticated peer using authby=secret\n'
+
+    def named(log: str) -> str:
+        return causes.cause("uk-to-au", "198.51.100.20", causes.IKE_CAUSES, log).partition(" (")[0]
+
+    assert named(precise + other + vague) == "no postquantum pre-shared key in common"
+    assert named(precise + up + vague) == "the pre-shared keys differ, or else the identities"
+    assert named(other + vague) == "the pre-shared keys differ, or else the identities"

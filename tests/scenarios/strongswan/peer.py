@@ -32,6 +32,11 @@ class Peer:
         # The error names the proposal that strongSwan does not know.
         self.program.run("swanctl --load-conns")
 
+    def know(self, psk: str, ppk: str | None) -> None:
+        """Forget all keys, and know these."""
+        self.program.write(f"{_FOLDER}/secrets.conf", configuration.secrets_conf(self.local, self.remote, psk, ppk))
+        self.program.run("swanctl --load-creds --clear --noprompt")
+
     def initiate(self, *, seconds: int = 15) -> subprocess.CompletedProcess[str]:
         """Negotiate both phases. Return strongSwan's log, with exit code 0 when both SAs are up."""
         command = f"swanctl --initiate --child {CONNECTION} --timeout {seconds}"

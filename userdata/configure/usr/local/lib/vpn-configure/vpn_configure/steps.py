@@ -100,7 +100,9 @@ def _watch(changes: Changes) -> Step | None:
     read = [path for path in changes if path in {GATEWAY, _file("vpn-watch")} or path.startswith(f"{LIBRARY}/")]
     if _goes("vpn-watch", changes) or not read:
         return None
-    return Step("watch", [["systemctl", "restart", "vpn-watch"]])
+    # Its start takes a second of the processor. pluto restarts after that, because the tunnel waits for pluto.
+    started = [["sleep", "3"]] if restarts_pluto(changes) else []
+    return Step("watch", [["systemctl", "restart", "vpn-watch"], *started])
 
 
 def _enable(changes: Changes) -> Step | None:

@@ -36,14 +36,22 @@ def cause(connection: str, public_ip: str, causes: Causes, log: str) -> str:
     """Return why the newest negotiation failed, with pluto's line; nothing when its log does not tell.
 
     Only lines since pluto last started count, and of these only lines that name the connection or come from the peer's
-    address.
+    address. The peer's refusal may leave several causes open (`or else`). Then what this side has refused since it last
+    established an IKE SA tells more.
     """
     ours = f'"{connection}"', f'"{connection}/', f"packet from {public_ip}:"
     lines = [line for line in log.rpartition("Starting Pluto")[2].splitlines() if any(own in line for own in ours)]
+    open_cause = ""
     for newest in reversed(lines):
+        if open_cause and "established IKE SA" in newest:
+            break
         if any(re.search(pattern, newest) for pattern, _ in causes):
             number = re.search(r"#\d+:", newest)
             negotiation = [line for line in lines if number[0] in line] if number else [newest]
             matches = [(words, line) for pattern, words in causes for line in negotiation if re.search(pattern, line)]
-            return f"{matches[0][0]} ({matches[0][1][:200]})"
-    return ""
+            found = f"{matches[0][0]} ({matches[0][1][:200]})"
+            if "or else" not in matches[0][0]:
+                return found
+            open_cause = open_cause or found
+            causes = causes[: [words for _, words in causes].index(matches[0][0])]
+    return open_cause
