@@ -109,6 +109,7 @@ def test_the_watch_restarts_before_pluto_if_pluto_has_to() -> None:
     old, new = setups
     planned = steps.plan({AT["healing"]: Change(None, old), ipsec_conf.PATH: Change(old, new)})
     assert [step.name for step in planned] == ["watch", "connections"]
+    assert planned[0].commands == [["systemctl", "restart", "vpn-watch"], ["sleep", "3"]]
 
 
 ORDER = ["secrets", "units", "filter", "routes", "sshd", "connections", "watch"]
