@@ -4,11 +4,12 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.loaders import create_loader
 
 from lab.resource_plugins.base import Properties
 
@@ -21,6 +22,14 @@ TEXTS = frozenset({
 
 _MOST_CONNECTIONS = 64
 _RETRIES = 5
+
+_LOADER: Final = create_loader()
+"""Botocore's data for all sessions. It is read at the import, because reading it takes longer than all calls of a
+preview, and `lab.engine.warm` imports this module once for all plugins."""
+_LOADER.load_data("endpoints")
+for _service in ("ec2", "iam", "ssm", "sts"):
+    for _data in ("service-2", "endpoint-rule-set-1"):
+        _LOADER.load_service_model(_service, _data)
 
 
 class ConfigurationError(Exception):
@@ -97,6 +106,7 @@ def configure(settings: Properties) -> Session:
     region, without usable credentials, and for an account that is not allowed.
     """
     core = botocore.session.Session(profile=settings.get("profile"))
+    core.register_component("data_loader", _LOADER)
     for setting, variable in (("sharedConfigFiles", "config_file"), ("sharedCredentialsFiles", "credentials_file")):
         if settings.get(setting):
             core.set_config_variable(variable, settings[setting][0])
