@@ -3,7 +3,8 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,6 +14,19 @@ from pulumi import automation
 from lab import settings
 from lab.engine.plugins import install_stand_in
 from lab.engine.versions import plugin_version
+
+
+@dataclass(frozen=True)
+class Up:
+    """What `pulumi up` did."""
+
+    change_summary: Mapping[automation.OpType, int]
+    _stack: automation.Stack
+
+    @property
+    def outputs(self) -> automation.OutputMap:
+        """The stack's outputs, for which this runs two commands."""
+        return self._stack.outputs()
 
 
 class InlineStack:
@@ -43,15 +57,21 @@ class InlineStack:
         *,
         refresh: bool = False,
         on_event: Callable[[automation.EngineEvent], Any] | None = None,
-    ) -> automation.UpResult:
+    ) -> Up:
         """Run `pulumi up`. Raises CommandError with the engine's output when it fails."""
-        return self.stack(program).up(on_output=self._collect(), on_event=on_event, refresh=refresh, color="never")
+        changes: dict[automation.OpType, int] = {}
 
-    def apply(self, program: Callable[[], None], *, on_event: Callable[[automation.EngineEvent], Any]) -> None:
-        """Run `pulumi up` as `up` does, without the three commands that then ask for its outputs and its summary."""
+        def note(event: automation.EngineEvent) -> None:
+            if event.summary_event:
+                changes.update(event.summary_event.resource_changes)
+            if on_event:
+                on_event(event)
+
         stack = self.stack(program)
+        # Otherwise, three more commands ask for the outputs and for a summary.
         with patch.object(stack, "outputs"), patch.object(stack, "info"):
-            stack.up(on_output=self._collect(), on_event=on_event, color="never")
+            stack.up(on_output=self._collect(), on_event=note, refresh=refresh, color="never")
+        return Up(changes, stack)
 
     def refresh(self, program: Callable[[], None]) -> automation.RefreshResult:
         """Run `pulumi refresh`."""

@@ -29,7 +29,7 @@ def preview(stack: InlineStack, arguments: Any) -> Plan:
 def update(stack: InlineStack, arguments: Any) -> Plan:
     """Run `pulumi up` of the pair with these arguments. Raises CommandError when it fails."""
     events = _Events()
-    stack.apply(program(copy.deepcopy(arguments)), on_event=events.note)
+    stack.up(program(copy.deepcopy(arguments)), on_event=events.note)
     return events.plan()
 
 

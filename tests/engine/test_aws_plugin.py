@@ -75,7 +75,7 @@ def changes_of_up(stack: InlineStack, run: Callable[[], None]) -> dict[str, dict
 
 
 def summary(result: Any) -> dict[str, int]:
-    changes = result.change_summary if isinstance(result, automation.PreviewResult) else result.summary.resource_changes
+    changes = result.change_summary if hasattr(result, "change_summary") else result.summary.resource_changes
     return {getattr(operation, "value", operation): count for operation, count in changes.items()}
 
 

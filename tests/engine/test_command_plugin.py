@@ -16,11 +16,10 @@ import asyncssh
 import psutil
 import pulumi
 import pytest
-from pulumi import automation
 from pulumi.automation import CommandError
 from pulumi_command import local, remote
 
-from tests.engine.inline_stack import InlineStack
+from tests.engine.inline_stack import InlineStack, Up
 from tests.engine.ssh_server import SshServer, free_port
 
 pytestmark = pytest.mark.engine
@@ -94,12 +93,9 @@ def test_a_command_runs_at_create_update_replacement_and_delete(
         assert SECRET not in text
         assert "PRIVATE KEY" not in text
 
-    assert stack.up(with_trigger()).summary.resource_changes == {"same": 2}
+    assert stack.up(with_trigger()).change_summary == {"same": 2}
 
-    assert stack.up(with_trigger(environment={"ALLOWED_WORD": "x"})).summary.resource_changes == {
-        "same": 1,
-        "update": 1,
-    }
+    assert stack.up(with_trigger(environment={"ALLOWED_WORD": "x"})).change_summary == {"same": 1, "update": 1}
     assert journal.read_text() == f"{SECRET}\nupdate\n"
 
     with pytest.raises(CommandError) as caught:
@@ -113,7 +109,7 @@ def test_a_command_runs_at_create_update_replacement_and_delete(
         assert part in str(caught.value)
 
     replaced = stack.up(with_trigger("second", environment={"ALLOWED_WORD": "x"}))
-    assert replaced.summary.resource_changes == {"replace": 1, "same": 1}
+    assert replaced.change_summary == {"replace": 1, "same": 1}
     assert journal.read_text() == f"{SECRET}\nupdate\n{SECRET}\ndelete\n"
 
     stack.destroy()
@@ -191,7 +187,7 @@ def test_another_standard_input_alone_runs_create_again_in_place(
 
             return run
 
-        def counts(up: automation.UpResult) -> list[str]:
+        def counts(up: Up) -> list[str]:
             return [up.outputs[name].value for name in ("direct", "behind")]
 
         # More than a pipe or a packet takes at once.
@@ -199,7 +195,7 @@ def test_another_standard_input_alone_runs_create_again_in_place(
         assert SECRET not in stack.output
         changed = stack.up(of(f"{SECRET}\n" * 6000))
     assert counts(changed) == ["132000"] * 2
-    assert changed.summary.resource_changes == {"same": 1, "update": 2}
+    assert changed.change_summary == {"same": 1, "update": 2}
     assert SECRET not in stack.output
 
 

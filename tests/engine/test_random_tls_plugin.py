@@ -46,7 +46,7 @@ def program(generation: str = "1") -> Callable[[], None]:
 def test_generated_values_are_secret_and_stay_until_their_keepers_change(stack: InlineStack) -> None:
     created = stack.up(program())
     outputs = created.outputs
-    assert created.summary.resource_changes == {"create": 5}
+    assert created.change_summary == {"create": 5}
     assert [name for name, output in sorted(outputs.items()) if output.secret] == [
         "base64",
         "hex",
@@ -62,10 +62,10 @@ def test_generated_values_are_secret_and_stay_until_their_keepers_change(stack: 
     # The real plugin's id of RandomBytes is their base64, and ids are never encrypted.
     assert state.count(outputs["base64"].value) == 1
 
-    assert stack.up(program(), refresh=True).summary.resource_changes == {"same": 5}
+    assert stack.up(program(), refresh=True).change_summary == {"same": 5}
 
     again = stack.up(program("2"))
-    assert again.summary.resource_changes == {"replace": 1, "same": 4}
+    assert again.change_summary == {"replace": 1, "same": 4}
     assert again.outputs["hex"].value != outputs["hex"].value
     assert again.outputs["password"].value == outputs["password"].value
 
@@ -78,7 +78,7 @@ def test_random_bytes_are_imported_by_their_base64(stack: InlineStack) -> None:
         pulumi.export("hex", seed.hex)
 
     imported = stack.up(run)
-    assert imported.summary.resource_changes == {"create": 1, "import": 1}
+    assert imported.change_summary == {"create": 1, "import": 1}
     assert imported.outputs["hex"].value == bytes(range(32)).hex()
     assert imported.outputs["hex"].secret
 

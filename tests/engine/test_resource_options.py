@@ -91,8 +91,7 @@ def test_the_components_options_apply_to_all_its_resources(stack: InlineStack, a
         assert each.get("retainOnDelete") is True, name
     assert inside["site-vpc"]["inputs"]["tags"] == {"by": "transform"}
 
-    changes = stack.up(renamed).summary.resource_changes
-    assert changes is not None
+    changes = stack.up(renamed).change_summary
     assert changes.keys() <= {"same", "update"}, stack.output
     assert {each["id"] for each in inside.values() if each["type"] == "aws:ec2/vpc:Vpc"} == {
         each["id"] for each in stack.resources().values() if each["type"] == "aws:ec2/vpc:Vpc"
