@@ -76,16 +76,12 @@ class Cli:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def fast_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Run the process that starts stand-ins quickly, as a running lab does, and let the engine save states at the end.
-
-    By default it saves and checks the whole state after each step of an operation.
-    """
+def warm_plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run the process that starts stand-ins quickly, as a running lab does."""
     path = tmp_path_factory.mktemp("warm") / "plugins.sock"
     command = [sys.executable, "-m", "lab.engine.warm", str(path)]
     with subprocess.Popen(command) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv(warm.VARIABLE, str(path))
-        patch.setenv("PULUMI_SKIP_CHECKPOINTS", "true")
         yield
         server.terminate()
 
