@@ -228,7 +228,7 @@ def test_a_gateways_role_reads_its_own_parameters_and_nothing_else(
     life: Life, side: str, other: str, keys: set[str]
 ) -> None:
     policies, own, others = life.role_policies[side], life.parameters[side], life.parameters[other]
-    assert (len(own), len(others)) == (2, 2)
+    assert (len(own), len(others)) == (3, 3)
     assert all(_allowed(policies, "ssm:GetParameter", arn) for arn in own)
     foreign = [*others, *_similar(own[0])]
     assert [arn for arn in foreign if _allowed(policies, "ssm:GetParameter", arn)] == []
