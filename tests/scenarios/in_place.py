@@ -10,6 +10,7 @@ from typing import Final
 import yaml
 
 from lab import settings, stack
+from lab.progress import say
 from tests.scenarios.gateway import StepError
 
 CONFIG: Final = f"Pulumi.{stack.STACK}.yaml"
@@ -65,6 +66,8 @@ class Program:
         """Run `pulumi up` and return its output. Raises StepError when it fails or touches an instance."""
         code, output = self._up(*arguments)
         if code:
+            # The report of the failed test comes at the end of all tests.
+            say(output[-3000:])
             raise StepError(f"pulumi up {' '.join(arguments)} exits with {code}: {output[-3000:]}")
         return output
 
