@@ -106,14 +106,14 @@ REST: Final = (
     Tier(
         name="lab",
         what="the lab's own network and machines; a consumer's project with machines",
-        minutes=14,
+        minutes=10,
         commands=((*_STREAMED, "lab/tests/machines", "tests/lab"),),
         releases=(_NEWEST,),
     ),
     Tier(
         name="debian-12",
         what="the tools tier on Debian 12",
-        minutes=2,
+        minutes=1.1,
         commands=((*_PARALLEL, "--numprocesses=4", "tests/tools", "--release=debian-12"),),
         releases=("debian-12",),
     ),
