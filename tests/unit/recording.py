@@ -57,8 +57,8 @@ def _name(urn: str) -> str:
 
 
 def address_of(name: str) -> str:
-    """Return the address that an Elastic IP of this name has."""
-    return f"198.51.100.{1 + sha256(name.encode()).digest()[0] % 254}"
+    """Return the address that an Elastic IP of this name has. Two names practically never have the same address."""
+    return ".".join(map(str, (52, *sha256(name.encode()).digest()[:3])))
 
 
 def public_key_of(name: str) -> str:
