@@ -129,7 +129,7 @@ def test_a_new_tag_is_added_in_place_to_every_resource_with_tags(pair: Pair) -> 
 
 def test_a_new_psk_replaces_both_gateways_but_no_address_and_no_route(pair: Pair) -> None:
     before = pair.stack.ids()
-    psk = secrets.token_urlsafe(32)
+    psk = secrets.token_hex(32)
     pair.stack.cli("config", "set", "--secret", "psk", psk)
     changed = pair.stack.up()
     after = pair.stack.ids()
@@ -160,7 +160,7 @@ def test_a_ctrl_c_in_the_middle_of_a_rotation_loses_nothing(pair: Pair) -> None:
     def under_way() -> bool:
         return any(call["action"] == "TerminateInstances" for call in pair.api.calls(after))
 
-    pair.stack.cli("config", "set", "--secret", "psk", secrets.token_urlsafe(32))
+    pair.stack.cli("config", "set", "--secret", "psk", secrets.token_hex(32))
     pair.stack.interrupted("up", under_way)
     pair.stack.up()
     kept = pair.stack.ids()
