@@ -13,7 +13,7 @@ output is the FIPS floor for its PRF; Libreswan refuses less in FIPS mode.
 
 MINIMUM_PSK_BITS: Final = 128
 MINIMUM_PPK_BITS: Final = 256
-"""A quantum computer halves the bits (RFC 8784, section 4)."""
+"""A quantum computer halves the bits (RFC 8784, "Security Considerations")."""
 MINIMUM_DISTINCT_CHARACTERS: Final = 8
 LONGEST_PSK: Final = 128
 """Characters. SSM's standard tier takes 4,096 (Systems Manager API reference, "PutParameter"), user data much less."""
@@ -112,6 +112,12 @@ def psk_weakness(psk: str) -> tuple[str, str] | None:
 def ppk_weakness(ppk: str) -> tuple[str, str] | None:
     """Return the rule that a postquantum pre-shared key breaks, and the remedy, as `psk_weakness` does."""
     return _weakness(ppk, MINIMUM_PPK_BITS, LONGEST_PPK)
+
+
+def equal_keys(psk: str, ppk: str) -> tuple[str, str] | None:
+    """Return the rule that two pre-shared keys break when they are equal, and the remedy; None when they differ."""
+    rule, remedy = "is the pre-shared key too", "give two keys that do not depend on each other"
+    return (rule, remedy) if psk == ppk else None
 
 
 def _weakness(key: str, minimum_bits: int, longest: int) -> tuple[str, str] | None:

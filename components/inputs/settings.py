@@ -15,7 +15,7 @@ from ..decisions.tunnel import PROFILES, TunnelProfile
 from .arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
 from .peer import PeerSettings, check_peers, check_range_pairs, peer_of, read_peer
 from .problems import SECRET, SettingsError
-from .psk import ppk_weakness, psk_weakness
+from .psk import equal_keys, ppk_weakness, psk_weakness
 from .reader import Reader
 from .room import check_room
 from .site import (
@@ -263,8 +263,10 @@ def _key(reader: Reader, setting: str, weakness: Callable[[str], tuple[str, str]
 
 def _ppk(reader: Reader, profile: TunnelProfile) -> pulumi.Input[str] | None:
     ppk = _key(reader, "ppk", ppk_weakness)
-    if isinstance(ppk, str) and ppk == reader.value("psk"):
-        reader.report("ppk", SECRET, "is the pre-shared key too", "give two keys that do not depend on each other")
+    psk = reader.value("psk")
+    equal = equal_keys(psk, ppk) if isinstance(psk, str) and isinstance(ppk, str) else None
+    if equal is not None:
+        reader.report("ppk", SECRET, *equal)
     if ppk is not None and PROFILES[profile].ike_version == 1:
         rule = f"is for IKEv2 (RFC 8784), and profile {profile.value} is IKEv1"
         reader.report("ppk", SECRET, rule, "leave it out, or use profile modern")

@@ -11,7 +11,7 @@ from pulumi_aws import iam, ssm
 from ..decisions.problems import Problem
 from ..decisions.secrets import GivenSecrets, StoredSecrets
 from ..inputs.problems import SECRET, SettingsError
-from ..inputs.psk import ppk_weakness, psk_weakness
+from ..inputs.psk import equal_keys, ppk_weakness, psk_weakness
 from ..inputs.ssh_keys import HOST_KEYS, LOGIN_KEYS, key_problems, public_key
 from .scope import Scope
 
@@ -97,18 +97,21 @@ def public_key_line(what: str, public: pulumi.Input[str]) -> pulumi.Output[str]:
 
 def checked_keys(psk: pulumi.Input[str], ppk: pulumi.Input[str] | None) -> PreSharedKeys:
     """Return the pre-shared keys as secret Outputs that fail with the rule they break, once they are known."""
+    checked = pulumi.Output.secret(psk).apply(lambda key: _accepted("psk", key, psk_weakness(key)))
+    if ppk is None:
+        return PreSharedKeys(psk=checked, ppk=None)
+    both = pulumi.Output.all(checked, pulumi.Output.secret(ppk))
+    return PreSharedKeys(
+        psk=checked,
+        ppk=both.apply(lambda keys: _accepted("ppk", keys[1], ppk_weakness(keys[1]) or equal_keys(*keys))),
+    )
 
-    def checked(setting: str, key: pulumi.Input[str]) -> pulumi.Output[str]:
-        def check(text: str) -> str:
-            weakness = ppk_weakness(text) if setting == "ppk" else psk_weakness(text)
-            if weakness is not None:
-                rule, remedy = weakness
-                raise SettingsError("VPN gateway", [Problem(setting=setting, value=SECRET, rule=rule, remedy=remedy)])
-            return text
 
-        return pulumi.Output.secret(key).apply(check)
-
-    return PreSharedKeys(psk=checked("psk", psk), ppk=None if ppk is None else checked("ppk", ppk))
+def _accepted(setting: str, key: str, broken: tuple[str, str] | None) -> str:
+    if broken is not None:
+        rule, remedy = broken
+        raise SettingsError("VPN gateway", [Problem(setting=setting, value=SECRET, rule=rule, remedy=remedy)])
+    return key
 
 
 def inline_secrets(keys: PreSharedKeys, host_key: SshKey) -> Delivery:

@@ -86,6 +86,11 @@ def test_a_postquantum_key_of_too_few_bits_is_refused_also_as_an_output(
         deploy_pair(deployment, article, ppk=pulumi.Output.secret("c1f0a7b2e94d83655a7bd8f6e1c093a5d2b7a6c50394ae6b"))
 
 
+def test_equal_keys_are_refused_also_as_outputs(deployment: Deployment, article: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=r"ppk '[(]secret[)]': is the pre-shared key too"):
+        deploy_pair(deployment, article, psk=pulumi.Output.secret(OWN_PPK), ppk=pulumi.Output.secret(OWN_PPK))
+
+
 @pytest.mark.parametrize("without", [{"postquantum": False}, {"profile": "article-2014"}])
 def test_a_pair_without_a_postquantum_key_has_nothing_of_it(
     deployment: Deployment, article: dict[str, Any], without: dict[str, Any]
