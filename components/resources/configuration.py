@@ -29,7 +29,7 @@ _CHANGE_SECONDS = 300
 def revision_of(files: Sequence[File]) -> str:
     """Return a short name of a list of files: the same for the same paths, modes and texts, and for no other list.
 
-    It is not secret. If the files contain secrets, one of them is a private key, so nobody can guess the list.
+    The name may be public. Files that contain secrets contain a private key, so their text cannot be guessed.
     """
     return sha256(json.dumps([astuple(file) for file in files]).encode()).hexdigest()[:12]
 

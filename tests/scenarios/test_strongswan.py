@@ -141,7 +141,7 @@ def test_modern_refuses_a_peer_that_has_a_key_of_before_a_rotation(setup: Setup,
 
 def test_modern_refuses_a_peer_without_the_postquantum_key_and_names_the_cause(setup: Setup) -> None:
     psk, ppk = pre_shared_keys(setup.site.gateway).values()
-    setup.peer.know(psk, None)
+    setup.peer.replace_keys(psk, None)
     try:
         setup.peer.offer(replace(OFFERS[TunnelProfile.MODERN], is_postquantum=False))
         log = setup.peer.initiate()
@@ -149,7 +149,7 @@ def test_modern_refuses_a_peer_without_the_postquantum_key_and_names_the_cause(s
         assert [sa for sa in setup.peer.associations() if sa.esp_algorithms] == []
         (look,) = answers.ask([setup.site.gateway]).values()
     finally:
-        setup.peer.know(psk, ppk)
+        setup.peer.replace_keys(psk, ppk)
     (ike,) = [layer for layer in look.layers if layer.name == "ike"]
     assert ike.status == "failed", look.raw
     assert "no postquantum pre-shared key in common" in ike.evidence

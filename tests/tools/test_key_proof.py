@@ -69,7 +69,7 @@ def test_the_keys_are_proved_beside_the_tunnel_and_one_of_one_side_alone_is_name
     (tunnel,) = {lines[1] for lines in said.values()}
     assert re.match(r'#1: "uk-to-au":', tunnel)
     left = {name: lines[2] for name, lines in said.items()}
-    # After a wrong key, 5.2 negotiates once more without being asked.
+    # After a wrong key, Libreswan 5.2 tries a second time by itself.
     assert left.pop("one-side") in {"0", "1", "2"}
     assert set(left.values()) == {"0"}
 

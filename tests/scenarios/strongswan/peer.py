@@ -32,8 +32,8 @@ class Peer:
         # The error names the proposal that strongSwan does not know.
         self.program.run("swanctl --load-conns")
 
-    def know(self, psk: str, ppk: str | None) -> None:
-        """Forget all keys, and know these."""
+    def replace_keys(self, psk: str, ppk: str | None) -> None:
+        """Replace all pre-shared keys that strongSwan has by these."""
         self.program.write(f"{_FOLDER}/secrets.conf", configuration.secrets_conf(self.local, self.remote, psk, ppk))
         self.program.run("swanctl --load-creds --clear --noprompt")
 

@@ -36,8 +36,8 @@ def cause(connection: str, public_ip: str, causes: Causes, log: str) -> str:
     """Return why the newest negotiation failed, with pluto's line; nothing when its log does not tell.
 
     Only lines since pluto last started count, and of these only lines that name the connection or come from the peer's
-    address. The peer's refusal may leave several causes open (`or else`). Then what this side has refused since it last
-    established an IKE SA tells more.
+    address. If the peer's refusal leaves several causes open (`or else`), the result is what this side has refused
+    since it last established an IKE SA, if it has refused anything.
     """
     ours = f'"{connection}"', f'"{connection}/', f"packet from {public_ip}:"
     lines = [line for line in log.rpartition("Starting Pluto")[2].splitlines() if any(own in line for own in ours)]
