@@ -17,7 +17,7 @@ from .inputs.settings import GatewaySettings, gateway_settings
 from .inputs.site import SiteSettings
 from .outputs import SiteOutputs, has_site_outputs
 from .resources.announcement import PROGRAM, announce_replacement
-from .resources.configuration import configure_gateway, revision_of
+from .resources.configuration import Configuration, configure_gateway, revision_of
 from .resources.existing_network import use_network
 from .resources.identity import create_identity
 from .resources.images import Image, choose_image
@@ -58,20 +58,37 @@ class VpnGateway(pulumi.ComponentResource):
     security groups for the gateway and for private hosts, a network interface with a fixed private address and an
     Elastic IP, an IAM role and SSM parameters (when `secret_delivery` is `ssm`), a key pair, the gateway's instance
     and, if `probe_host_private_ip` is set, a probe host. The network interface and the Elastic IP are the gateway's
-    identity and outlive the instance. With `ssh_private_key`, a remote command changes the running gateway in place.
+    identity and outlive the instance. With `ssh_private_key`, remote commands change the running gateway in place.
     """
 
     def __init__(self, name: str, args: VpnGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        self._create(name, gateway_settings(name, args), opts)
+        self._create(name, gateway_settings(name, args), opts, peers_prepared=())
 
     @classmethod
-    def of_settings(cls, name: str, settings: GatewaySettings, opts: pulumi.ResourceOptions | None = None) -> Self:
-        """Create a gateway from settings, which are read and checked already: `VpnGatewayPair` has them."""
+    def of_settings(
+        cls,
+        name: str,
+        settings: GatewaySettings,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        peers_prepared: Sequence[pulumi.Input[pulumi.Resource]],
+    ) -> Self:
+        """Create a gateway from settings, which are read and checked already: `VpnGatewayPair` has them.
+
+        The running gateway is not changed before the commands `peers_prepared` have run.
+        """
         gateway = cls.__new__(cls)
-        gateway._create(name, settings, opts)
+        gateway._create(name, settings, opts, peers_prepared=peers_prepared)
         return gateway
 
-    def _create(self, name: str, settings: GatewaySettings, opts: pulumi.ResourceOptions | None) -> None:
+    def _create(
+        self,
+        name: str,
+        settings: GatewaySettings,
+        opts: pulumi.ResourceOptions | None,
+        *,
+        peers_prepared: Sequence[pulumi.Input[pulumi.Resource]],
+    ) -> None:
         super().__init__("vpn-gateway-pair:index:VpnGateway", name, None, opts)
         scope = Scope(parent=self, resource_name=name, site=settings.site.name, common_tags=settings.tags)
         _warn(self, settings)
@@ -131,7 +148,7 @@ class VpnGateway(pulumi.ComponentResource):
             group=private.group,
         )
         self._revision = delivered.apply(revision_of)
-        self._configured = _configure(
+        self._configuration = _configure(
             scope,
             settings,
             Host(
@@ -141,8 +158,10 @@ class VpnGateway(pulumi.ComponentResource):
                 host_public_key=host_key.public,
             ),
             delivered,
+            self._revision,
             # SSH needs the same as the boot.
             depends_on=(*gateway.rules, *network.way_out, identity.association),
+            peers_prepared=peers_prepared,
         )
         self.vpc_id = network.vpc_id
         self.public_subnet_id = network.public_subnet_id
@@ -171,7 +190,12 @@ class VpnGateway(pulumi.ComponentResource):
     @property
     def configured(self) -> pulumi.Resource | None:
         """The command that changes the running gateway, for `depends_on`; None without `ssh_private_key`."""
-        return self._configured
+        return None if self._configuration is None else self._configuration.configured
+
+    @property
+    def prepared(self) -> pulumi.Resource:
+        """The command that prepares a change of the running gateway; without `ssh_private_key` the instance itself."""
+        return self._instance if self._configuration is None else self._configuration.prepared
 
     @property
     def revision(self) -> pulumi.Output[str]:
@@ -299,10 +323,12 @@ def _configure(
     settings: GatewaySettings,
     host: Host,
     files: pulumi.Output[tuple[File, ...]],
+    revision: pulumi.Output[str],
     *,
     depends_on: Sequence[pulumi.Resource],
-) -> pulumi.Resource | None:
-    """Create the command that changes the running gateway, if anything may log in."""
+    peers_prepared: Sequence[pulumi.Input[pulumi.Resource]],
+) -> Configuration | None:
+    """Create the commands that change the running gateway, if anything may log in."""
     if settings.ssh_private_key is None:
         return None
     return configure_gateway(
@@ -310,8 +336,10 @@ def _configure(
         Login(private_key=settings.ssh_private_key, timeout=settings.ssh_timeout),
         host,
         files=files,
+        revision=revision,
         programs=configure_files(),
         depends_on=depends_on,
+        peers_prepared=peers_prepared,
     )
 
 

@@ -77,18 +77,19 @@ class VpnGatewayPair(pulumi.ComponentResource):
         psk, ppk, self.rotate_command = _pre_shared_keys(self, name, settings)
         shared = Shared(settings=settings, psk=psk, ppk=ppk, ssh_private_key=private_key, ssh_public_key=public_key)
         left_side, right_side = _sides(name, settings)
-        # Each gateway needs the Elastic IP of the other, so one of the two is an Output that is resolved later.
-        left_public_ip: pulumi.Output[str]
-        resolve_left_public_ip: Callable[[pulumi.Output[str]], None]
-        left_public_ip, resolve_left_public_ip = pulumi.deferred_output()
+        # Each gateway needs the Elastic IP of the other, and the command that prepares its changes, so one of the two
+        # is an Output that is resolved later.
+        left_later: pulumi.Output[VpnGateway]
+        resolve_left: Callable[[pulumi.Output[VpnGateway]], None]
+        left_later, resolve_left = pulumi.deferred_output()
         try:
-            right = _gateway(self, shared, right_side, left_side, left_public_ip)
-            left = _gateway(self, shared, left_side, right_side, right.public_ip)
+            right = _gateway(self, shared, right_side, left_side, left_later)
+            left = _gateway(self, shared, left_side, right_side, pulumi.Output.from_input(right))
         except BaseException as error:
             # An Output that is never resolved would keep the program, and so the engine, waiting for ever.
-            resolve_left_public_ip(_broken(error))
+            resolve_left(_broken(error))
             raise
-        resolve_left_public_ip(left.public_ip)
+        resolve_left(pulumi.Output.from_input(left))
         self.left = left.site_outputs()
         self.right = right.site_outputs()
         self.profile = pulumi.Output.from_input(settings.profile.value)
@@ -105,8 +106,8 @@ class VpnGatewayPair(pulumi.ComponentResource):
         self.register_outputs({key: value for key, value in outputs.items() if value is not None})
 
 
-def _broken(error: BaseException) -> pulumi.Output[str]:
-    async def fail() -> str:
+def _broken(error: BaseException) -> pulumi.Output[VpnGateway]:
+    async def fail() -> VpnGateway:
         raise error
 
     return pulumi.Output.from_input(fail())
@@ -171,21 +172,22 @@ def _sides(name: str, settings: PairSettings) -> tuple[Side, Side]:
 
 
 def _gateway(
-    pair: VpnGatewayPair, shared: Shared, side: Side, peer: Side, peer_public_ip: pulumi.Output[str]
+    pair: VpnGatewayPair, shared: Shared, side: Side, peer: Side, peer_gateway: pulumi.Output[VpnGateway]
 ) -> VpnGateway:
     """Create the provider of one side and, with it, the side's `VpnGateway`."""
     provider = _provider(pair, f"{side.resource_name}-aws", side.placement)
     settings = shared.settings.gateway(
         side.site,
         peer.site,
-        peer_public_ip=peer_public_ip,
+        peer_public_ip=peer_gateway.apply(lambda gateway: gateway.public_ip),
         psk=shared.psk,
         ppk=shared.ppk,
         ssh_public_key=shared.ssh_public_key,
         ssh_private_key=shared.ssh_private_key,
     )
     options = pulumi.ResourceOptions(parent=pair, providers={"aws": provider})
-    return VpnGateway.of_settings(side.resource_name, settings, options)
+    peer_prepared = peer_gateway.apply(lambda gateway: gateway.prepared)
+    return VpnGateway.of_settings(side.resource_name, settings, options, peers_prepared=[peer_prepared])
 
 
 def _verification(

@@ -1,8 +1,8 @@
-"""The remote command that brings a running gateway the files that it is to have."""
+"""The remote commands that bring a running gateway the files that it is to have."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -16,11 +16,8 @@ from .hooks import hook, known
 from .remote_commands import INSTALL, Host, Login, installed_files, installer, limited, or_exit, run_on
 from .scope import Scope
 
-DESIRED = "/var/lib/vpn-gateway/desired.json"
+NEXT = "/var/lib/vpn-gateway/next.json"
 """Where `vpn-configure` finds the files that the gateway is to have, and their revision."""
-
-UNFINISHED = "/var/lib/vpn-gateway/unfinished"
-"""Tells a gateway that boots after a power cut that `vpn-configure` has not ended."""
 
 _CHANGE_SECONDS = 300
 """Seconds that a change may take after the boot has ended."""
@@ -34,49 +31,78 @@ def revision_of(files: Sequence[File]) -> str:
     return sha256(json.dumps([astuple(file) for file in files]).encode()).hexdigest()[:12]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """The remote commands that bring a gateway its files: the second one runs after the first."""
+
+    prepared: remote.Command
+    configured: remote.Command
+
+
 def configure_gateway(
     scope: Scope,
     login: Login,
     host: Host,
     *,
     files: pulumi.Output[Sequence[File]],
+    revision: pulumi.Output[str],
     programs: Sequence[File],
     depends_on: Sequence[pulumi.Resource],
-) -> remote.Command:
-    """Install `vpn-configure` (`programs`) on a gateway and let it apply `files`.
+    peers_prepared: Sequence[pulumi.Input[pulumi.Resource]],
+) -> Configuration:
+    """Install `vpn-configure` (`programs`) on a gateway, let it check `files` and fetch their secrets, then apply them.
 
-    The command runs again when one of them changes, and for another instance. A preview shows the lines that change.
+    Nothing is applied before the peers are prepared too (`peers_prepared`, their commands). So a fault on one side
+    leaves both as they were, and both change at the same time. A command runs again when the files change, and for
+    another instance. A preview shows the lines that change.
     """
     hooks = pulumi.ResourceHookBinding(
         before_update=hook(scope.name("change-announced"), _announce(scope), ignore_errors=True)
     )
-    unfinished = File(UNFINISHED, 0o600, "")
     own = pulumi.ResourceOptions(depends_on=list(depends_on), hooks=hooks)
-    return run_on(
+    prepared = run_on(
         login,
         host,
-        scope.name("configure"),
-        configure_script(wait=login.timeout),
-        stdin=files.apply(lambda known_files: installer([*programs, desired(known_files), unfinished])),
+        scope.name("prepare"),
+        prepare_script(wait=login.timeout),
+        stdin=files.apply(lambda known_files: installer([*programs, coming(known_files)])),
         triggers=[host.instance.id],
         options=pulumi.ResourceOptions.merge(scope.options(), own),
     )
+    all_prepared = pulumi.ResourceOptions(depends_on=[prepared, *peers_prepared])
+    configured = run_on(
+        login,
+        host,
+        scope.name("configure"),
+        revision.apply(lambda known: configure_script(known, wait=login.timeout)),
+        triggers=[host.instance.id],
+        options=pulumi.ResourceOptions.merge(scope.options(), all_prepared),
+    )
+    return Configuration(prepared=prepared, configured=configured)
 
 
-def desired(files: Sequence[File]) -> File:
+def coming(files: Sequence[File]) -> File:
     """Return the file that tells `vpn-configure` what the gateway is to have."""
     listed = [asdict(file) for file in files]
-    return File(DESIRED, 0o600, json.dumps({"revision": revision_of(files), "files": listed}))
+    return File(NEXT, 0o600, json.dumps({"revision": revision_of(files), "files": listed}))
 
 
-def configure_script(*, wait: int) -> str:
-    """Return a POSIX shell script that runs the `installer` on its standard input, then `vpn-configure`.
+def prepare_script(*, wait: int) -> str:
+    """Return a POSIX shell script that runs the `installer` on its standard input, then `vpn-configure --prepare`.
 
     `vpn-configure` waits up to `wait` seconds for the end of the first boot, if it has anything to change.
     """
+    return f"{INSTALL}{_vpn_configure('--prepare', wait)}"
+
+
+def configure_script(revision: str, *, wait: int) -> str:
+    """Return a POSIX shell script that lets `vpn-configure` apply what was prepared as this revision."""
+    return _vpn_configure(f"--revision {revision}", wait)
+
+
+def _vpn_configure(what: str, wait: int) -> str:
     most = wait + _CHANGE_SECONDS
-    configure = limited("vpn-configure", f"--wait {wait}", most)
-    return f"{INSTALL}{configure} {or_exit('vpn-configure', most)}"
+    return f"{limited('vpn-configure', f'--wait {wait} {what}', most)} {or_exit('vpn-configure', most)}"
 
 
 def _announce(scope: Scope) -> ResourceHookFunction:
@@ -94,6 +120,6 @@ async def _files(inputs: Any) -> list[File] | None:
     if text is None:
         return None
     files = {file.path: file for file in installed_files(text)}
-    listed = json.loads(files[DESIRED].text)["files"]
-    programs = [file for path, file in files.items() if path not in {DESIRED, UNFINISHED}]
+    listed = json.loads(files.pop(NEXT).text)["files"]
+    programs = list(files.values())
     return [*programs, *(File(**each) for each in listed)]

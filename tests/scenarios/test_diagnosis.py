@@ -152,7 +152,7 @@ def held_up_boot(pair: Pair, deployed: Deployment, policy: RolePolicy, secrets: 
     note_up(
         neither,
         up,
-        {f"vpn-{LEFT}-configure": ["host key mismatch|handshake failed|connection refused|i/o timeout"]},
+        {f"vpn-{LEFT}-prepare": ["host key mismatch|handshake failed|connection refused|i/o timeout"]},
         secrets,
     )
     looks = answers.ask([pair.au.gateway])

@@ -4,8 +4,8 @@ Proves that a change replaces no instance, is proved by `up`, and loses no more 
 every moment of an interruption (tests/unit/test_vpn_configure*.py). The table is that of the faults.
 """
 
+import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -218,16 +218,23 @@ CUTS = {
 """What ends a change of uk's gateway in the middle: its title, and the command for it."""
 
 
+MOMENTS = {
+    "prepares": ("while it prepares", "pgrep -f -- '--[p]repare'"),
+    "applies": ("while it applies", "test -e /var/lib/vpn-gateway/unfinished"),
+}
+"""When that happens: in the title, and a command that succeeds from then on."""
+
+
 @pytest.mark.parametrize("what", CUTS)
-@pytest.mark.parametrize("after", [0.0, 1.5])
+@pytest.mark.parametrize("when", MOMENTS)
 def test_a_rotation_that_is_cut_off_is_finished_by_the_next_up(
-    what: str, after: float, program: Program, stream: Stream, results: list[Result]
+    what: str, when: str, program: Program, stream: Stream, results: list[Result]
 ) -> None:
-    title, command = CUTS[what]
+    (title, command), (moment, is_there) = CUTS[what], MOMENTS[when]
     change = Change(
-        name=f"in-place-{what}-{after:g}",
-        title=f"{title} on uk, {after:g} s after its change has begun",
-        apply=lambda it: cut_off(it, command, after),
+        name=f"in-place-{what}-{when}",
+        title=f"{title} on uk, {moment} a change",
+        apply=lambda it: cut_off(it, command, is_there),
         is_down=what == "power",
     )
     # What the cut itself costs is that of the same fault without a change.
@@ -237,20 +244,53 @@ def test_a_rotation_that_is_cut_off_is_finished_by_the_next_up(
         program.up()
     record(result, results)
     assert result.failures == ()
-    keys = {re.findall(r'PSK "(.+)"', each.read(each.secrets_file))[0] for each in sites.find().gateways}
+    assert_both_have_one_key()
+
+
+def cut_off(program: Program, command: str, is_there: str) -> None:
+    """Rotate the keys, and run a command on uk's gateway at a moment of the change there."""
+    uk = sites.find().uk.gateway
+    with ThreadPoolExecutor(1) as thread:
+        up = thread.submit(program.any_up, *program.rotation())
+        wait_until("vpn-configure runs", lambda: uk.ask(is_there).returncode == 0, 120)
+        uk.ask(command)
+        up.result()
+
+
+def assert_both_have_one_key() -> None:
+    """Both sides have the same pre-shared key, and it is the one that they authenticate with."""
+    keys = {pre_shared_keys(gateway)["PSK"] for gateway in sites.find().gateways}
     assert len(keys) == 1
     assert [look.diagnosis for look in answers.ask(sites.find().gateways).values()] == ["ok", "ok"]
 
 
-def cut_off(program: Program, command: str, after: float) -> None:
-    """Rotate the key, and run a command on uk's gateway while `vpn-configure` runs there."""
-    uk = sites.find().uk.gateway
-    with ThreadPoolExecutor(1) as thread:
-        up = thread.submit(program.any_up, *program.rotation())
-        wait_until("vpn-configure runs", lambda: uk.ask("pidof -x vpn-configure").returncode == 0, 120)
-        time.sleep(after)
-        uk.ask(command)
-        up.result()
+def rotate_without_ssm(program: Program) -> None:
+    """Rotate the keys, while au's gateway cannot fetch them."""
+    au = sites.find().au.gateway
+    endpoint = json.loads(au.read("/etc/vpn-gateway/secrets.json"))["ssm"]["endpoint"]
+    au.run(f"cp -p /etc/hosts /run/hosts; echo 127.0.0.1 {endpoint} >>/etc/hosts")
+    try:
+        shown = program.red_up(*program.rotation())
+    finally:
+        au.run("cat /run/hosts >/etc/hosts")
+    if not re.search(r"nothing has changed: vpn-secrets fails(.|\n)*cannot read", shown):
+        raise StepError(f"pulumi up does not say that au cannot fetch its keys: {shown[-3000:]}")
+
+
+def test_a_rotation_whose_keys_one_side_cannot_fetch_changes_neither(
+    program: Program, stream: Stream, judged_by_time: bool, results: list[Result]
+) -> None:
+    before = [pre_shared_keys(gateway) for gateway in sites.find().gateways]
+    change = Change(name="in-place-no-ssm", title="au cannot fetch the rotated keys", apply=rotate_without_ssm)
+    result = runner.run(change.scenario(program, judged=judged_by_time), stream)
+    record(result, results)
+    assert result.failures == ()
+    are_unchanged = [pre_shared_keys(gateway) for gateway in sites.find().gateways] == before
+    assert are_unchanged
+    program.up()
+    assert_both_have_one_key()
+    are_unchanged = [pre_shared_keys(gateway) for gateway in sites.find().gateways] == before
+    assert not are_unchanged
 
 
 def test_a_pair_of_release_0_1_0_moves_to_this_one_in_place(

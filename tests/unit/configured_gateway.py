@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from itertools import dropwhile
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from components.decisions.tunnel import TunnelProfile
 from components.user_data import key_files
 from tests.unit.gateway_documents import PSK, gateway_document
 from vpn_configure import boot
-from vpn_configure.configure import configure
+from vpn_configure.commit import TREE
+from vpn_configure.configure import configure, prepare_next
 from vpn_configure.errors import ConfigureError
-from vpn_configure.files import DEPLOYED, DESIRED, File
+from vpn_configure.files import DEPLOYED, DESIRED, NEXT, File
 from vpn_configure.machine import Done, Machine
 from vpn_configure.pluto import ADDCONN, WHACK
 
@@ -103,6 +105,21 @@ class Gateway:
         self.asked.clear()
         return configure(self.machine, wait)
 
+    def apply(self, revision: str) -> list[str]:
+        """Put in place what was prepared; return what vpn-configure says."""
+        self.asked.clear()
+        return configure(self.machine, 0, revision)
+
+    def prepare(self, text: str, wait: float = 0) -> list[str]:
+        """Prepare a list; return what vpn-configure says."""
+        self.machine.write(NEXT, File(0o600, text))
+        self.asked.clear()
+        return prepare_next(self.machine, wait)
+
+    def bring_key(self, text: str = "rotated") -> None:
+        """Do what vpn-secrets does with what is staged."""
+        self.machine.write(f"{TREE}{SECRET}", File(0o600, text))
+
     def refuse(self, text: str, wait: float = 0) -> str:
         """Return why a list is not put in place."""
         with pytest.raises(ConfigureError) as error:
@@ -138,8 +155,8 @@ class Gateway:
 
     def run(self, argv: Sequence[str], _seconds: float) -> Done:
         """Answer a command."""
-        words = [word.rpartition("/")[2] if number == 0 else word for number, word in enumerate(argv)]
-        words = words[2:] if words[0] == "env" else words
+        words = list(dropwhile(lambda word: word == "env" or "=" in word, argv))
+        words[0] = words[0].rpartition("/")[2]
         if argv[0] == ADDCONN and argv[-1] == "--checkconfig":
             words = ["addconn", "--checkconfig", *words[1:-1]]
         asked = " ".join(words)

@@ -17,7 +17,7 @@ from components.decisions.files import File
 from components.decisions.tunnel import TunnelProfile
 from components.inputs.arguments import SecretDelivery
 from components.resources.announcement import PROGRAM, compared
-from components.resources.configuration import DESIRED, UNFINISHED, configure_script, desired, revision_of
+from components.resources.configuration import NEXT, coming, configure_script, prepare_script, revision_of
 from components.resources.remote_commands import installed_files, installer
 from tests.unit.gateway_documents import PUBLIC_KEY, files_of, user_data_of
 from tests.unit.recording import PSK, Deployment, Recorder, address_of, deploy_pair, public_key_of
@@ -26,9 +26,9 @@ from vpn_configure import files
 FILES = [File("/etc/one", 0o644, "a\n"), File("/etc/two", 0o755, "ü '\"\\\n")]
 
 
-def _desired(recorder: Recorder, side: str) -> dict[str, Any]:
-    written = installed_files(recorder.named(f"vpn-{side}-configure").inputs["stdin"])
-    (text,) = [file.text for file in written if file.path == DESIRED]
+def _coming(recorder: Recorder, side: str) -> dict[str, Any]:
+    written = installed_files(recorder.named(f"vpn-{side}-prepare").inputs["stdin"])
+    (text,) = [file.text for file in written if file.path == NEXT]
     document: dict[str, Any] = json.loads(text)
     return document
 
@@ -41,40 +41,47 @@ def test_the_command_carries_the_files_that_the_first_boot_writes_and_the_one_th
 ) -> None:
     for side in ("uk", "au"):
         written = files_of(user_data_of(article_pair.named(f"vpn-{side}-gateway").inputs))
-        carried = {each["path"]: each["text"] for each in _desired(article_pair, side)["files"]}
+        carried = {each["path"]: each["text"] for each in _coming(article_pair, side)["files"]}
         assert f"  leftid=@key.{address_of(f'vpn-{side}-gateway-address')}\n" in carried.pop(KEY_PATH)
         assert carried == written
 
 
-def test_vpn_verify_demands_the_revision_with_that_file(article_pair: Recorder) -> None:
+def test_the_prepared_revision_is_applied_and_vpn_verify_demands_it(article_pair: Recorder) -> None:
     for side in ("uk", "au"):
-        create = article_pair.named(f"vpn-verify-{side}").inputs["create"]
-        assert f"--revision {_desired(article_pair, side)['revision']}" in create
+        revision = f"--revision {_coming(article_pair, side)['revision']}"
+        for name in (f"vpn-{side}-configure", f"vpn-verify-{side}"):
+            assert revision in article_pair.named(name).inputs["create"]
+
+
+def test_neither_gateway_is_changed_before_both_are_prepared(article_pair: Recorder) -> None:
+    for side in ("uk", "au"):
+        assert {"vpn-uk-prepare", "vpn-au-prepare"} <= article_pair.named(f"vpn-{side}-configure").depends_on
 
 
 def test_a_pair_whose_every_rekey_authenticates_gets_no_second_connection(
     deployment: Deployment, article: dict[str, Any]
 ) -> None:
     recorder = deploy_pair(deployment, article, profile=TunnelProfile.ARTICLE_2014)
-    assert KEY_PATH not in {each["path"] for each in _desired(recorder, "uk")["files"]}
+    assert KEY_PATH not in {each["path"] for each in _coming(recorder, "uk")["files"]}
 
 
-def test_the_command_logs_in_to_the_gateway_with_its_pinned_key_and_runs_again_for_another_instance(
-    article_pair: Recorder,
+@pytest.mark.parametrize("name", ["prepare", "configure"])
+def test_the_commands_log_in_to_the_gateway_with_its_pinned_key_and_run_again_for_another_instance(
+    article_pair: Recorder, name: str
 ) -> None:
-    command = article_pair.named("vpn-uk-configure")
+    command = article_pair.named(f"vpn-uk-{name}")
     assert command.inputs["connection"]["host"] == address_of("vpn-uk-gateway-address")
     assert command.inputs["connection"]["hostKey"] == public_key_of("vpn-uk-host-key")
     assert command.inputs["triggers"] == ["vpn-uk-gateway-id"]
     assert command.secrets == {"connection"}
     assert command.parent == "vpn-uk"
     assert command.request.deletedWith.endswith("::vpn-uk-gateway")
-    assert "vpn-uk-gateway-ingress-ssh-192.0.2.10-32" in command.depends_on
+    assert "vpn-uk-gateway-ingress-ssh-192.0.2.10-32" in article_pair.named("vpn-uk-prepare").depends_on
 
 
 def test_secrets_in_the_files_make_the_whole_input_secret(deployment: Deployment, article: dict[str, Any]) -> None:
     recorder = deploy_pair(deployment, article, secret_delivery=SecretDelivery.USER_DATA)
-    command = recorder.named("vpn-uk-configure")
+    command = recorder.named("vpn-uk-prepare")
     assert PSK in command.inputs["stdin"]
     assert {"stdin", "connection"} <= command.secrets
 
@@ -107,22 +114,28 @@ def test_an_installer_writes_the_files_that_can_be_read_from_it(tmp_path: Path) 
 
 
 def test_vpn_configure_looks_where_the_command_writes() -> None:
-    assert (DESIRED, UNFINISHED) == (files.DESIRED, files.UNFINISHED)
+    assert files.NEXT == NEXT
 
 
 def test_what_the_gateway_is_to_have_is_roots_alone() -> None:
-    path, mode, text = astuple(desired(FILES))
-    assert (path, mode) == ("/var/lib/vpn-gateway/desired.json", 0o600)
+    path, mode, text = astuple(coming(FILES))
+    assert (path, mode) == ("/var/lib/vpn-gateway/next.json", 0o600)
     assert json.loads(text)["revision"] == revision_of(FILES)
 
 
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [(prepare_script(wait=30), "--prepare"), (configure_script("f00", wait=30), "--revision f00")],
+)
 @pytest.mark.parametrize("code", [0, 1, 124])
-def test_a_configure_that_fails_or_hangs_fails_the_command(tmp_path: Path, code: int) -> None:
+def test_a_vpn_configure_that_fails_or_hangs_fails_the_command(
+    tmp_path: Path, code: int, script: str, arguments: str
+) -> None:
     for name, text in (("sudo", 'shift 2\nshift\nexec "$@"'), ("vpn-configure", f"echo $* >&2\nexit {code}")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     done = subprocess.run(
-        ["sh", "-c", f"PATH={tmp_path}:$PATH\n{configure_script(wait=30)}"],
+        ["sh", "-c", f"PATH={tmp_path}:$PATH\n{script}"],
         input="",
         capture_output=True,
         text=True,
@@ -130,7 +143,7 @@ def test_a_configure_that_fails_or_hangs_fails_the_command(tmp_path: Path, code:
     )
     assert done.returncode == code
     hangs = "vpn-configure has not ended within 330 s: see the machine's system log\n"
-    assert done.stderr == "--wait 30\n" + (hangs if code == 124 else "")
+    assert done.stderr == f"--wait 30 {arguments}\n" + (hangs if code == 124 else "")
 
 
 def test_a_preview_shows_the_lines_that_change_and_no_line_of_the_secrets() -> None:

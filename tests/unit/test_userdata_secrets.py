@@ -214,6 +214,24 @@ def test_a_rotated_secret_is_fetched_by_its_version_and_sshd_left_alone(machine:
     assert not any(command[0] == "systemctl" for command in machine.commands)
 
 
+def test_secrets_that_are_staged_are_written_beside_those_in_use(
+    machine: Machine, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vpn_secrets.main()
+    host_key = machine.host_key.stat()
+    name_version(machine, cloud, 2)
+    staged = machine.root / "stage/tree"
+    (staged / "etc/ipsec.d").mkdir(parents=True)
+    machine.settings.parent.rename(staged / "etc/vpn-gateway")
+    monkeypatch.setenv("VPN_ROOT", "/stage/tree")
+    vpn_secrets.main()
+    assert machine.secret.read_text() == SECRET
+    written = staged / "etc/ipsec.d" / machine.secret.name
+    assert written.read_text() == SECRET.replace(PSK, PSK[::-1]).replace("psk:1", "psk:2")
+    assert mode(written) == 0o600
+    assert machine.host_key.stat() == host_key
+
+
 def test_a_version_that_is_there_is_not_asked_for_again(machine: Machine, cloud: Cloud) -> None:
     vpn_secrets.main()
     cloud.requests.clear()

@@ -24,8 +24,8 @@ COMMAND = "command:remote:Command"
 
 def deployed_revision(pair: Recorder, side: str) -> str:
     """Return the revision that a side's gateway is to run."""
-    files = installed_files(pair.named(f"vpn-{side}-configure").inputs["stdin"])
-    revision: str = json.loads(files[-2].text)["revision"]
+    files = installed_files(pair.named(f"vpn-{side}-prepare").inputs["stdin"])
+    revision: str = json.loads(files[-1].text)["revision"]
     return revision
 
 
@@ -92,7 +92,7 @@ def test_without_probe_hosts_the_gateways_alone_are_asked(deployment: Deployment
     del article["left"]["probe_host_private_ip"]
     recorder = deployment.run(lambda: VpnGatewayPair("vpn", article))  # type: ignore[arg-type]  # a plain dict
     assert {each.name for each in recorder.of_type(COMMAND)} == {
-        f"vpn-{name}" for name in ("uk-configure", "au-configure", "verify-uk", "verify-au")
+        f"vpn-{name}" for name in ("uk-prepare", "au-prepare", "uk-configure", "au-configure", "verify-uk", "verify-au")
     }
     assert not any("ssh-keyscan" in each.inputs["create"] for each in recorder.of_type(COMMAND))
 

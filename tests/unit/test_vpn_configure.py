@@ -86,7 +86,7 @@ def test_a_file_of_another_mode_is_repaired_and_so_is_one_that_was_deleted(gatew
     gateway.machine.place(watch).unlink()
     assert sorted(gateway.configure(listed("r1"))) == [secrets + ": changed", watch + ": added", "revision r1"]
     assert gateway.machine.place(secrets).stat().st_mode & 0o777 == 0o600
-    assert gateway.did() == ["vpn-secrets --fresh", "systemctl restart vpn-watch"]
+    assert gateway.did() == ["vpn-secrets", "systemctl restart vpn-watch"]
 
 
 def test_a_connection_that_somebody_deleted_is_added_without_a_difference_of_files(gateway: Gateway) -> None:
@@ -108,11 +108,12 @@ def test_another_config_setup_restarts_pluto(gateway: Gateway) -> None:
 
 def test_a_rotated_secret_is_read_by_pluto_before_the_connections_change(gateway: Gateway) -> None:
     secrets = FILES["/etc/vpn-gateway/secrets.json"].text.replace("psk:1", "psk:2")
-    gateway.react["vpn-secrets"] = lambda: gateway.machine.write(SECRET, File(0o600, "rotated"))
+    gateway.react["vpn-secrets"] = gateway.bring_key
     gateway.configure(listed("r2", secrets=secrets, conf=TWO))
     asked = [each for each in gateway.asked if each.startswith(("vpn-secrets", "whack --reread", "addconn --config"))]
-    assert asked[:2] == ["vpn-secrets --fresh", "whack --rereadsecrets"]
+    assert asked[:2] == ["vpn-secrets", "whack --rereadsecrets"]
     assert asked[2].startswith("addconn --config ")
+    assert gateway.machine.file(SECRET) == File(0o600, "rotated")
 
 
 def test_pluto_reads_its_keys_in_every_run_because_an_earlier_one_may_have_been_killed_before_that(

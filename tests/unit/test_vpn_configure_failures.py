@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.configured_gateway import AT, FILES, OTHER, ROUTES, RULES, SECRET, TWO, Gateway, booted, listed
-from vpn_configure.files import BEFORE, File
+from vpn_configure.files import BEFORE
 from vpn_configure.machine import Done
 
 
@@ -62,7 +62,7 @@ def test_a_warning_of_libreswan_about_a_keyword_is_a_refusal(gateway: Gateway) -
 
 
 STEPS = (
-    *("vpn-secrets", "systemctl daemon-reload", "systemctl reload-or-restart", "systemctl restart vpn-sysctl"),
+    *("systemctl daemon-reload", "systemctl reload-or-restart", "systemctl restart vpn-sysctl"),
     *("systemctl reload ssh", "addconn --config", "whack --route", "systemctl restart vpn-watch"),
 )
 
@@ -77,7 +77,7 @@ def everything() -> str:
 @pytest.mark.parametrize("failing", STEPS)
 def test_a_step_that_fails_takes_everything_back_also_the_secrets(gateway: Gateway, failing: str) -> None:
     gateway.configure(listed("r1"))
-    gateway.react["vpn-secrets --fresh"] = lambda: gateway.machine.write(SECRET, File(0o600, "rotated"))
+    gateway.react["vpn-secrets"] = gateway.bring_key
     before = {path: gateway.machine.file(path) for path in (*FILES, SECRET)}
     gateway.failing[failing] = Done(7, "no reason at all")
     said = gateway.refuse(everything())
@@ -94,10 +94,9 @@ def test_what_was_not_tried_is_not_reloaded_when_a_change_is_taken_back(gateway:
     gateway.failing["systemctl reload-or-restart"] = Done(1, "no")
     gateway.refuse(everything())
     assert gateway.did() == [
-        "vpn-secrets --fresh",
+        "vpn-secrets",
         "systemctl daemon-reload",
         "systemctl reload-or-restart vpn-filter",
-        "vpn-secrets",
         "systemctl daemon-reload",
         "systemctl reload-or-restart vpn-filter",
     ]

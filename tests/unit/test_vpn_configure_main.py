@@ -80,8 +80,8 @@ def test_a_second_run_waits_for_the_first_and_then_says_so(
 @pytest.mark.parametrize(
     ("path", "names"),
     [
-        (AT["secrets"], ["secrets"]),
-        (AT["program"], ["secrets"]),
+        (AT["secrets"], []),
+        (AT["program"], []),
         ("/etc/systemd/system/ipsec.service.d/vpn.conf", ["units"]),
         ("/etc/systemd/system/vpn-secrets.service", ["units"]),
         ("/etc/systemd/system/vpn-filter.service", ["units", "filter"]),
@@ -112,7 +112,7 @@ def test_the_watch_restarts_before_pluto_if_pluto_has_to() -> None:
     assert planned[0].commands == [["systemctl", "restart", "vpn-watch"], ["sleep", "3"]]
 
 
-ORDER = ["secrets", "units", "filter", "routes", "sshd", "connections", "watch"]
+ORDER = ["units", "filter", "routes", "sshd", "connections", "watch"]
 
 
 def test_the_secrets_of_a_peer_that_is_gone_are_removed_at_the_end() -> None:

@@ -64,10 +64,11 @@ LOGIN = {"ssh_private_key": HOST_KEY, "administrator_cidr_blocks": ["192.0.2.10/
 
 def test_with_the_private_key_the_running_gateway_is_changed_over_ssh(deployment: Deployment) -> None:
     recorder = _gateway(deployment, **LOGIN)
-    (command,) = recorder.of_type("command:remote:Command")
-    assert command.name == "site-configure"
-    assert command.inputs["connection"]["privateKey"] == HOST_KEY
-    assert command.secrets == {"connection"}
+    commands = recorder.of_type("command:remote:Command")
+    assert [command.name for command in commands] == ["site-prepare", "site-configure"]
+    for command in commands:
+        assert command.inputs["connection"]["privateKey"] == HOST_KEY
+        assert command.secrets == {"connection"}
     assert "userDataBase64" in recorder.named("site-gateway").request.ignoreChanges
 
 

@@ -27,6 +27,7 @@ COMMAND = "command:remote:Command"
 
 SIDE = [
     "command:remote:Command configure",
+    "command:remote:Command prepare",
     "aws:ec2/eip:Eip gateway-address",
     "aws:ec2/eipAssociation:EipAssociation gateway-address-association",
     "aws:ec2/instance:Instance gateway",

@@ -7,6 +7,7 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vpn_configure.errors import ConfigureError
@@ -16,19 +17,22 @@ from vpn_configure.machine import Machine, sync_folder, write_through
 STAGE = "/var/lib/vpn-gateway/stage"
 COMMIT = "/var/lib/vpn-gateway/commit"
 
-_TREE, _LIST = "tree", "list.json"
+_NAME, _LIST = "tree", "list.json"
+
+TREE = f"{STAGE}/{_NAME}"
+"""The staged files, by their paths."""
 
 
 def staged(path: str) -> str:
     """Return where a file is before it is in place."""
-    return f"{STAGE}/{_TREE}{path}"
+    return f"{TREE}{path}"
 
 
 def stage(machine: Machine, wanted: Changes) -> None:
     """Write the new files beside the old ones. Raises ConfigureError where no rename could put them in place."""
     top = machine.place(STAGE)
     shutil.rmtree(top, ignore_errors=True)
-    (top / _TREE).mkdir(parents=True)
+    machine.place(TREE).mkdir(parents=True)
     device = top.stat().st_dev
     for path, change in wanted.items():
         parent = next(each for each in machine.place(path).parents if each.exists())
@@ -42,7 +46,13 @@ def stage(machine: Machine, wanted: Changes) -> None:
         "files": [path for path, change in wanted.items() if change.new],
         "removed": [path for path, change in wanted.items() if not change.new],
     }
-    write_through(top / _LIST, File(0o600, json.dumps(listed)))
+    _write_list(machine, listed)
+
+
+def add(machine: Machine, paths: Sequence[str]) -> None:
+    """Put these files in place too, which somebody else has written to `TREE`."""
+    listed = json.loads(machine.read(f"{STAGE}/{_LIST}"))
+    _write_list(machine, {**listed, "files": [*listed["files"], *paths]})
 
 
 def unstage(machine: Machine) -> None:
@@ -70,7 +80,7 @@ def finish(machine: Machine) -> list[str]:
         listed = json.loads((top / _LIST).read_text(encoding="utf-8"))
         paths = [*listed["files"], *listed["removed"]]
         for path in listed["files"]:
-            source, target = top / _TREE / path.lstrip("/"), machine.place(path)
+            source, target = top / _NAME / path.lstrip("/"), machine.place(path)
             if source.exists():
                 _make_folder(target.parent)
                 source.replace(target)
@@ -85,6 +95,10 @@ def finish(machine: Machine) -> list[str]:
         sync_folder(top)
     shutil.rmtree(top)
     return paths
+
+
+def _write_list(machine: Machine, listed: Mapping[str, Sequence[str]]) -> None:
+    write_through(machine.place(f"{STAGE}/{_LIST}"), File(0o600, json.dumps(listed)))
 
 
 def _make_folder(folder: Path) -> None:

@@ -6,19 +6,20 @@ from typing import NamedTuple
 
 from vpn_configure.errors import ConfigureError
 
+NEXT = "/var/lib/vpn-gateway/next.json"
+"""What is prepared: the installer writes it before it runs `vpn-configure --prepare`."""
+
 DESIRED = "/var/lib/vpn-gateway/desired.json"
-"""Written by the installer before it runs `vpn-configure`."""
+"""What the gateway is to be: `vpn-configure --revision` makes it of what was prepared."""
 
 UNFINISHED = "/var/lib/vpn-gateway/unfinished"
-"""Written by the installer after that. It is there until a run has ended, with or without success. A boot that finds it
-runs `vpn-configure`.
-"""
+"""It is there while a run makes a change. A boot that finds it runs `vpn-configure`."""
 
 DEPLOYED = "/var/lib/vpn-gateway/deployed.json"
 """The list that was put in place last, written when all of it counts."""
 
 BEFORE = "/var/lib/vpn-gateway/before.json"
-"""What a change replaces, for as long as not all of the change counts: after a killed run, the next one goes on."""
+"""What a change replaces, and the keys, for as long as not all of it counts: after a killed run, the next goes on."""
 
 
 class File(NamedTuple):

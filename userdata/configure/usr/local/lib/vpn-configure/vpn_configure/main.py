@@ -7,9 +7,9 @@ import argparse
 import os
 import signal
 
-from vpn_configure.configure import configure
+from vpn_configure.configure import configure, prepare_next
 from vpn_configure.errors import ConfigureError
-from vpn_configure.files import DESIRED, UNFINISHED
+from vpn_configure.files import DESIRED, NEXT
 from vpn_configure.lock import lock
 from vpn_configure.machine import Machine, complain, say
 
@@ -24,6 +24,9 @@ def main() -> int:
     )
     waits = "for the end of the first boot, and of another vpn-configure (default: %(default)s)"
     parser.add_argument("--wait", type=float, default=WAIT, metavar="SECONDS", help=waits)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--prepare", action="store_true", help=f"only check what {NEXT} asks for, and fetch its keys")
+    which.add_argument("--revision", help="make this gateway what was prepared as this revision")
     options = parser.parse_args()
     if os.geteuid():
         complain("needs root: sudo vpn-configure")
@@ -32,16 +35,16 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)
     machine = Machine()
-    if not machine.read(DESIRED):
-        complain(f"{DESIRED} does not exist: pulumi up writes it")
+    path = NEXT if options.prepare else DESIRED
+    if not options.revision and not machine.read(path):
+        complain(f"{path} does not exist: pulumi up writes it")
         return 2
     try:
         with lock(machine, options.wait):
-            try:
-                lines = configure(machine, options.wait)
-            finally:
-                # Also what was refused or taken back has ended: the next boot does not try it again.
-                machine.place(UNFINISHED).unlink(missing_ok=True)
+            if options.prepare:
+                lines = prepare_next(machine, options.wait)
+            else:
+                lines = configure(machine, options.wait, options.revision)
     except (ConfigureError, OSError) as error:
         complain(f"vpn-configure: {error}")
         return 1

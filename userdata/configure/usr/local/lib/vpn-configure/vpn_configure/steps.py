@@ -25,14 +25,14 @@ class Step(NamedTuple):
     commands: Sequence[Command] = ()
 
 
-def plan(changes: Changes, *, back: bool = False) -> list[Step]:
-    """Return the steps in order; `back` means that they take back a change whose secrets are still there.
+def plan(changes: Changes) -> list[Step]:
+    """Return the steps in order.
 
-    The secrets come before the connections that need them, units before what they start, and the watch after the
-    connections. But if pluto itself restarts, the watch comes first: its start would slow the negotiation down, for
-    which the traffic waits. `connections` is always there: what pluto has loaded may differ from an unchanged file.
+    Units come before what they start, and the watch comes after the connections. But if pluto itself restarts, the
+    watch comes first: its start would slow the negotiation down, for which the traffic waits. `connections` is always
+    there, because what pluto has loaded may differ from an unchanged file. It also makes pluto read its keys.
     """
-    steps = [_secrets(changes, back), *(make(changes) for make in (_retire, _units, _filter, _routes, _sshd))]
+    steps = [make(changes) for make in (_retire, _units, _filter, _routes, _sshd)]
     last = [Step("connections"), _watch(changes)]
     steps += [*(reversed(last) if restarts_pluto(changes) else last), _enable(changes), _forget(changes)]
     return [step for step in steps if step is not None]
@@ -42,13 +42,6 @@ def restricted(steps: Sequence[Step], attempted: Collection[str]) -> list[Step]:
     """Return the steps that take back what was attempted: nothing else has happened yet."""
     opposite = {"retire": "enable", "enable": "retire"}
     return [step for step in steps if opposite.get(step.name, step.name) in attempted]
-
-
-def _secrets(changes: Changes, back: bool) -> Step | None:
-    if not {SECRETS, f"{PROGRAMS}/vpn-secrets"} & set(changes):
-        return None
-    # With --fresh, an older secret will not do.
-    return Step("secrets", [[f"{PROGRAMS}/vpn-secrets", *([] if back else ["--fresh"])]])
 
 
 def _units(changes: Changes) -> Step | None:
