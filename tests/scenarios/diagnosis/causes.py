@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import PurePosixPath
 
 from components.decisions.tunnel import TunnelProfile
 from tests.scenarios.diagnosis import changes, ipsec_conf
@@ -16,7 +17,7 @@ from tests.scenarios.sites import LEFT, RIGHT, Pair
 
 Change = AbstractContextManager[None]
 
-IPSEC_CONF = "/etc/ipsec.d/vpn.conf"
+IPSEC_CONF, KEY_CONF = "/etc/ipsec.d/vpn.conf", "/etc/ipsec.d/vpn-key.conf"
 RESTART = "systemctl restart ipsec"
 NAT_RULES = "iptables-save -t nat | grep ^-A"
 KERNEL_KEYS = "sysctl net.ipv4.ip_forward; grep -v ^- /etc/sysctl.d/90-vpn-gateway.conf | cut -d= -f1 | xargs sysctl"
@@ -34,11 +35,19 @@ def with_other_key(kind: str, text: str) -> str:
     return re.sub(f'{kind} "[^"]*"$', f'{kind} "{secrets.token_hex(32)}"', text, flags=re.MULTILINE)
 
 
-def other_profile(pair: Pair) -> Change:
+@contextmanager
+def other_profile(pair: Pair) -> Iterator[None]:
     def edit(text: str) -> str:
         return ipsec_conf.with_profile(text, TunnelProfile.ARTICLE_2014)
 
-    return changes.edited(pair.uk.gateway, IPSEC_CONF, edit, then=RESTART)
+    uk = pair.uk.gateway
+    # In that profile, no connection proves the key. It would answer au's IKEv2 with AUTHENTICATION_FAILED.
+    remove, restore = f"mv {KEY_CONF} /run/", f"mv /run/{PurePosixPath(KEY_CONF).name} {KEY_CONF}; {RESTART}"
+    with (
+        changes.done_and_undone(uk, remove, restore, shows="ls /etc/ipsec.d"),
+        changes.edited(uk, IPSEC_CONF, edit, then=RESTART),
+    ):
+        yield
 
 
 def other_ranges(pair: Pair) -> Change:
