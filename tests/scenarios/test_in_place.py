@@ -70,6 +70,12 @@ def add_range(program: Program) -> None:
     program.up()
 
 
+def exclude_range(program: Program) -> None:
+    """Take a part out of the left side's range."""
+    program.configure(leftExcludedCidrBlocks=["10.1.99.0/24"])
+    program.up()
+
+
 def change_release(program: Program) -> None:
     """Change the tunnel's MTU and, with it, packet filter and routes; a daemon, a unit and vpn-verify."""
     program.edit("components/decisions/tunnel.py", "TUNNEL_MTU: Final = 1400", "TUNNEL_MTU: Final = 1380")
@@ -124,6 +130,9 @@ BRIEF = (
     Change(name="in-place-back", title="the range and the release are taken back", apply=take_back),
 )
 LONG = (
+    # The connection that owns the IKE SA has a range of its own, which becomes several.
+    Change(name="in-place-excluded", title="a range is excluded", apply=exclude_range, gap_seconds=PROFILE_GAP),
+    Change(name="in-place-included", title="the range is no longer excluded", apply=take_back, gap_seconds=PROFILE_GAP),
     Change(name="in-place-administrators", title="an administrator is added", apply=add_administrator),
     Change(name="in-place-administrators-back", title="the administrator is taken back", apply=take_back),
     Change(
