@@ -64,20 +64,18 @@ class Change:
         )
 
 
-def add_range(program: Program) -> None:
-    """Add a range to the left side."""
-    program.configure(leftAdditionalCidrBlocks=["10.77.0.0/16"])
-    program.up()
-
-
 def exclude_range(program: Program) -> None:
     """Take a part out of the left side's range."""
     program.configure(leftExcludedCidrBlocks=["10.1.99.0/24"])
     program.up()
 
 
-def change_release(program: Program) -> None:
-    """Change the tunnel's MTU and, with it, packet filter and routes; a daemon, a unit and vpn-verify."""
+def add_range_and_change_release(program: Program) -> None:
+    """Add a range to the left side. Change the tunnel's MTU and, with it, packet filter and routes, and the programs.
+
+    Of the programs, a daemon, a unit and vpn-verify change.
+    """
+    program.configure(leftAdditionalCidrBlocks=["10.77.0.0/16"])
     program.edit("components/decisions/tunnel.py", "TUNNEL_MTU: Final = 1400", "TUNNEL_MTU: Final = 1380")
     program.edit("userdata/gateway/usr/local/lib/vpn-gateway/healing.py", "GRACE = 5.0", "GRACE = 6.0")
     unit = "userdata/gateway/etc/systemd/system/vpn-watch.service"
@@ -125,8 +123,11 @@ ROTATE = Change(name="in-place-psk", title="the pre-shared keys are rotated", ap
 
 BRIEF = (
     ROTATE,
-    Change(name="in-place-range", title="a range is added", apply=add_range),
-    Change(name="in-place-release", title="another release's programs, filter and MTU", apply=change_release),
+    Change(
+        name="in-place-range-and-release",
+        title="a range is added, with another release's programs, filter and MTU",
+        apply=add_range_and_change_release,
+    ),
     Change(name="in-place-back", title="the range and the release are taken back", apply=take_back),
 )
 LONG = (
