@@ -89,7 +89,7 @@ def test_without_a_revision_what_is_only_prepared_is_not_put_in_place(gateway: G
 
 def test_a_revision_that_was_not_prepared_is_refused(gateway: Gateway) -> None:
     gateway.prepare(listed("r2", routes=ROUTES))
-    with pytest.raises(ConfigureError, match=r"^revision r3 was not prepared on this gateway: pulumi up prepares it$"):
+    with pytest.raises(ConfigureError, match=r"^revision r3 was not prepared on this gateway: pulumi up --replace "):
         gateway.apply("r3")
     assert not gateway.machine.place(UNFINISHED).exists()
     assert gateway.text("routes") == FILES[AT["routes"]].text

@@ -108,7 +108,8 @@ def _decide_for(machine: Machine, revision: str) -> None:
             machine.place(path).replace(machine.place(DESIRED))
             sync_folder(machine.place(DESIRED).parent)
             return
-    raise ConfigureError(f"revision {revision} was not prepared on this gateway: pulumi up prepares it")
+    remedy = "pulumi up --replace with the URN of its …-prepare"
+    raise ConfigureError(f"revision {revision} was not prepared on this gateway: {remedy}")
 
 
 def _boot(machine: Machine, difference: Difference, wait: float) -> boot.Boot:
