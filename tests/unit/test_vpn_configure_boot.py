@@ -72,6 +72,13 @@ def test_a_boot_that_was_interrupted_counts_as_failed(gateway: Gateway) -> None:
     assert boot.boot(gateway.machine).word == "failed"
 
 
+def test_a_boot_that_ends_between_two_looks_is_not_taken_for_an_interrupted_one(gateway: Gateway) -> None:
+    gateway.machine.write(boot.STATE, File(0o644, "running ipsec\n"))
+    gateway.react["pidof"] = lambda: gateway.machine.write(boot.STATE, File(0o644, "done\n"))
+    gateway.refused["pidof"] = Done(1, "")
+    assert boot.boot(gateway.machine).word == "done"
+
+
 @pytest.mark.parametrize("state", ["running packages", "failed packages"])
 def test_the_file_that_every_fresh_machine_lacks_is_put_in_place_without_the_boots_end(
     gateway: Gateway, state: str

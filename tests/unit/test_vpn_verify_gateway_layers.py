@@ -22,7 +22,7 @@ def cloud_init(*errors: str) -> str:
 
 
 def boot(state: str = "done", *, result: str = WELL, runs: bool = False) -> str:
-    return gateway_layers.boot(state, "\nE: no mirror", result, lambda: runs)
+    return gateway_layers.boot(lambda: state, "\nE: no mirror", result, lambda: runs)
 
 
 @pytest.mark.parametrize("module", ["scripts_user", "scripts-user"], ids=["underscore", "hyphen"])
@@ -58,6 +58,31 @@ def test_waiting_does_not_mend_a_boot_that_has_failed(state: str, result: str, e
 def test_steps_that_are_running_are_waited_for(state: str, result: str, runs: bool, evidence: str) -> None:
     with pytest.raises(LayerError) as error:
         boot(state, result=result, runs=runs)
+    assert (error.value.args, isinstance(error.value, FinalError)) == ((evidence,), False)
+
+
+@pytest.mark.parametrize(
+    ("state", "later", "ran", "evidence"),
+    [
+        ("running ipsec", "done", True, "vpn-boot is running"),
+        ("failed packages", "running units", True, "running units"),
+        ("failed packages", "running units", False, "running units"),
+    ],
+    ids=["it ends", "it has begun", "it begins"],
+)
+def test_a_boot_that_begins_or_ends_between_two_looks_is_waited_for(
+    state: str, later: str, ran: bool, evidence: str
+) -> None:
+    """`state` and `ran` are what the first looks see, `later` what there is after them."""
+    looks = iter([ran, True])
+
+    def runs() -> bool:
+        nonlocal state
+        seen, state = next(looks), later
+        return seen
+
+    with pytest.raises(LayerError) as error:
+        gateway_layers.boot(lambda: state, "", cloud_init(OURS.format("scripts-user")), runs)
     assert (error.value.args, isinstance(error.value, FinalError)) == ((evidence,), False)
 
 

@@ -29,12 +29,21 @@ class Boot(NamedTuple):
 
 def boot(machine: Machine) -> Boot:
     """Return how far the first boot is; one that was interrupted counts as failed."""
-    word, _, step = machine.read(STATE).strip().partition(" ")
+    word, step = _state(machine)
     if word in {"done", "failed"}:
         return Boot(word, step)
-    begun = bool(word)
-    interrupted = machine.read(CLOUD_INIT) if not begun else machine.run("pidof", "-x", "vpn-boot").code
+    interrupted = bool(machine.run("pidof", "-x", "vpn-boot").code if word else machine.read(CLOUD_INIT))
+    if interrupted:
+        # vpn-boot may have begun or ended since the first look.
+        now = _state(machine)
+        if now != (word, step):
+            return boot(machine)
     return Boot("failed" if interrupted else "running", step or "before its first step")
+
+
+def _state(machine: Machine) -> tuple[str, str]:
+    word, _, step = machine.read(STATE).strip().partition(" ")
+    return word, step
 
 
 def after(machine: Machine, seconds: float) -> Boot:

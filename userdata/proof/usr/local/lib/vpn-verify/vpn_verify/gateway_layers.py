@@ -20,17 +20,19 @@ FULL = 0.95
 """Part of the table of connections from which on it counts as full."""
 
 
-def boot(state: str, log: str, cloud_init: str, runs: Callable[[], bool]) -> str:
+def boot(state: Callable[[], str], log: str, cloud_init: str, runs: Callable[[], bool]) -> str:
     """Check that the first boot took all its steps and that this boot is over.
 
-    `state` and `log` are what vpn-boot writes, `cloud_init` is cloud-init's result (empty: it still runs), and `runs`
-    asks whether vpn-boot runs.
+    `state` returns how far vpn-boot is and `runs` whether it runs; `log` is its log, and `cloud_init` is cloud-init's
+    result (empty: it still runs).
     """
-    word, _, step = state.partition(" ")
-    if word == "failed":
+    # vpn-boot may begin or end between two looks.
+    ran = runs()
+    word, _, step = state().partition(" ")
+    if word == "failed" and not ran:
         raise FinalError(f"step {step} failed: {log.splitlines()[-1:]}")
-    if not cloud_init or runs():
-        raise LayerError(f"{word} {step}" if step else "cloud-init is running")
+    if not cloud_init or ran or (word == "running" and runs()):
+        raise LayerError(f"running {step}" if step else "vpn-boot is running" if ran else "cloud-init is running")
     errors = json.loads(cloud_init)["v1"]["errors"]
     # The result names failed steps of ours until the next boot, even when they have been run again with success.
     if errors := [error for error in errors if word != "done" or not re.search("scripts.user", error)]:

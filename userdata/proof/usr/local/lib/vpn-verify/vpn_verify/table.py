@@ -80,7 +80,7 @@ LAYERS = (
         "boot",
         "",
         lambda _: gateway_layers.boot(
-            read("/var/lib/vpn-gateway/boot"),
+            lambda: read("/var/lib/vpn-gateway/boot"),
             read("/var/log/vpn-boot.log"),
             read(FINISHED),
             lambda: bool(run("pidof -x vpn-boot")),
