@@ -104,7 +104,7 @@ class VpnGateway(pulumi.ComponentResource):
         self._path = (*(each.id for each in path), *identity.route_ids)
         host_key = _host_key(scope, settings.site)
         place = Place(
-            public_ip=identity.elastic_ip.public_ip,
+            public_ip=identity.public_ip,
             private_ip=str(settings.site.gateway_private_ip),
             vpc_id=network.vpc_id,
         )
@@ -114,12 +114,12 @@ class VpnGateway(pulumi.ComponentResource):
         key_pair = _key_pair(scope, login_key)
         files = boot_files(
             settings,
-            public_ip=identity.elastic_ip.public_ip,
+            public_ip=identity.public_ip,
             peer_public_ips=peer_public_ips,
             delivery=delivery,
             host_key=host_key,
         )
-        delivered = running_files(settings, identity.elastic_ip.public_ip, peer_public_ips, files)
+        delivered = running_files(settings, identity.public_ip, peer_public_ips, files)
         announce_replacement(
             scope,
             always=_always_replacing(settings, host_key, login_key),
@@ -153,7 +153,7 @@ class VpnGateway(pulumi.ComponentResource):
             settings,
             Host(
                 site=settings.site.name,
-                address=identity.elastic_ip.public_ip,
+                address=identity.public_ip,
                 instance=self._instance,
                 host_public_key=host_key.public,
             ),
@@ -170,7 +170,7 @@ class VpnGateway(pulumi.ComponentResource):
         self.private_route_table_ids = network.private_route_table_ids
         self.internet_gateway_id = network.internet_gateway_id
         self.network_interface_id = identity.interface.id
-        self.public_ip = identity.elastic_ip.public_ip
+        self.public_ip = identity.public_ip
         self.private_ip = pulumi.Output.from_input(str(settings.site.gateway_private_ip))
         self.gateway_security_group_id = gateway.group.id
         self.private_hosts_security_group_id = private.group.id
@@ -309,6 +309,8 @@ def _replacing_by_user_data(
         "administrator_cidr_blocks": str(
             inner_administrators(settings.site, settings.peer_ranges, settings.administrator_cidr_blocks)
         ),
+        # A stack of release 0.1.0 has kept no value for it.
+        **({} if settings.site.allocation_id is None else {"allocation_id": settings.site.allocation_id}),
         **peers,
         PROGRAM: program_digest(),
     }

@@ -121,6 +121,17 @@ class CommonArgs(TypedDict):
     Default: no probe host.
     """
 
+    allocation_id: NotRequired[pulumi.Input[str]]
+    """Allocation id of an Elastic IP of yours, `eipalloc-…`, for the gateway, e.g. one that others admit. It must be in
+    this site's region and not be in use. The component associates it with the gateway, and never changes or releases
+    it. Default: none; an Elastic IP is created.
+    """
+
+    retain_elastic_ip: NotRequired[bool]
+    """Whether the Elastic IP that is created here is kept, and paid for, when it is no longer needed or the stack is
+    destroyed. Not allowed with `allocation_id`. Default: false.
+    """
+
     instance_type: NotRequired[str]
     """EC2 instance type of the gateway and of the probe host. Graviton types get an arm64 image. Default: `t3.nano`."""
 

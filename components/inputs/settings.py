@@ -247,6 +247,9 @@ def _check_boundary(reader: Reader, common: CommonSettings) -> None:
 def _check_sides(reader: Reader, left: Draft, right: Draft) -> None:
     if left.name is not None and left.name == right.name:
         reader.report("right.name", right.name, "is the name of the left side too", "name the sides differently")
+    addresses = [draft.site.allocation_id for draft in (left, right) if draft.site]
+    if all(isinstance(each, str) for each in addresses) and len(set(addresses)) < len(addresses):
+        reader.report("right.allocation_id", addresses[0], "is that of the left side too", "give each side its own")
     reader.problems += check_apart(left.cidr_blocks, right.cidr_blocks)
     if left.site and right.site:
         setting = "left.excluded_cidr_blocks and right.excluded_cidr_blocks"

@@ -82,6 +82,9 @@ class SiteSettings:
     gateway_private_ip: IPv4Address
     probe_host_private_ip: IPv4Address | None
     """None: no probe host."""
+    allocation_id: pulumi.Input[str] | None
+    """None: an Elastic IP is created."""
+    retain_elastic_ip: bool
     instance_type: str
     image: str
     root_volume_size: int
@@ -165,6 +168,7 @@ def read_site(reader: Reader) -> Draft:
         pattern=_KMS_KEY,
         remedy="use the key's own ARN: arn:aws:kms:eu-west-2:123456789012:key/1234abcd-…",
     )
+    allocation_id, retain_elastic_ip = _elastic_ip(reader)
     host_private_key, host_public_key = _host_key(reader)
     if vpc is None or subnets is None or gateway is None:
         return Draft(name=name, cidr_blocks=cidr_blocks, site=None)
@@ -179,6 +183,8 @@ def read_site(reader: Reader) -> Draft:
         availability_zones=zones,
         gateway_private_ip=gateway,
         probe_host_private_ip=probe_host,
+        allocation_id=allocation_id,
+        retain_elastic_ip=retain_elastic_ip,
         instance_type=instance_type or DEFAULT_INSTANCE_TYPE,
         image=image or DEFAULT_IMAGE,
         root_volume_size=root_volume_size,
@@ -307,6 +313,15 @@ def _check_additional(
     for setting, block in additional:
         reader.problems += check_usable(setting, block)
     reader.problems += check_disjoint(cidr_blocks)
+
+
+def _elastic_ip(reader: Reader) -> tuple[pulumi.Input[str] | None, bool]:
+    allocation_id = reader.identifier("allocation_id", "eipalloc", required=False)
+    retain = reader.flag("retain_elastic_ip", default=False)
+    if retain and allocation_id is not None:
+        rule = "is for an Elastic IP that is created here, and one of `allocation_id` is never released"
+        reader.report(reader.setting("retain_elastic_ip"), "true", rule, "leave it out")
+    return allocation_id, retain
 
 
 def _excluded(

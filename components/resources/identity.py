@@ -8,6 +8,7 @@ from pulumi_aws import ec2
 
 from ..decisions.routing import ANYWHERE, destinations
 from ..inputs.settings import GatewaySettings
+from .elastic_ip import elastic_ip
 from .network import SiteNetwork
 from .scope import Scope
 
@@ -17,7 +18,7 @@ class Identity:
     """The resources by which everything else refers to a gateway."""
 
     interface: ec2.NetworkInterface
-    elastic_ip: ec2.Eip
+    public_ip: pulumi.Output[str]
     association: ec2.EipAssociation
     route_ids: tuple[pulumi.Output[str], ...]
     """Ids of the private routes to the interface. An element may hold several ids, joined by commas."""
@@ -39,20 +40,18 @@ def create_identity(
         tags=scope.tags("gateway-interface"),
         opts=scope.options(),
     )
-    elastic_ip = ec2.Eip(
-        scope.name("gateway-address"), domain="vpc", tags=scope.tags("gateway-address"), opts=scope.options()
-    )
+    address = elastic_ip(scope, settings.site, network.mark)
     association = ec2.EipAssociation(
         scope.name("gateway-address-association"),
         # AWS associates an address only while the VPC has an Internet gateway, and detaches the Internet gateway only
         # after the last address is gone. Naming the Internet gateway makes the engine keep that order.
-        allocation_id=pulumi.Output.all(elastic_ip.allocation_id, network.internet_gateway_id).apply(_first),
+        allocation_id=pulumi.Output.all(address.allocation_id, network.internet_gateway_id).apply(_first),
         network_interface_id=interface.id,
         opts=scope.options(),
     )
     return Identity(
         interface=interface,
-        elastic_ip=elastic_ip,
+        public_ip=address.public_ip,
         association=association,
         route_ids=_routes(scope, settings, network, interface),
     )

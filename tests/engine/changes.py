@@ -13,7 +13,10 @@ from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 from tests.unit.recording import article_arguments
 
 THEIRS: Final = object()
-"""Stands for the existing network, whose ids are not known beforehand."""
+"""Stands for an existing network with `BASE`'s left range, whose ids are not known beforehand."""
+
+OWN_ADDRESS: Final = object()
+"""Stands for the allocation id of an Elastic IP that the pair has not created."""
 
 OWN_IMAGE: Final = image_id("eu-west-2", 12, BUILDS[12][0])
 """An older Debian image, named by its id. The lab's API has no images of customers."""
@@ -61,19 +64,19 @@ class Change:
         """Return the arguments before the change."""
         return _with(BASE, self.before, {})
 
-    def arguments(self, theirs: Mapping[str, Any]) -> Any:
-        """Return the changed arguments; `theirs` is an existing network with `BASE`'s left range."""
+    def arguments(self, theirs: Mapping[object, Any]) -> Any:
+        """Return the changed arguments; `theirs` has what `THEIRS` and `OWN_ADDRESS` stand for."""
         return _with(self.start(), {self.argument: self.value, **self.also}, theirs)
 
 
-def _with(base: Mapping[str, Any], changed: Mapping[str, Any], theirs: Mapping[str, Any]) -> Any:
+def _with(base: Mapping[str, Any], changed: Mapping[str, Any], theirs: Mapping[object, Any]) -> Any:
     args = copy.deepcopy(dict(base))
     for path, value in changed.items():
         *parents, key = path.split(".")
         target = args[parents[0]] if parents else args
         target.pop(key, None)
         if value is not MISSING:
-            target[key] = theirs if value is THEIRS else value
+            target[key] = theirs[value] if value in (THEIRS, OWN_ADDRESS) else value
     return args
 
 
@@ -197,6 +200,8 @@ CHANGES: Final = (
     Change(argument="left.gateway_private_ip", value=MISSING, what="left out"),
     Change(argument="left.probe_host_private_ip", value="10.1.10.42", what="another address"),
     Change(argument="left.probe_host_private_ip", value=MISSING, what="left out"),
+    Change(argument="left.allocation_id", value=OWN_ADDRESS, what="your own Elastic IP"),
+    Change(argument="left.retain_elastic_ip", value=True, what="kept at the end"),
     Change(argument="left.instance_type", value="t3.micro", what="another type, same architecture"),
     Change(argument="left.image", value="debian-12", what="another release"),
     Change(argument="left.image", value=OWN_IMAGE, what="an image's id"),

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 INSTANCE: Final = "aws:ec2/instance:Instance"
+ADDRESS: Final = "aws:ec2/eip:Eip"
 IDENTITY: Final = {
     "aws:ec2/vpc:Vpc": "VPC",
     "aws:ec2/subnet:Subnet": "subnet",
-    "aws:ec2/eip:Eip": "Elastic IP",
+    ADDRESS: "Elastic IP",
     "aws:ec2/networkInterface:NetworkInterface": "network interface",
 }
 """Resources that others refer to: the network, and the gateway's addresses. Type -> word of the document."""
@@ -42,20 +43,25 @@ def does(plan: Plan) -> str:
     """Describe a plan in words."""
     if plan.refused:
         return "**refused**"
-    if plan.lost(*IDENTITY):
+    if plan.lost(*(kind for kind in IDENTITY if kind != ADDRESS)):
         counts = Counter(
             IDENTITY[kind] for (kind, name) in plan.operations if name in plan.lost(kind) and kind in IDENTITY
         )
         return "**network replaced**: " + ", ".join(
             f"{number} {word}{'s' if number > 1 else ''}" for word, number in sorted(counts.items())
         )
+    # An association is replaced for another interface, which is above, or for another address.
+    has_other_address = bool(plan.names("replace", "aws:ec2/eipAssociation:EipAssociation"))
     if plan.names("replace", INSTANCE):
         instances = (f"`{name.removeprefix('vpn-')}`" for name in plan.names("replace", INSTANCE))
-        return "**instance replaced**, identity kept: " + ", ".join(instances)
+        identity = "another Elastic IP" if has_other_address else "identity kept"
+        return f"**instance replaced**, {identity}: " + ", ".join(instances)
     counts = Counter(plan.operations.values())
     words = [
         f"{counts[each]} {each.rstrip('e')}ed" for each in ("create", "update", "replace", "delete") if counts[each]
     ]
+    if has_other_address:
+        words.append("another Elastic IP")
     return "in place: " + ", ".join(words) if words else "nothing"
 
 
@@ -66,7 +72,10 @@ def loses(plan: Plan) -> str:
     # A change of tags updates the VPC, too, and does not stop the instance.
     only_tags = bool(plan.names("update", "aws:ec2/vpc:Vpc"))
     losses: list[tuple[object, str]] = [
-        (plan.lost("aws:ec2/eip:Eip"), "all of that side, and its hosts have to go first; another Elastic IP"),
+        (
+            plan.lost("aws:ec2/vpc:Vpc") and plan.lost(ADDRESS),
+            "all of that side, and its hosts have to go first; another Elastic IP",
+        ),
         (
             plan.lost("aws:ec2/networkInterface:NetworkInterface"),
             "tunnel and that side's NAT, until the new gateway is up; the Elastic IP stays",

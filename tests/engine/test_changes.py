@@ -9,7 +9,7 @@ outage is (docs/guarantees.md), nor that the machines then work. There is nothin
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,18 @@ from pulumi_command import local
 
 from components import VpnGateway
 from tests.engine.api_process import ApiProcess, running_api
-from tests.engine.changes import BASE, CHANGES, KMS_KEY, PSK, Change, row, rows_missing, table
+from tests.engine.changes import (
+    BASE,
+    CHANGES,
+    KMS_KEY,
+    OWN_ADDRESS,
+    PSK,
+    THEIRS,
+    Change,
+    row,
+    rows_missing,
+    table,
+)
 from tests.engine.deployer import ROLE, deployer
 from tests.engine.existing_networks import network_of_others
 from tests.engine.inline_stack import InlineStack
@@ -71,8 +82,8 @@ class Pair:
 
     stack: InlineStack
     api: ApiProcess
-    theirs: dict[str, Any]
-    """Arguments for an existing network."""
+    theirs: Mapping[object, Any]
+    """What `THEIRS` and `OWN_ADDRESS` stand for."""
     arguments: Any = None
     """The arguments with which it is deployed; None if a failed update left that unknown."""
     base: Any = field(default_factory=lambda: BASE)
@@ -107,7 +118,11 @@ def shared(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPath
             patch.setenv(name, value)
         # The engine saves the state at the end of an operation, not after each step. Nothing fails here on purpose.
         patch.setenv("PULUMI_SKIP_CHECKPOINTS", "true")
-        theirs = network_of_others(api, BASE["left"]["region"], BASE["left"]["cidr_block"], "10.1.1.0/24")
+        region = BASE["left"]["region"]
+        theirs = {
+            THEIRS: network_of_others(api, region, BASE["left"]["cidr_block"], "10.1.1.0/24"),
+            OWN_ADDRESS: api.client("ec2", region).allocate_address(Domain="vpc")["AllocationId"],
+        }
         others = _left_over(api)
         pair = Pair(InlineStack(folder / "stack", PLUGINS), api, theirs)
         pair.update(BASE)
@@ -208,7 +223,7 @@ def test_a_change_does_what_its_row_says_and_can_be_taken_back(
 
 def _with_verify(change: Change, verified: Pair) -> Plan:
     """Return the plan of a change with `verify`. If it replaces no instance, apply it and take it back."""
-    start, wanted = ({**arguments, "verify": True} for arguments in (change.start(), change.arguments({})))
+    start, wanted = ({**arguments, "verify": True} for arguments in (change.start(), change.arguments(verified.theirs)))
     if change.before:
         verified.update(start)
     plan = preview(verified.stack, wanted)

@@ -1,5 +1,5 @@
 """Functions that look something up in the API."""
 
-from lab.resource_plugins.aws.lookups import account, images, networks
+from lab.resource_plugins.aws.lookups import account, addresses, images, networks
 
-FUNCTIONS = (*images.FUNCTIONS, *networks.FUNCTIONS, *account.FUNCTIONS)
+FUNCTIONS = (*addresses.FUNCTIONS, *images.FUNCTIONS, *networks.FUNCTIONS, *account.FUNCTIONS)
