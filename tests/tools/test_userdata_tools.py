@@ -69,12 +69,18 @@ def test_the_kernel_gets_the_keys_for_its_interface_and_the_tunnels_mtu_but_no_f
             echo 1 >/tmp/conntrack/nf_conntrack_$key
         done
         mount --bind /tmp/conntrack /proc/sys/net/netfilter
+        # These keys belong to no namespace at all.
+        for key in panic panic_on_oops; do
+            echo 0 >/tmp/$key
+            mount --bind /tmp/$key /proc/sys/kernel/$key
+        done
         ip link add ens5 type veth peer name other; ip link set other up; ip link set ens5 up
         ip addr add 10.1.1.254/24 dev ens5
         ip route add default via 10.1.1.1
         vpn-sysctl
         vpn-sysctl
         grep -H . /tmp/conntrack/* | sed 's/.*nf_conntrack_//' | xargs
+        cat /tmp/panic /tmp/panic_on_oops | xargs
         ip route show 172.31.0.0/16
         cat /etc/sysctl.d/90-vpn-gateway.conf /proc/sys/net/ipv4/ip_forward
         sysctl -qw net.ipv4.ip_forward=1
@@ -88,12 +94,13 @@ print(next(layer for layer in LAYERS if layer.name == 'sysctl').look(None))"; }
     """
     done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))
     assert done.returncode == 0, done.stdout + done.stderr
-    table, route, *keys, forwarding, found, broken, without = done.stdout.splitlines()
+    table, crash, route, *keys, forwarding, found, broken, without = done.stdout.splitlines()
     size = memory_kib() // 8 // 512 * 512
     assert table.split() == [
         *(f"buckets:{size}", "icmp_timeout:60", f"max:{size}", "tcp_timeout_established:7440"),
         *("udp_timeout:120", "udp_timeout_stream:300"),
     ]
+    assert crash == "10 1"
     assert route.strip() == "172.31.0.0/16 via 10.1.1.1 dev ens5 mtu 1400"
     assert sum("redirects=0" in key for key in keys) == 12
     assert forwarding == "0"
