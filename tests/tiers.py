@@ -183,10 +183,14 @@ def run_tier(tier: Tier) -> None:
 
 
 def keep_logs(tier: Tier) -> Path:
-    """Copy the lab's logs, including the machines' consoles, to a folder that the next `lab up` does not clear."""
+    """Copy the lab's logs, including the machines' consoles, to a folder that the next `lab up` does not clear.
+
+    There are none if no lab was up since the checkout.
+    """
     kept = FAILED / tier.name
     shutil.rmtree(kept, ignore_errors=True)
-    shutil.copytree(settings.LOGS, kept, dirs_exist_ok=True)
+    if settings.LOGS.exists():
+        shutil.copytree(settings.LOGS, kept)
     return kept.relative_to(settings.ROOT)
 
 
