@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from components.decisions.tunnel import PROFILES, TunnelProfile
 from tests.unit.configured_gateway import AT, FILES, OTHER, ROUTES, RULES, SECRET, TWO, Gateway, booted, listed
-from tests.unit.gateway_documents import PSK
+from tests.unit.gateway_documents import PSK, gateway_document, installed_files
 from vpn_configure import boot
+from vpn_configure.ciphers import ALGORITHMS
 from vpn_configure.commit import STAGE
 from vpn_configure.errors import ConfigureError
 from vpn_configure.files import DESIRED, NEXT, UNFINISHED, File
@@ -52,6 +54,29 @@ def test_what_was_prepared_is_then_put_in_place_without_asking_the_tools_again(g
     assert gateway.deployed == "r2"
     assert not gateway.machine.place(STAGE).exists()
     assert not gateway.machine.place(PREPARED).exists()
+
+
+def test_the_ciphers_of_another_profile_are_loaded_before_its_first_sa(gateway: Gateway) -> None:
+    other = gateway_document(profile=TunnelProfile.ARTICLE_2014)
+    gateway.prepare(listed("r2", conf=installed_files(other)[AT["conf"]]))
+    added, deleted = (each for each in gateway.did() if each.startswith("ip xfrm"))
+    sa = "src 127.0.0.1 dst 127.0.0.1 proto esp spi 0xfffffffe"
+    assert added.startswith(f"ip xfrm state add {sa} auth-trunc hmac(sha1)")
+    assert deleted == f"ip xfrm state delete {sa}"
+    gateway.apply("r2")
+    gateway.prepare(listed("r3"))
+    assert "rfc4106(gcm(aes))" in next(each for each in gateway.did() if each.startswith("ip xfrm state add"))
+
+
+def test_the_ciphers_that_are_in_use_are_not_loaded_again(gateway: Gateway) -> None:
+    gateway.prepare(listed("r2", conf=TWO))
+    assert not [each for each in gateway.asked if each.startswith("ip xfrm")]
+
+
+@pytest.mark.parametrize("profile", list(TunnelProfile))
+def test_the_ciphers_of_each_profile_are_known(profile: TunnelProfile) -> None:
+    esp = PROFILES[profile].keywords["esp"]
+    assert [cipher for cipher in ALGORITHMS if esp.startswith(cipher)]
 
 
 def test_after_a_boot_what_was_prepared_is_checked_again(gateway: Gateway) -> None:

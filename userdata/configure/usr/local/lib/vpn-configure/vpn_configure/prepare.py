@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from vpn_configure import checks, commit, keys
+from vpn_configure import checks, ciphers, commit, keys
 from vpn_configure.errors import ConfigureError
 from vpn_configure.files import Changes, File
 from vpn_configure.machine import Machine
@@ -26,6 +26,7 @@ def prepare(machine: Machine, wanted: Changes, *, installed: bool = True) -> Non
         checks.check(machine, wanted, installed=installed)
         if installed:
             commit.add(machine, keys.stage(machine, wanted))
+            ciphers.load(machine, wanted)
     except ConfigureError:
         commit.unstage(machine)
         raise
