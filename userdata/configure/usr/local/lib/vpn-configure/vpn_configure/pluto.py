@@ -78,3 +78,6 @@ def _tell_pluto(machine: Machine, wanted: Orders) -> None:
         done = machine.run(WHACK, "--route", "--name", name, seconds=20)
         if done.code:
             raise ConfigureError(f"pluto cannot route {name}: {done.output}: {REMEDY}")
+    for name in wanted.start:
+        # Where the peer is not ready, it begins itself, or vpn-watch does.
+        machine.run(WHACK, "--initiate", "--asynchronous", "--name", name, seconds=20)

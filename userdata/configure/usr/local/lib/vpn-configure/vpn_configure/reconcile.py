@@ -15,6 +15,7 @@ class Orders(NamedTuple):
     delete: list[str]
     add: list[str]
     route: list[str]
+    start: list[str]
 
 
 def orders(old: IpsecConf, new: IpsecConf, loaded: Mapping[str, bool]) -> Orders:
@@ -23,6 +24,10 @@ def orders(old: IpsecConf, new: IpsecConf, loaded: Mapping[str, bool]) -> Orders
     `loaded` is name -> whether its policies are in the kernel. A connection that is the same in both files, and is
     loaded, is not touched: deleting the one that owns the IKE SA would interrupt all others with that peer. Connections
     of other names than our peers' are somebody else's.
+
+    The one that owns the IKE SA has the peer's name alone. It is deleted last, because the traffic of all its peer's
+    connections stops then. It is also started: while the peer still had other connections, a failed negotiation may
+    have left a policy in the kernel that drops the packets which would start it.
     """
     changed = [
         name
@@ -40,4 +45,5 @@ def orders(old: IpsecConf, new: IpsecConf, loaded: Mapping[str, bool]) -> Orders
     route = [
         name for name, keys in new.connections.items() if keys["auto"] in ROUTED and (name in add or name in unrouted)
     ]
-    return Orders(gone, add, route)
+    start = [name for name in route if name in add and base(name) == name and base(name) in map(base, gone)]
+    return Orders(sorted(gone, key=lambda name: base(name) == name), add, route, start)
