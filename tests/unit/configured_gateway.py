@@ -13,7 +13,7 @@ from components.decisions.files import File as UserDataFile
 from components.decisions.tunnel import TunnelProfile
 from components.user_data import key_files
 from tests.unit.gateway_documents import PSK, gateway_document
-from vpn_configure import boot
+from vpn_configure import boot, pluto
 from vpn_configure.commit import TREE
 from vpn_configure.configure import configure, prepare_next
 from vpn_configure.errors import ConfigureError
@@ -75,6 +75,8 @@ def booted(root: Path, monkeypatch: pytest.MonkeyPatch) -> "Gateway":
     """Return a gateway whose disk is never waited for."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(os, "sync", lambda: None)
+    # The peer is none that could start anything.
+    monkeypatch.setattr(pluto, "PEER_SECONDS", 0)
     return Gateway(root)
 
 

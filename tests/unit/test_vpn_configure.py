@@ -19,6 +19,7 @@ from tests.unit.configured_gateway import (
     listed,
 )
 from tests.unit.gateway_documents import PSK
+from vpn_configure import pluto
 from vpn_configure.files import DEPLOYED, File
 from vpn_configure.machine import Done
 
@@ -104,6 +105,33 @@ def test_another_config_setup_restarts_pluto(gateway: Gateway) -> None:
     conf = CONF.replace("ikev1-policy=drop", "ikev1-policy=accept")
     assert "ipsec: restarted, because config setup changed" in gateway.configure(listed("r2", conf=conf))
     assert gateway.did() == ["systemctl restart ipsec"]
+
+
+def test_a_changed_tunnel_that_the_peer_starts_is_routed_after_that(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pluto, "PEER_SECONDS", 60)
+    started = iter([None, None, None, True])
+
+    def peer() -> None:
+        if gateway.pluto and next(started, None):
+            gateway.pluto["uk-to-au"] = True
+
+    gateway.react["whack --status"] = peer
+    gateway.configure(listed("r2", conf=CONF.replace("dh20+dh19", "dh20")))
+    assert [each for each in gateway.asked if each.startswith("whack")][-3:] == [
+        "whack --status",
+        "whack --route --name uk-to-au",
+        "whack --status",
+    ]
+
+
+def test_a_changed_tunnel_that_the_peer_does_not_start_in_time_is_started_here(gateway: Gateway) -> None:
+    gateway.configure(listed("r2", conf=CONF.replace("dh20+dh19", "dh20")))
+    assert gateway.did()[-2:] == [
+        "whack --route --name uk-to-au",
+        "whack --initiate --asynchronous --name uk-to-au",
+    ]
 
 
 def test_a_rotated_secret_is_read_by_pluto_before_the_connections_change(gateway: Gateway) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ipsec_conf import PATHS, IpsecConf, difference, loaded, parse
 from vpn_configure.errors import ConfigureError
@@ -15,6 +15,9 @@ ADDCONN = "/usr/libexec/ipsec/addconn"
 
 START_SECONDS = 60
 """pluto's time to load its connections after a start."""
+
+PEER_SECONDS = 3
+"""How long a peer that is changed at the same time may take to start a connection."""
 
 REMEDY = "journalctl -u ipsec; sudo systemctl restart ipsec"
 
@@ -73,11 +76,24 @@ def _tell_pluto(machine: Machine, wanted: Orders) -> None:
         done = machine.run(ADDCONN, "--config", path, *names, seconds=60) if names else Done(0, "")
         if done.code:
             raise ConfigureError(f"pluto has not taken the connections: {done.output}")
+    late = _await_peer(machine, wanted.expect)
     for name in wanted.route:
         # `auto=ondemand` counts only for what pluto loads by itself when it starts.
         done = machine.run(WHACK, "--route", "--name", name, seconds=20)
         if done.code:
             raise ConfigureError(f"pluto cannot route {name}: {done.output}: {REMEDY}")
-    for name in wanted.start:
-        # Where the peer is not ready, it begins itself, or vpn-watch does.
+    for name in (*wanted.start, *late):
+        # Where the peer is not ready yet, it starts the connection itself, or vpn-watch does.
         machine.run(WHACK, "--initiate", "--asynchronous", "--name", name, seconds=20)
+
+
+def _await_peer(machine: Machine, names: Sequence[str]) -> Sequence[str]:
+    """Wait until the peer has started these connections; return those that it has not started in time."""
+    deadline, late = time.monotonic() + PEER_SECONDS, names
+    while late:
+        seen = status(machine) or {}
+        late = [name for name in names if not seen.get(name)]
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.1)
+    return late

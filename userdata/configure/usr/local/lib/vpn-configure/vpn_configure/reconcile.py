@@ -16,6 +16,8 @@ class Orders(NamedTuple):
     add: list[str]
     route: list[str]
     start: list[str]
+    expect: list[str]
+    """Those that the peer starts: they are routed after that."""
 
 
 def orders(old: IpsecConf, new: IpsecConf, loaded: Mapping[str, bool]) -> Orders:
@@ -26,8 +28,9 @@ def orders(old: IpsecConf, new: IpsecConf, loaded: Mapping[str, bool]) -> Orders
     of other names than our peers' are somebody else's.
 
     The one that owns the IKE SA has the peer's name alone. It is deleted last, because the traffic of all its peer's
-    connections stops then. It is also started: while the peer still had other connections, a failed negotiation may
-    have left a policy in the kernel that drops the packets which would start it.
+    connections stops then. The side with the smaller public address starts it again, as vpn-watch does: two
+    negotiations that cross leave SAs that only one side has. It does not wait for a packet, because a negotiation that
+    failed while the peer had other connections may have left a policy in the kernel that drops packets.
     """
     changed = [
         name
@@ -45,5 +48,12 @@ def orders(old: IpsecConf, new: IpsecConf, loaded: Mapping[str, bool]) -> Orders
     route = [
         name for name, keys in new.connections.items() if keys["auto"] in ROUTED and (name in add or name in unrouted)
     ]
-    start = [name for name in route if name in add and base(name) == name and base(name) in map(base, gone)]
-    return Orders(sorted(gone, key=lambda name: base(name) == name), add, route, start)
+    again = [name for name in route if name in add and base(name) == name and base(name) in map(base, gone)]
+    start = [name for name in again if _is_first(new.connections[name])]
+    expect = [name for name in again if name not in start]
+    return Orders(sorted(gone, key=lambda name: base(name) == name), add, route, start, expect)
+
+
+def _is_first(keywords: Mapping[str, str]) -> bool:
+    """Return whether this side of a connection starts it; each side sees the same two addresses."""
+    return keywords.get("leftid", "") < keywords.get("right", "")
