@@ -88,7 +88,7 @@ TEST: Final = (
     Tier(
         name="machines",
         what="one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy",
-        minutes=8,
+        minutes=9,
         commands=((*_STREAMED, "tests/scenarios", "-m", "brief", "--untimed"),),
         releases=(_NEWEST,),
     ),
@@ -99,7 +99,7 @@ REST: Final = (
     Tier(
         name="whole",
         what="the engine's other tests: examples in each language, docs/changes.md, the stand-in for aws",
-        minutes=9.3,
+        minutes=13,
         commands=((*_PARALLEL, "--dist=worksteal", "tests/engine", "-m", "whole"),),
         needs_engine=True,
     ),
