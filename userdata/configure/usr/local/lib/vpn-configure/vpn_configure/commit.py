@@ -17,9 +17,9 @@ from vpn_configure.machine import Machine, sync_folder, write_through
 STAGE = "/var/lib/vpn-gateway/stage"
 COMMIT = "/var/lib/vpn-gateway/commit"
 
-_NAME, _LIST = "tree", "list.json"
+_TREE, _LIST = "tree", "list.json"
 
-TREE = f"{STAGE}/{_NAME}"
+TREE = f"{STAGE}/{_TREE}"
 """The staged files, by their paths."""
 
 
@@ -80,7 +80,7 @@ def finish(machine: Machine) -> list[str]:
         listed = json.loads((top / _LIST).read_text(encoding="utf-8"))
         paths = [*listed["files"], *listed["removed"]]
         for path in listed["files"]:
-            source, target = top / _NAME / path.lstrip("/"), machine.place(path)
+            source, target = top / _TREE / path.lstrip("/"), machine.place(path)
             if source.exists():
                 _make_folder(target.parent)
                 source.replace(target)
