@@ -131,7 +131,7 @@ BRIEF = (
     Change(name="in-place-back", title="the range and the release are taken back", apply=take_back),
 )
 LONG = (
-    # The connection that owns the IKE SA has a range of its own, which becomes several.
+    # This range is in the connection that owns the IKE SA.
     Change(name="in-place-excluded", title="a range is excluded", apply=exclude_range, gap_seconds=PROFILE_GAP),
     Change(name="in-place-included", title="the range is no longer excluded", apply=take_back, gap_seconds=PROFILE_GAP),
     Change(name="in-place-administrators", title="an administrator is added", apply=add_administrator),

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import dropwhile
 from pathlib import Path
 
@@ -75,9 +76,13 @@ def booted(root: Path, monkeypatch: pytest.MonkeyPatch) -> "Gateway":
     """Return a gateway whose disk is never waited for."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(os, "sync", lambda: None)
-    # The peer is none that could start anything.
+    # No peer starts a connection here.
     monkeypatch.setattr(pluto, "PEER_SECONDS", 0)
     return Gateway(root)
+
+
+class KilledError(BaseException):
+    """The process is gone."""
 
 
 class Gateway:
@@ -121,6 +126,18 @@ class Gateway:
     def bring_key(self, text: str = "rotated") -> None:
         """Do what vpn-secrets does with what is staged."""
         self.machine.write(f"{TREE}{SECRET}", File(0o600, text))
+
+    @contextmanager
+    def killed_at(self, command: str) -> Iterator[None]:
+        """Expect that the run in the block is killed when it asks for this command."""
+
+        def kill() -> None:
+            raise KilledError
+
+        self.react[command] = kill
+        with pytest.raises(KilledError):
+            yield
+        del self.react[command]
 
     def refuse(self, text: str, wait: float = 0) -> str:
         """Return why a list is not put in place."""

@@ -115,25 +115,10 @@ def test_what_cannot_be_taken_back_is_said_and_the_next_run_takes_all_steps_agai
     assert gateway.did() == ["systemctl restart vpn-sysctl"]
 
 
-class KilledError(BaseException):
-    """The process is gone."""
-
-
-def configure_and_kill(gateway: Gateway, at: str, wanted: str) -> None:
-    """Apply a list, and kill the run when it asks for the command `at`."""
-
-    def kill() -> None:
-        raise KilledError
-
-    gateway.react[at] = kill
-    with pytest.raises(KilledError):
-        gateway.configure(wanted)
-    gateway.react.clear()
-
-
 def test_a_run_that_was_killed_after_its_commit_is_made_up_for_by_the_next(gateway: Gateway) -> None:
     gateway.configure(listed("r1"))
-    configure_and_kill(gateway, "systemctl restart vpn-sysctl", listed("r2", routes=ROUTES, conf=TWO))
+    with gateway.killed_at("systemctl restart vpn-sysctl"):
+        gateway.configure(listed("r2", routes=ROUTES, conf=TWO))
     assert gateway.configure(listed("r1"))[-1] == "revision r1"
     assert (gateway.text("routes"), gateway.pluto) == (FILES["/etc/vpn-gateway/routes"].text, {"uk-to-au": True})
     assert gateway.deployed == "r1"
@@ -142,14 +127,16 @@ def test_a_run_that_was_killed_after_its_commit_is_made_up_for_by_the_next(gatew
 def test_what_a_killed_run_added_is_removed_when_it_is_not_desired(gateway: Gateway) -> None:
     gateway.machine.place(AT["watch"]).unlink()
     gateway.configure(listed("r1", watch=None))
-    configure_and_kill(gateway, "systemctl daemon-reload", listed("r2"))
+    with gateway.killed_at("systemctl daemon-reload"):
+        gateway.configure(listed("r2"))
     gateway.configure(listed("r1", watch=None))
     assert not gateway.machine.place(AT["watch"]).exists()
 
 
 def test_a_run_that_was_killed_goes_on_with_the_same_list(gateway: Gateway) -> None:
     gateway.configure(listed("r1"))
-    configure_and_kill(gateway, "systemctl restart vpn-sysctl", listed("r2", routes=ROUTES, conf=TWO))
+    with gateway.killed_at("systemctl restart vpn-sysctl"):
+        gateway.configure(listed("r2", routes=ROUTES, conf=TWO))
     assert gateway.configure(listed("r2", routes=ROUTES, conf=TWO))[-1] == "revision r2"
     assert "systemctl restart vpn-sysctl" in gateway.did()
     assert gateway.pluto == {"uk-to-au": True, OTHER: True}

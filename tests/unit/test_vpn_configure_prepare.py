@@ -127,22 +127,12 @@ def test_a_revision_can_be_put_in_place_again(gateway: Gateway) -> None:
     assert gateway.apply("r2") == ["revision r2"]
 
 
-class KilledError(BaseException):
-    """The process is gone."""
-
-
 def test_the_way_back_from_a_change_that_was_cut_off_is_taken_when_it_is_prepared(gateway: Gateway) -> None:
     gateway.prepare(listed("r2", secrets=ROTATED, routes=ROUTES))
-
-    def kill() -> None:
-        raise KilledError
-
-    gateway.react["systemctl restart vpn-sysctl"] = kill
-    with pytest.raises(KilledError):
+    with gateway.killed_at("systemctl restart vpn-sysctl"):
         gateway.apply("r2")
     assert gateway.machine.read(SECRET) == "rotated"
-    gateway.react |= {"systemctl restart": lambda: None, "vpn-secrets": lambda: gateway.bring_key(OLD_KEY.text)}
-    del gateway.react["systemctl restart vpn-sysctl"]
+    gateway.react["vpn-secrets"] = lambda: gateway.bring_key(OLD_KEY.text)
     assert gateway.prepare(listed("r1"))[-1] == "revision r1"
     assert (gateway.machine.file(SECRET), gateway.text("routes")) == (OLD_KEY, FILES[AT["routes"]].text)
     assert json.loads(gateway.machine.read(DESIRED))["revision"] == "r1"
@@ -150,12 +140,7 @@ def test_the_way_back_from_a_change_that_was_cut_off_is_taken_when_it_is_prepare
 
 def test_a_change_that_goes_on_after_it_was_killed_can_still_be_taken_back_with_its_keys(gateway: Gateway) -> None:
     gateway.prepare(listed("r2", secrets=ROTATED, routes=ROUTES))
-
-    def kill() -> None:
-        raise KilledError
-
-    gateway.react["systemctl restart vpn-sysctl"] = kill
-    with pytest.raises(KilledError):
+    with gateway.killed_at("systemctl restart vpn-sysctl"):
         gateway.apply("r2")
     gateway.react.clear()
     gateway.failing["systemctl restart vpn-sysctl"] = Done(1, "no")
