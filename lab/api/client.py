@@ -32,9 +32,9 @@ def client(service: Literal["iam"], region: str, endpoint_url: str = ...) -> "IA
 @overload
 def client(service: Literal["ssm"], region: str, endpoint_url: str = ...) -> "SSMClient": ...
 @overload
-def client(service: Literal["sts"], region: str, endpoint_url: str = ...) -> Any: ...
+def client(service: Literal["cloudwatch", "sts"], region: str, endpoint_url: str = ...) -> Any: ...
 def client(service: str, region: str, endpoint_url: str = settings.API_URL) -> Any:
-    """Return the cached client of a service (`ec2`, `iam`, `ssm`, `sts`) in a region. Clients are thread-safe."""
+    """Return the cached client of a service (`cloudwatch`, `ec2`, …) in a region. Clients are thread-safe."""
     return _client(service, region, endpoint_url)
 
 

@@ -59,14 +59,19 @@ class ApiError(Exception):
         self.message = message
 
 
-def render(service: str, error: ApiError, request_id: str) -> tuple[dict[str, str], str]:
+def render(service: str, error: ApiError, request_id: str, *, as_json: bool = False) -> tuple[dict[str, str], str]:
     """Return headers and body of `error` in the protocol of `service`.
 
-    JSON 1.1 for ssm, EC2's XML for ec2, the query protocol's XML for everything else.
+    JSON when the request was, EC2's XML for ec2, the query protocol's XML for everything else.
     """
-    if service == "ssm":
+    if as_json:
         body = json.dumps({"__type": error.code, "message": error.message})
-        return {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": error.code}, body
+        version = "1.1" if service == "ssm" else "1.0"
+        headers = {"Content-Type": f"application/x-amz-json-{version}", "x-amzn-ErrorType": error.code}
+        if service == "monitoring":
+            # The code of the query protocol, for clients that were written for it.
+            headers["x-amzn-query-error"] = f"{error.code};Sender"
+        return headers, body
     code, message = escape(error.code), escape(error.message)
     if service == "ec2":
         body = (

@@ -2,7 +2,7 @@
 
 Only the condition keys that policies for deployers use (docs/iam.md) are provided. Source:
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html and
-…/list_amazonec2.html
+…/list_amazonec2.html, …/list_amazoncloudwatch.html
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,11 +13,16 @@ from moto.ec2.models import EC2Backend, ec2_backends
 from lab import settings
 from lab.api.authorization import Need
 from lab.api.decryption import decryptions
-from lab.api.policies import Context
+from lab.api.policies import Context, iam_action
 from lab.api.resources import instance_profile, resources_of, role_named
 
 _OF_THE_REQUEST: Final = frozenset({"CreateRole", "PutRolePermissionsBoundary"})
 """Actions whose `iam:PermissionsBoundary` is the boundary in the request; for all others it is the role's."""
+
+
+_EVENTS_ROLE: Final = (
+    f"arn:aws:iam::{settings.ACCOUNT_ID}:role/aws-service-role/events.amazonaws.com/AWSServiceRoleForCloudWatchEvents"
+)
 
 
 def needs_of(service: str, action: str, region: str, parameters: Mapping[str, Any]) -> Iterator[Need]:
@@ -25,9 +30,13 @@ def needs_of(service: str, action: str, region: str, parameters: Mapping[str, An
     contexts = list(_contexts(service, action, region, parameters))
     for resource in resources_of(service, action, region, parameters):
         for context in contexts:
-            yield Need(action=f"{service}:{action}", resource=resource, context=context)
+            yield Need(action=iam_action(service, action), resource=resource, context=context)
     for key, context in decryptions(service, region, parameters):
         yield Need(action="kms:Decrypt", resource=key, context=context)
+    if action == "PutMetricAlarm" and ":automate:" in str(parameters):
+        # CloudWatch makes the role with which it carries out EC2's actions for the caller (API_PutMetricAlarm).
+        context = {"iam:awsservicename": "events.amazonaws.com"}
+        yield Need(action="iam:CreateServiceLinkedRole", resource=_EVENTS_ROLE, context=context)
     for role in _passed_roles(service, action, parameters):
         yield Need(action="iam:PassRole", resource=role, context={"iam:passedtoservice": "ec2.amazonaws.com"})
 
@@ -45,6 +54,8 @@ def _contexts(service: str, action: str, region: str, parameters: Mapping[str, A
         for instance_id in ids or [""]:
             association = backend.iam_instance_profile_associations.get(instance_id)
             yield {"ec2:instanceprofile": association.iam_instance_profile.arn if association else None}
+    elif service == "monitoring":
+        yield {"cloudwatch:namespace": parameters.get("Namespace") if action == "PutMetricData" else None}
     else:
         yield {}
 

@@ -12,6 +12,9 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 Document = Mapping[str, Any]
+_PREFIXES = {"monitoring": "cloudwatch"}
+"""Signing name of a service -> the prefix of its IAM actions, where they differ."""
+
 Context = Mapping[str, str | None]
 """Condition keys of the request, in lower case, e.g. `aws:requestedregion`. None: the request has no such key."""
 
@@ -19,6 +22,11 @@ _OPERATORS = frozenset(
     {f"{kind}{rule}" for kind in ("String", "Arn") for rule in ("Equals", "Like", "NotEquals", "NotLike")}
     | {"IpAddress", "NotIpAddress"}
 )
+
+
+def iam_action(service: str, action: str) -> str:
+    """Return the IAM action of a call, e.g. `cloudwatch:PutMetricData`; `service` is the signing name."""
+    return f"{_PREFIXES.get(service, service)}:{action}"
 
 
 def is_allowed(documents: Iterable[str], action: str, resource: str, context: Context) -> bool:

@@ -1,4 +1,4 @@
-"""The ARNs of the resources that a call names: SSM parameters, IAM roles and instance profiles.
+"""The ARNs of the resources that a call names: SSM parameters, IAM roles and profiles, alarms and dashboards.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
@@ -25,6 +25,9 @@ def resources_of(service: str, action: str, region: str, parameters: Mapping[str
     if service == "iam":
         yield _of_iam(parameters)
         return
+    if service == "monitoring":
+        yield from _of_cloudwatch(action, region, parameters)
+        return
     yield str(parameters.get("RoleArn") or "*") if service == "sts" else "*"
 
 
@@ -39,6 +42,32 @@ def _of_iam(parameters: Mapping[str, object]) -> str:
         role = role_named(str(role_name))
         return role.arn if role else f"{_ACCOUNT}role{path}{role_name}"
     return "*"
+
+
+def _of_cloudwatch(action: str, region: str, parameters: Mapping[str, object]) -> Iterator[str]:
+    if parameters.get("ResourceARN"):
+        yield str(parameters["ResourceARN"])
+    elif action == "DescribeAlarms":
+        # Names only filter the answer: the right is that on all alarms.
+        yield alarm_arn(region, "*")
+    elif alarms := _named(parameters, "AlarmName"):
+        yield from (alarm_arn(region, name) for name in alarms)
+    elif dashboards := _named(parameters, "DashboardName"):
+        yield from (f"arn:aws:cloudwatch::{settings.ACCOUNT_ID}:dashboard/{name}" for name in dashboards)
+    else:
+        yield "*"
+
+
+def _named(parameters: Mapping[str, object], key: str) -> list[str]:
+    """Return the values of `key` and of the list `keys`, whose items the query protocol numbers: Keys.member.1."""
+    listed = parameters.get(f"{key}s")
+    numbered = [value for name, value in parameters.items() if name.startswith(f"{key}s.member.")]
+    return [str(value) for value in (parameters.get(key), *_listed(listed), *numbered) if value]
+
+
+def alarm_arn(region: str, name: str) -> str:
+    """Return the ARN of a CloudWatch alarm."""
+    return f"arn:aws:cloudwatch:{region}:{settings.ACCOUNT_ID}:alarm:{name}"
 
 
 def role_named(name: str) -> Role | None:

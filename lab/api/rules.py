@@ -11,6 +11,8 @@ def corrected_classes() -> Iterator[type]:
         yield replacement
     yield from service.CorrectedEC2Backend.__bases__
     yield from service.CorrectedEC2Response.__bases__
+    yield from service.CorrectedCloudWatchBackend.__bases__
+    yield from service.CorrectedCloudWatchResponse.__bases__
     yield images.DebianImage
     yield roles.TrustingBackend
 

@@ -26,13 +26,14 @@ from lab.api.authorization import ADMINISTRATOR, Scope, authorize, parse_scope
 from lab.api.errors import ApiError, render
 from lab.api.journal import RecordedCall
 from lab.api.needs import needs_of
-from lab.api.service import RESPONSES, action_of, answer, install, parameters_of
+from lab.api.service import RESPONSES, action_of, answer, install, is_json, parameters_of
 from lab.api.state import API_FAULTS, JOURNAL, LOCK
 
 LONGEST_POLL: Final = 60.0
 """Seconds."""
 
-_READ_ONLY: Final = ("Describe", "Get", "List", "AssumeRole", "Decode", "Search", "Simulate")
+_READ_ONLY: Final = ("Describe", "Get", "List", "AssumeRole", "Decode", "Search", "Simulate", "PutMetricData")
+"""Beginnings of the actions after which network and machines stay as they are."""
 
 
 class _ServedRequest(Request):
@@ -115,11 +116,11 @@ def _service_answer(request: Request) -> Response:
         error_code = _error_code(status, headers, body)
     except ApiError as error:
         status, error_code = error.status, error.code
-        headers, body = render(scope.service, error, request_id)
+        headers, body = render(scope.service, error, request_id, as_json=is_json(scope.service, request))
     except Exception as error:
         status, failure = _failure(action, error)
         error_code = failure.code
-        headers, body = render(scope.service, failure, request_id)
+        headers, body = render(scope.service, failure, request_id, as_json=is_json(scope.service, request))
     headers.pop("status", None)
     call = JOURNAL.record(
         mutating=not action.startswith(_READ_ONLY),

@@ -11,6 +11,8 @@ import moto.ec2.models.route_tables
 import moto.ec2.models.security_groups
 import moto.ec2.models.subnets
 import moto.ssm.models
+from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
+from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.core.exceptions import ServiceException
@@ -27,8 +29,10 @@ from moto.sts.responses import TokenResponse
 
 from lab.api import (
     addresses,
+    alarms,
     corrections,
     cpu_credits,
+    dashboards,
     dependencies,
     images,
     instances,
@@ -36,6 +40,7 @@ from lab.api import (
     key_pairs,
     launch,
     lifecycle,
+    metrics,
     public_parameters,
     roles,
     routes,
@@ -100,9 +105,18 @@ class CorrectedEC2Response(
         return super().serialized(action_result)
 
 
+class CorrectedCloudWatchBackend(alarms.AlarmBackend, dashboards.DashboardBackend, metrics.MetricBackend):
+    """A region of CloudWatch."""
+
+
+class CorrectedCloudWatchResponse(alarms.AlarmResponse, metrics.MetricResponse):
+    """CloudWatch's actions."""
+
+
 RESPONSES: Final[dict[str, type[BaseResponse]]] = {
     "ec2": CorrectedEC2Response,
     "iam": IamResponse,
+    "monitoring": CorrectedCloudWatchResponse,
     "ssm": SimpleSystemManagerResponse,
     "sts": TokenResponse,
 }
@@ -128,9 +142,14 @@ def install() -> None:
         corrections.verify(mixin, EC2Backend)
     for mixin in CorrectedEC2Response.__bases__:
         corrections.verify(mixin, EC2Response)
+    for mixin in CorrectedCloudWatchBackend.__bases__:
+        corrections.verify(mixin, CloudWatchBackend)
+    for mixin in CorrectedCloudWatchResponse.__bases__:
+        corrections.verify(mixin, CloudWatchResponse)
     corrections.verify(images.DebianImage, Ami)
     images.DebianImage.__name__ = Ami.__name__
     corrections.verify(roles.TrustingBackend, STSBackend)
+    cloudwatch_backends.backend = CorrectedCloudWatchBackend
     ec2_backends.backend = CorrectedEC2Backend
     sts_backends.backend = roles.TrustingBackend
     _add_checks()
@@ -167,16 +186,21 @@ def _checked(action: str, answer: Any) -> Any:
     return checked_answer
 
 
+def is_json(service: str, request: Request) -> bool:
+    """Return whether the request has a JSON body. CloudWatch accepts both JSON and the query protocol."""
+    return service == "ssm" or (service == "monitoring" and "X-Amz-Target" in request.headers)
+
+
 def action_of(service: str, request: Request) -> str:
     """Return the action's name, e.g. `RunInstances`; empty when the request has none."""
-    if service == "ssm":
+    if is_json(service, request):
         return request.headers.get("X-Amz-Target", "").rpartition(".")[2]
     return str(_fields(request).get("Action", ""))
 
 
 def parameters_of(service: str, request: Request) -> dict[str, Any]:
     """Return the request's top-level parameters; lists and structures of the query protocols stay flat."""
-    if service != "ssm":
+    if not is_json(service, request):
         return _fields(request)
     try:
         body = json.loads(request.get_data() or b"{}")

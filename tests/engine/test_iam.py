@@ -153,7 +153,7 @@ def test_every_action_exists_in_aws_and_is_allowed_on_resources_that_it_supports
     assert [action for action in actions if not exists(action)] == []
     assert len(set(actions)) == len(actions)
     for statement in committed["Statement"]:
-        kind = re.sub(r"arn:aws:[a-z]+:[^:]*:[^:]*:|/.*", "", statement["Resource"])
+        kind = re.sub(r"arn:aws:[a-z]+:[^:]*:[^:]*:|[:/].*", "", statement["Resource"])
         for action in statement["Action"]:
             # An action without resource types can be allowed only on `*`.
             kinds = {each["name"] for each in details(action)["resourceTypes"]}

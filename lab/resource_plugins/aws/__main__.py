@@ -1,6 +1,7 @@
 """`python -m lab.resource_plugins.aws ENGINE_ADDRESS` serves package `aws`; AWS_ENDPOINT_URL is the API's address."""
 
 from lab.resource_plugins.aws import (
+    cloudwatch,
     elastic_addresses,
     iam,
     instances,
@@ -32,6 +33,7 @@ _AREAS = (
     instances,
     iam,
     ssm,
+    cloudwatch,
 )
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ _LOADER: Final = create_loader()
 """Botocore's data for all sessions. It is read at the import, because reading it takes longer than all calls of a
 preview, and `lab.engine.warm` imports this module once for all plugins."""
 _LOADER.load_data("endpoints")
-for _service in ("ec2", "iam", "ssm", "sts"):
+for _service in ("cloudwatch", "ec2", "iam", "ssm", "sts"):
     for _data in ("service-2", "endpoint-rule-set-1"):
         _LOADER.load_service_model(_service, _data)
 
