@@ -29,9 +29,11 @@ def main() -> int:
         reason = os.strerror(error.errno or 0)
         sys.stderr.write(f"cannot listen on {arguments.host}:{arguments.port}: {reason}; choose another --port\n")
         return 1
+    from lab.api import evaluator  # noqa: PLC0415 - see above: moto
     from lab.api.server import serve  # noqa: PLC0415 - see above: moto
 
     server = serve(listener)
+    evaluator.start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     sys.stdout.write(f"AWS API on http://{arguments.host}:{server.port}\n")

@@ -44,7 +44,6 @@ _OPTIONS: Final = {
     "unit": "Unit",
 }
 """Input -> name in the API, for all inputs that both have in the same form."""
-_WHOLE: Final = ("datapointsToAlarm", "evaluationPeriods", "period")
 _ALLOWED: Final[Mapping[str, Sequence[str]]] = {
     "comparisonOperator": (
         "GreaterThanOrEqualToThreshold",
@@ -75,11 +74,7 @@ def _check_alarm(_call: Call, inputs: Properties) -> Properties | list[tuple[str
 
 
 def _put_alarm(call: Call, inputs: Properties, **more: Any) -> None:
-    options = {
-        name: int(inputs[key]) if key in _WHOLE else inputs[key]
-        for key, name in _OPTIONS.items()
-        if inputs.get(key) is not None
-    }
+    options = {name: inputs[key] for key, name in _OPTIONS.items() if inputs.get(key) is not None}
     dimensions = [{"Name": name, "Value": value} for name, value in (inputs.get("dimensions") or {}).items()]
     _cloudwatch(call, inputs).put_metric_alarm(
         AlarmName=inputs["name"], **options, **({"Dimensions": dimensions} if dimensions else {}), **more
