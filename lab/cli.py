@@ -109,6 +109,18 @@ def status() -> None:
 
 
 @app.command()
+def alarms() -> None:
+    """List CloudWatch's alarms in all regions: name, state, since when, and why."""
+    from lab import daemons
+    from lab.alarms import alarms as described
+
+    if not daemons.api_answers():
+        _fail("the AWS API does not answer; run `lab up`")
+    for alarm in described():
+        print(alarm)
+
+
+@app.command()
 def env() -> None:
     """Print `export` lines; after `eval "$(lab env)"`, plain pulumi and aws commands work against the lab."""
     from lab.environment import export_lines

@@ -19,6 +19,7 @@ from lab.machines import Machines
 from lab.network import Network
 from lab.network.internet import InternetServices
 from lab.observe import observe
+from lab.status_checks import StatusChecks
 
 READY: Path = settings.RUN / "data-plane.ready"
 """Exists while the data plane is ready; `lab up` waits for it."""
@@ -62,8 +63,9 @@ def run() -> None:
     api.wait_for_change()
     world = observe(api.regions, api.reboots)
     network.apply(world)
-    services = InternetServices(settings.API_PORT)
+    services, checks = InternetServices(settings.API_PORT), StatusChecks()
     services.start()
+    checks.start()
     READY.write_text(f"{time.time()}\n")
     try:
         while not stopping.is_set():
@@ -76,6 +78,7 @@ def run() -> None:
                 # Applied even without a change, to repair machines that died and steps that failed.
                 network.apply(world)
                 machines.apply(world)
+                checks.observe(world)
             except OSError as error:
                 _log.warning("the API at %s does not respond: %s", settings.API_URL, error)
                 stopping.wait(1)
@@ -85,6 +88,7 @@ def run() -> None:
                 stopping.wait(1)
     finally:
         READY.unlink(missing_ok=True)
+        checks.stop()
         services.stop()
         machines.close()
         network.close()

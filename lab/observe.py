@@ -55,10 +55,20 @@ def observe(regions: Iterable[str], reboots: dict[str, int]) -> World:
 
 def observe_now() -> World:
     """Return the current world of every region in which anything was ever created."""
+    document = _generation()
+    return observe(document["regions"], document["reboots"])
+
+
+def regions() -> set[str]:
+    """Return the regions in which anything was ever created."""
+    return set(_generation()["regions"]) - {_GLOBAL}
+
+
+def _generation() -> dict[str, Any]:
     # The lab's own URL.
     with urllib.request.urlopen(f"{settings.API_URL}/_lab/generation?after=-1&timeout=0", timeout=10) as response:  # noqa: S310
-        document = json.load(response)
-    return observe(document["regions"], document["reboots"])
+        document: dict[str, Any] = json.load(response)
+    return document
 
 
 def _observe_region(region: str, reboots: dict[str, int]) -> World:

@@ -5,6 +5,7 @@
 - `/_lab/calls?after=N`: the recorded calls after sequence number N.
 - `/_lab/faults`: the pending API faults. POST `?action=RunInstances&region=eu-west-2&code=VcpuLimitExceeded` adds one
   (fields: `lab.api.api_faults.ApiFault`), DELETE removes all.
+- `/_lab/status-checks`: POST `{region: {instance: failed}}` publishes EC2's metrics of its status checks.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from moto.core.request import Request
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
+from lab.api import status_checks
 from lab.api.api_faults import ApiFaultRequestError
 from lab.api.authorization import ADMINISTRATOR, Scope, authorize, parse_scope
 from lab.api.errors import ApiError, render
@@ -72,6 +74,9 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
 def _lab_answer(request: Request) -> Response:
     if request.path == "/_lab/faults":
         return _fault_answer(request)
+    if request.path == "/_lab/status-checks":
+        status_checks.publish(json.loads(request.get_data()))
+        return Response(status=204)
     try:
         after = int(request.args.get("after", "0"))
         timeout = min(float(request.args.get("timeout", "0")), LONGEST_POLL)
@@ -82,7 +87,8 @@ def _lab_answer(request: Request) -> Response:
     elif request.path == "/_lab/calls":
         content = JOURNAL.calls(after)
     else:
-        return Response("the lab has /_lab/generation, /_lab/calls, /_lab/faults\n", status=404, mimetype="text/plain")
+        known = "/_lab/generation, /_lab/calls, /_lab/faults, /_lab/status-checks"
+        return Response(f"the lab has {known}\n", status=404, mimetype="text/plain")
     return Response(json.dumps(content), mimetype="application/json")
 
 

@@ -46,6 +46,15 @@ class Channel:
         """Send one message."""
         self._connection.sendall(prefix + json.dumps(message).encode() + b"\n")
 
+    def wait_for(self, event: str, seconds: float) -> None:
+        """Wait until QEMU reports an event. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.set_timeout(left)
+            if json.loads(self.line()).get("event") == event:
+                return
+        raise TimeoutError(f"no {event} within {seconds:.0f} s")
+
     def set_timeout(self, seconds: float) -> None:
         """Wait at most so long for each further answer."""
         self._connection.settimeout(seconds)

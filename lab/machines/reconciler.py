@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 from lab import processes
 from lab.api.client import client
-from lab.machines import host, overview, record, releases, virtual_machine
+from lab.machines import channel, host, overview, record, releases, virtual_machine
 from lab.machines.image import ensure_image
 from lab.machines.metadata import server, tree
 from lab.machines.metadata.answers import Answers
@@ -112,7 +112,12 @@ class Machines:
 
     def _reboot(self, instance: Instance, machine: Machine) -> None:
         if machine.kind == "virtual-machine":
-            virtual_machine.reboot(machine, instance.reboots)
+            try:
+                virtual_machine.reboot(machine, instance.reboots)
+            except (OSError, channel.ChannelError) as error:
+                _log.warning("%s (%s): QEMU does not answer, it is started again: %s", machine.name, machine.id, error)
+                processes.stop(machine.process_name)
+                self._start(instance, machine)
         else:
             host.stop(machine)
             self._start(instance, machine)

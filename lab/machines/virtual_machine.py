@@ -18,6 +18,9 @@ _log = logging.getLogger("lab.machines")
 
 # An emulated guest on a busy host takes half a minute for what takes two seconds otherwise.
 _POWER_DOWN_SECONDS = 60.0
+# "If an instance does not cleanly shut down within a few minutes, we perform a hard reboot" (API_RebootInstances).
+_REBOOT_SECONDS = 240.0
+_MONITOR_SECONDS = 5.0
 # sun_path of unix(7), minus the final zero: QEMU binds its sockets by their path.
 _SOCKET_PATH_LENGTH = 107
 
@@ -87,17 +90,22 @@ def stop(machine: Machine) -> None:
 
 
 def reboot(machine: Machine, reboots: int) -> Machine:
-    """Ask the guest to reboot; reset it if it does not answer. Return the new record. The console log continues.
+    """Ask the guest to reboot; reset it if it does not. Return the new record. The console log continues.
 
     AWS does the same (EC2 API reference, "RebootInstances"). A reset loses data that the guest has not written yet.
+    Raises OSError or ChannelError if QEMU itself does not answer.
     """
     offset = machine.console.stat().st_size
-    try:
-        _ask_to_shut_down(machine, mode="reboot")
-    except (OSError, channel.ChannelError) as error:
-        _log.warning("%s (%s): no orderly reboot: %s", machine.name, machine.id, error)
-        with channel.monitor(machine.qmp_socket) as monitor:
+    with channel.monitor(machine.qmp_socket, timeout=_MONITOR_SECONDS) as monitor:
+        try:
+            _ask_to_shut_down(machine, mode="reboot")
+            monitor.wait_for("RESET", _REBOOT_SECONDS)
+        except (OSError, channel.ChannelError) as error:
+            _log.warning("%s (%s): no orderly reboot: %s", machine.name, machine.id, error)
+            monitor.set_timeout(_MONITOR_SECONDS)
             monitor.command("system_reset")
+            # A reset does not start a processor that is stopped.
+            monitor.command("cont")
     _log.info("%s (%s): rebooted", machine.name, machine.id)
     return machine.with_changes(reboots=reboots, started_at=time.time(), console_offset=offset)
 

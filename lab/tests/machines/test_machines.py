@@ -226,7 +226,7 @@ def test_a_reboot_continues_the_console_log(booted: DataPlane) -> None:
     assert before
     size = machine.console.stat().st_size
     booted.change(GATEWAY, reboots=1)
-    until(lambda: record.find(GATEWAY).reboots == 1)
+    until(lambda: record.find(GATEWAY).reboots == 1, BOOT_SECONDS)
     until(lambda: boot_id() not in {"", before}, BOOT_SECONDS)
     assert len(run(GATEWAY, "cat", "/root/user-data-ran").splitlines()) == 1
     assert machine.console.stat().st_size > size
