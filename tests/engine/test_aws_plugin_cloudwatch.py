@@ -90,7 +90,7 @@ def test_an_alarm_and_a_dashboard_are_created_found_unchanged_and_destroyed(
     )
     (described,) = client("cloudwatch").describe_alarms(AlarmNames=[alarm["id"]])["MetricAlarms"]
     assert (described["Threshold"], described["DatapointsToAlarm"]) == (1.0, 2)
-    assert described["Dimensions"] == [{"Name": "Gateway", "Value": "uk"}, {"Name": "Peer", "Value": "au"}]
+    assert {each["Name"]: each["Value"] for each in described["Dimensions"]} == ALARM["dimensions"]
     assert {alarm["id"], "vpn"} <= set(api.left_over(LEFT))
     stack.destroy()
     assert api.left_over(LEFT) == []
