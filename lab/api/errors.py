@@ -67,11 +67,7 @@ def render(service: str, error: ApiError, request_id: str, *, as_json: bool = Fa
     if as_json:
         body = json.dumps({"__type": error.code, "message": error.message})
         version = "1.1" if service == "ssm" else "1.0"
-        headers = {"Content-Type": f"application/x-amz-json-{version}", "x-amzn-ErrorType": error.code}
-        if service == "monitoring":
-            # The code of the query protocol, for clients that were written for it.
-            headers["x-amzn-query-error"] = f"{error.code};Sender"
-        return headers, body
+        return {"Content-Type": f"application/x-amz-json-{version}", "x-amzn-ErrorType": error.code}, body
     code, message = escape(error.code), escape(error.message)
     if service == "ec2":
         body = (

@@ -97,6 +97,7 @@ def test_a_request_asks_for_the_address_and_only_its_owners_reply_counts() -> No
     reply = bytes.fromhex("02aabbccddee021122334455080600010800060400020211223344550a0101fe02aabbccddee0a010101")
     assert arp.is_reply(reply, target)
     assert not arp.is_reply(reply, IPv4Address("10.1.1.253"))
+    assert not arp.is_reply(arp.request(mac, target, router), target)
     assert not arp.is_reply(reply[:30], target)
 
 
