@@ -57,6 +57,17 @@ _ORDER: Final = (
 """Beginnings of paths, in the order in which an operator reads the user data."""
 
 
+_TUNNEL_FILES: Final = (
+    "/etc/ipsec.d/",
+    "/etc/systemd/system/ipsec.service.d/",
+    "/etc/systemd/system/vpn-watch.service",
+    "/etc/vpn-gateway/routes",
+    *(f"/usr/local/lib/vpn-gateway/{name}.py" for name in ("expectations", "healing", "icmp", "ike_probe", "pluto")),
+    "/usr/local/lib/vpn-gateway/vpn_watch.py",
+)
+"""Beginnings of the paths that a gateway without peers does not have."""
+
+
 def gateway_files(
     *,
     local: End,
@@ -92,6 +103,7 @@ def gateway_files(
     files = (
         _file(path.removesuffix(".j2"), _render(text, values) if path.endswith(".j2") else text)
         for path, text in _texts("gateway")
+        if connections or not path.startswith(_TUNNEL_FILES)
     )
     return tuple(sorted(files, key=_place))
 

@@ -1,7 +1,7 @@
 """VpnGateway: one site with its network, the gateway's identity (Elastic IP and network interface) and its instance."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import pulumi
 import pulumi_aws as aws
@@ -23,6 +23,7 @@ from .resources.identity import create_identity
 from .resources.images import Image, choose_image
 from .resources.machines import create_gateway, create_probe_host
 from .resources.network import SiteNetwork, create_network
+from .resources.proof import prove_alone
 from .resources.remote_commands import Host, Login
 from .resources.scope import HOST_USER, Scope
 from .resources.secrets import (
@@ -46,19 +47,24 @@ from .resources.zones import Offer, choose_zone, offer_of, offered_type
 from .user_data import (
     configure_files,
     program_digest,
+    proof_files,
 )
+
+ALONE: Final = "NAT alone"
+"""Part of the replacement trigger of a gateway without peers."""
 
 
 @has_site_outputs
 class VpnGateway(pulumi.ComponentResource):
-    """One site with a gateway, which is the NAT of its private subnets and the IPsec peer of other gateways.
+    """One site with a gateway, which is the NAT of its private subnets and, with `peers`, their IPsec gateway.
 
     The region is that of the `aws` provider in `opts.providers`. The component creates a VPC with a public and private
     subnets, an Internet gateway and two route tables, or uses an existing network. In it, the component creates
     security groups for the gateway and for private hosts, a network interface with a fixed private address and an
     Elastic IP, an IAM role and SSM parameters (when `secret_delivery` is `ssm`), a key pair, the gateway's instance
     and, if `probe_host_private_ip` is set, a probe host. The network interface and the Elastic IP are the gateway's
-    identity and outlive the instance. With `ssh_private_key`, remote commands change the running gateway in place.
+    identity and outlive the instance. With `ssh_private_key`, remote commands change the running gateway in place,
+    and without `peers` prove that it reaches the Internet.
     """
 
     def __init__(self, name: str, args: VpnGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -135,7 +141,9 @@ class VpnGateway(pulumi.ComponentResource):
             instance_profile=delivery.instance_profile,
             user_data_base64=user_data(scope, settings, files),
             keeps_user_data=settings.changes_in_place,
-            replaced_for=pulumi.Output.concat(settings.secret_delivery.value, " ", host_key.public),
+            replaced_for=pulumi.Output.concat(
+                settings.secret_delivery.value, " ", host_key.public, "" if settings.peers else f" {ALONE}"
+            ),
             needed_at_boot=(*gateway.rules, *network.way_out, identity.association, *delivery.needed_at_boot),
         )
         self._probe_host = _probe_host(
@@ -159,6 +167,7 @@ class VpnGateway(pulumi.ComponentResource):
             ),
             delivered,
             self._revision,
+            path=self._path,
             # SSH needs the same as the boot.
             depends_on=(*gateway.rules, *network.way_out, identity.association),
             peers_prepared=peers_prepared,
@@ -280,9 +289,11 @@ def _always_replacing(
     """Return the settings that replace the instance whether it can be changed in place or not: name -> value.
 
     The running gateway has the former keys, so nothing could log in to change it with the new ones. And its user data
-    would keep the secrets that were delivered by it.
+    would keep the secrets that were delivered by it. The first peer needs Libreswan, which only a boot installs.
     """
     return {
+        # With peers there is no such reason, as in earlier releases.
+        **({} if settings.peers else {"use, for tunnels or for NAT alone": ALONE}),
         "secret_delivery": settings.secret_delivery.value,
         "SSH host key": host_key.public,
         "ssh_public_key": login_key,
@@ -301,7 +312,7 @@ def _replacing_by_user_data(
         # The data of a profile may change with a release.
         "profile": f"{settings.profile.value} {PROFILES[settings.profile]}",
         # Secret, because its digest would confirm a guess.
-        "psk": pulumi.Output.secret(settings.psk),
+        "psk": pulumi.Output.secret(settings.psk or ""),
         "ppk": pulumi.Output.secret(settings.ppk or ""),
         "cidr_block": str(settings.site.cidr_block),
         "additional_cidr_blocks": str(settings.site.additional_cidr_blocks),
@@ -327,15 +338,17 @@ def _configure(
     files: pulumi.Output[tuple[File, ...]],
     revision: pulumi.Output[str],
     *,
+    path: Sequence[pulumi.Output[str]],
     depends_on: Sequence[pulumi.Resource],
     peers_prepared: Sequence[pulumi.Input[pulumi.Resource]],
 ) -> Configuration | None:
-    """Create the commands that change the running gateway, if anything may log in."""
+    """Create the commands that change the running gateway, if anything may log in; without peers also its proof."""
     if settings.ssh_private_key is None:
         return None
-    return configure_gateway(
+    login = Login(private_key=settings.ssh_private_key, timeout=settings.ssh_timeout)
+    configuration = configure_gateway(
         scope,
-        Login(private_key=settings.ssh_private_key, timeout=settings.ssh_timeout),
+        login,
         host,
         files=files,
         revision=revision,
@@ -343,6 +356,18 @@ def _configure(
         depends_on=depends_on,
         peers_prepared=peers_prepared,
     )
+    if not settings.peers:
+        # Of a tunnel, only a pair knows when the other end is ready.
+        prove_alone(
+            scope,
+            login,
+            host,
+            revision=revision,
+            path=path,
+            files=proof_files(),
+            configured=configuration.configured,
+        )
+    return configuration
 
 
 def _connection_names(settings: GatewaySettings) -> list[str]:

@@ -57,7 +57,7 @@ TEST: Final = (
         commands=(
             (*_PYTHON, "ruff", "check"),
             (*_PYTHON, "ruff", "format", "--check"),
-            ("sh", "-c", "shellcheck $(git ls-files '*.sh') $(git grep -l '^#!/bin/sh' -- userdata)"),
+            ("sh", "-c", "shellcheck $(git ls-files '*.sh') $(git grep -l '^#!/bin/sh' -- userdata ':!*.j2')"),
             # Beside Python itself, because the package has no __main__.
             (str(Path(sys.prefix, "bin", "lint-imports")), "--no-cache", "--no-logo"),
             (*_PYTHON, "mypy"),

@@ -12,8 +12,8 @@ class StoredSecrets:
     endpoint: str
     """Host name of SSM, e.g. `ssm.eu-west-2.amazonaws.com`."""
     region: str
-    psk_parameter: str
-    """`NAME:VERSION`, as GetParameter takes it: the gateway's files change with the value."""
+    psk_parameter: str | None
+    """`NAME:VERSION`, as GetParameter takes it: the gateway's files change with the value. None: it has no peers."""
     ppk_parameter: str | None
     """None: the gateway has no postquantum pre-shared key."""
     host_key_parameter: str
@@ -33,8 +33,8 @@ class StoredSecrets:
 class GivenSecrets:
     """The secrets, for the user data. Everyone who may call ec2:DescribeInstanceAttribute can read them there."""
 
-    psk: str
-    """Printable ASCII without `"`."""
+    psk: str | None
+    """Printable ASCII without `"`; None: the gateway has no peers."""
     ppk: str | None
     """The same; None: the gateway has no postquantum pre-shared key."""
     host_private_key: str

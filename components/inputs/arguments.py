@@ -255,12 +255,15 @@ class PeerArgs(TypedDict):
 class VpnGatewayArgs(CommonArgs):
     """One site with its gateway, in the region of the `aws` provider of the component."""
 
-    peers: list[PeerArgs]
-    """The peers, at least one; all share `psk` and `ppk`."""
+    peers: NotRequired[list[PeerArgs]]
+    """The peers; all share `psk` and `ppk`. Default: none; the gateway is then the NAT of its private subnets, without
+    tunnels and without Libreswan. The first peer, and the end of the last one, replace the instance.
+    """
 
-    psk: pulumi.Input[str]
+    psk: NotRequired[pulumi.Input[str]]
     """Pre-shared key: random text worth at least 128 bits, at most 128 characters of printable ASCII without blanks,
-    quotes and backslashes; secret. Text that a person made up is refused.
+    quotes and backslashes; secret. Text that a person made up is refused. Required with `peers`, and refused without
+    them. Default: none.
     """
 
     ppk: NotRequired[pulumi.Input[str]]

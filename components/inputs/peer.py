@@ -1,6 +1,6 @@
 """Reads the arguments of the peers, and checks that a site and its peers can be told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
@@ -9,6 +9,8 @@ import pulumi
 
 from ..decisions.addressing import check_apart, check_disjoint, check_usable, parse_public_address
 from ..decisions.problems import Problem
+from .arguments import SECRETS
+from .problems import SECRET
 from .reader import Reader
 from .site import NAME, NAME_REMEDY, Draft, SiteSettings
 
@@ -83,6 +85,19 @@ def check_peers(reader: Reader, draft: Draft, peers: tuple[PeerSettings, ...]) -
     number = len(draft.site.ranges) if draft.site else 0
     for peer in peers:
         check_range_pairs(reader, f"cidr_blocks of peer {peer.name}", number, len(peer.ranges))
+
+
+def check_alone(reader: Reader) -> None:
+    """Check that a gateway without peers has no argument that only tunnels use."""
+    for key in ("psk", "ppk", "profile", "excluded_cidr_blocks"):
+        value = reader.value(key)
+        if value not in (None, [], ()):
+            rule, remedy = "is for tunnels, and without `peers` there are none", "leave it out, or give `peers`"
+            reader.report(key, SECRET if key in SECRETS else value, rule, remedy)
+    existing = reader.value("existing_network")
+    if isinstance(existing, Mapping) and existing.get("take_default_route") is False:
+        rule, remedy = "leaves a gateway without `peers` no route at all", "leave it out, or give `peers`"
+        reader.report("existing_network.take_default_route", "false", rule, remedy)
 
 
 def public_address_problems(

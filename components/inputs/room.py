@@ -57,7 +57,8 @@ def check_room(
     pairs = [len(site.ranges) * len(ranges_of_peer) for ranges_of_peer in peers.values()]
     taken, room = places(here + there, pairs), ROOM[delivery]
     if taken > room:
-        value = f"{here} ranges at {site.name}, {there} at {', '.join(peers)}, {sum(pairs)} pairs of ranges"
+        value = f"{here} ranges at {site.name}"
+        value += f", {there} at {', '.join(peers)}, {sum(pairs)} pairs of ranges" if peers else ""
         rule = (
             f"take {taken} places of the gateway's user data, which has {room} with secret_delivery {delivery.value}; "
             f"a range takes {RANGE_PLACES}, a peer {PEER_PLACES}, a peer with several pairs of ranges {SEVERAL_PLACES} "

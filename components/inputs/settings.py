@@ -13,7 +13,7 @@ from ..decisions.addressing import check_apart
 from ..decisions.problems import Problem
 from ..decisions.tunnel import PROFILES, TunnelProfile
 from .arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
-from .peer import PeerSettings, check_peers, check_range_pairs, peer_of, read_peer
+from .peer import PeerSettings, check_alone, check_peers, check_range_pairs, peer_of, read_peer
 from .problems import SECRET, SettingsError
 from .psk import equal_keys, ppk_weakness, psk_weakness
 from .reader import Reader
@@ -51,7 +51,8 @@ class GatewaySettings(CommonSettings):
 
     site: SiteSettings
     peers: tuple[PeerSettings, ...]
-    psk: pulumi.Input[str]
+    psk: pulumi.Input[str] | None
+    """None: there are no peers."""
     ppk: pulumi.Input[str] | None
     """None: the tunnels use no postquantum pre-shared key."""
     ssh_public_key: pulumi.Input[str]
@@ -129,13 +130,14 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     draft = read_site(reader)
     peer_readers = reader.nested_list("peers", frozenset(PeerArgs.__annotations__))
     peers = tuple(peer for each in peer_readers if (peer := read_peer(each)) is not None)
-    if not peer_readers:
-        reader.report("peers", "", "is required", "give at least one gateway at the other end")
+    alone = reader.value("peers") in (None, [], ())
     check_peers(reader, draft, peers)
     psk = _key(reader, "psk", psk_weakness)
     ssh_private_key, ssh_public_key = read_ssh_key(reader, "ssh")
     _check_login(reader)
-    _require(reader, "psk", "ssh_public_key")
+    _require(reader, "ssh_public_key", *(() if alone else ("psk",)))
+    if alone:
+        check_alone(reader)
     common = _common(reader)
     ppk = _ppk(reader, common.profile)
     _check_boundary(reader, common)
@@ -149,7 +151,7 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
             common.secret_delivery,
             ranges=ranges,
         )
-    if problems or draft.site is None or psk is None or ssh_public_key is None:
+    if problems or draft.site is None or ssh_public_key is None:
         raise SettingsError(f"VpnGateway {resource_name!r}", problems)
     return GatewaySettings(
         site=draft.site,

@@ -1,4 +1,7 @@
-"""The remote commands that prove a pair: `vpn-verify` on each gateway, the article's ping on each probe host."""
+"""The remote commands that prove a pair: `vpn-verify` on each gateway, the article's ping on each probe host.
+
+A gateway without peers is proved by `vpn-verify` alone.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from pulumi_command import remote
 
 from ..decisions.files import File
 from .remote_commands import INSTALL, Host, Login, installer, limited, or_exit, run_on
+from .scope import Scope
 
 PINGS = 5
 """As in the article: `ping -c 5`."""
@@ -64,6 +68,30 @@ def verify_gateway(
     options = pulumi.ResourceOptions(parent=proof.parent, depends_on=list(depends_on))
     stdin = installer(proof.files)
     return run_on(proof.login, gateway, name, script, stdin=stdin, triggers=proof.triggers, options=options)
+
+
+def prove_alone(
+    scope: Scope,
+    login: Login,
+    gateway: Host,
+    *,
+    revision: pulumi.Output[str],
+    path: Sequence[pulumi.Output[str]],
+    files: Sequence[File],
+    configured: pulumi.Resource,
+) -> remote.Command:
+    """Run `vpn-verify` (`files`) on a gateway without peers, once it is `configured`.
+
+    It runs again when its `revision` changes, or the id of a resource on the `path` of packets.
+    """
+    proof = Proof(
+        parent=scope.parent,
+        resource_name=scope.resource_name,
+        login=login,
+        triggers=[gateway.instance.id, *path],
+        files=files,
+    )
+    return verify_gateway(proof, gateway, revision=revision, probe_host=None, depends_on=[configured])
 
 
 def verify_script(revision: str, probe_host: str | None, *, wait: int) -> str:

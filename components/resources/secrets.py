@@ -36,7 +36,8 @@ class SshKey:
 class PreSharedKeys:
     """The pre-shared keys of a gateway's tunnels; secret."""
 
-    psk: pulumi.Output[str]
+    psk: pulumi.Output[str] | None
+    """None: the gateway has no peers."""
     ppk: pulumi.Output[str] | None
     """The postquantum pre-shared key, if the tunnels use one."""
 
@@ -95,8 +96,10 @@ def public_key_line(what: str, public: pulumi.Input[str]) -> pulumi.Output[str]:
     return pulumi.Output.from_input(public).apply(check)
 
 
-def checked_keys(psk: pulumi.Input[str], ppk: pulumi.Input[str] | None) -> PreSharedKeys:
+def checked_keys(psk: pulumi.Input[str] | None, ppk: pulumi.Input[str] | None) -> PreSharedKeys:
     """Return the pre-shared keys as secret Outputs that fail with the rule they break, once they are known."""
+    if psk is None:
+        return PreSharedKeys(psk=None, ppk=None)
     checked = pulumi.Output.secret(psk).apply(lambda key: _accepted("psk", key, psk_weakness(key)))
     if ppk is None:
         return PreSharedKeys(psk=checked, ppk=None)
@@ -132,17 +135,20 @@ def stored_secrets(
     permissions_boundary_arn: pulumi.Input[str] | None,
 ) -> Delivery:
     """Deliver the secrets by SSM Parameter Store, to a role that may read them only from the gateway's place."""
-    parameters = {
-        "psk": _parameter(scope, "psk", "Pre-shared key of the VPN", keys.psk, kms_key_arn),
-        "host_key": _parameter(scope, "host-key", "SSH host key of the VPN gateway", host_key.private, kms_key_arn),
+    values = {
+        "psk": ("Pre-shared key of the VPN", keys.psk),
+        "host_key": ("SSH host key of the VPN gateway", host_key.private),
+        "ppk": ("Postquantum pre-shared key of the VPN", keys.ppk),
     }
-    if keys.ppk is not None:
-        description = "Postquantum pre-shared key of the VPN"
-        parameters["ppk"] = _parameter(scope, "ppk", description, keys.ppk, kms_key_arn)
+    parameters = {
+        name: _parameter(scope, name.replace("_", "-"), description, value, kms_key_arn)
+        for name, (description, value) in values.items()
+        if value is not None
+    }
     role = iam.Role(
         scope.name("role"),
         description=f"VPN gateway {scope.site}: reads its own secrets",
-        assume_role_policy=parameters["psk"].arn.apply(_assume_role_policy),
+        assume_role_policy=parameters["host_key"].arn.apply(_assume_role_policy),
         permissions_boundary=permissions_boundary_arn,
         tags=scope.tags("role"),
         # Release 0.1.0 had another description, and to change one takes a right that deployers may not have.
@@ -167,9 +173,8 @@ def stored_secrets(
         name: pulumi.Output.all(each.name, each.version).apply(lambda known: f"{known[0]}:{int(known[1])}")
         for name, each in parameters.items()
     }
-    secrets: pulumi.Output[StoredSecrets | GivenSecrets] = pulumi.Output.all(arn=parameters["psk"].arn, **names).apply(
-        _stored
-    )
+    arn = parameters["host_key"].arn
+    secrets: pulumi.Output[StoredSecrets | GivenSecrets] = pulumi.Output.all(arn=arn, **names).apply(_stored)
     return Delivery(secrets=secrets, instance_profile=profile, needed_at_boot=(policy, *parameters.values()))
 
 
@@ -194,7 +199,7 @@ def _stored(known: dict[str, str]) -> StoredSecrets:
     return StoredSecrets(
         endpoint=f"ssm.{region}.{_dns_suffix(partition)}",
         region=region,
-        psk_parameter=known["psk"],
+        psk_parameter=known.get("psk"),
         ppk_parameter=known.get("ppk"),
         host_key_parameter=known["host_key"],
     )

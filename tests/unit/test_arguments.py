@@ -230,11 +230,12 @@ def test_any_arguments_become_settings_or_named_problems(args: dict[str, Any]) -
     assert all(problem.setting and problem.rule and problem.remedy for problem in problems)
 
 
-def test_a_gateway_needs_peers_psk_and_key() -> None:
-    with pytest.raises(SettingsError) as caught:
-        # A plain dict, not a TypedDict.
-        gateway_settings("vpn", {"name": "uk", "cidr_block": "10.1.0.0/16", "peers": []})  # type: ignore[typeddict-item]
-    assert {problem.setting for problem in caught.value.problems} == {"peers", "psk", "ssh_public_key"}
+def test_a_gateway_needs_a_key_to_log_in_and_with_peers_a_pre_shared_one() -> None:
+    for peers, required in ([], {"ssh_public_key"}), (GATEWAY["peers"], {"psk", "ssh_public_key"}):
+        args: Any = {"name": "uk", "cidr_block": "10.1.0.0/16", "peers": peers}
+        with pytest.raises(SettingsError) as caught:
+            gateway_settings("vpn", args)
+        assert {problem.setting for problem in caught.value.problems} == required
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,22 @@ def test_all_secrets_are_put_in_place_for_root_alone(machine: Machine, cloud: Cl
     assert ["systemctl", "reload-or-restart", "ssh"] in machine.commands
 
 
+@pytest.mark.parametrize("arguments", [[], ["--fresh"]])
+def test_without_peers_the_host_key_is_fetched_and_no_other_secret(
+    machine: Machine, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["vpn-secrets", *arguments])
+    settings = json.loads(machine.settings.read_text())
+    del settings["ssm"]["psk"], settings["ssm"]["ppk"]
+    machine.settings.write_text(json.dumps({**settings, "connections": {}}))
+    # Only Libreswan creates it.
+    machine.secret.parent.rmdir()
+    vpn_secrets.main()
+    assert machine.host_key.read_text() == cloud.parameters["/vpn/uk/host-key:1"]
+    assert [json.loads(each["body"])["Name"] for each in cloud.requests] == ["/vpn/uk/host-key:1"]
+    assert not machine.secret.parent.exists()
+
+
 def test_the_request_is_signed_as_botocore_signs_it(machine: Machine, cloud: Cloud) -> None:
     vpn_secrets.main()
     for sent in cloud.requests:

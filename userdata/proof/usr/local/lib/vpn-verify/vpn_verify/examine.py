@@ -38,11 +38,16 @@ class Report(NamedTuple):
 
 
 def examine(layers: Iterable[GatewayLayer | TunnelLayer], gateway: Gateway, start: Start, revision: str = "") -> Report:
-    """Look at each layer whose needs hold. `revision` is what must be deployed; empty: any."""
+    """Look at each layer whose needs hold, without those that this gateway does not have.
+
+    `revision` is what must be deployed; empty: any.
+    """
+    layers = list(layers)
     rows, held, final = list[Row](), set[str](), False
+    present = {layer.name for layer in layers}
     tunnels: list[dict[str, Any]] = [{} for _ in gateway.peers]
     for layer in layers:
-        if missing := sorted(set(layer.needs.split()) - held):
+        if missing := sorted(present.intersection(layer.needs.split()) - held):
             rows.append(Row(layer.name, "skipped", f"needs {', '.join(missing)}", ""))
             continue
         try:

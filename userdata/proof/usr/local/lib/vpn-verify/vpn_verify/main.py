@@ -14,12 +14,12 @@ from vpn_verify import people
 from vpn_verify.examine import Report, examine
 from vpn_verify.machine import read
 from vpn_verify.start import start
-from vpn_verify.table import FINISHED, LAYERS
+from vpn_verify.table import FINISHED, layers_of
 
 
 def main() -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="vpn-verify", description="Is the tunnel up, and if not, why?")
+    parser = argparse.ArgumentParser(prog="vpn-verify", description="Does this gateway carry packets, and if not, why?")
     parser.add_argument("--json", action="store_true", help="to stdout; what is not well also to stderr, for people")
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="look until all is well")
     parser.add_argument("--revision", default="", help="fail unless vpn-configure has put this one in place")
@@ -47,7 +47,7 @@ def _look(seconds: float, revision: str) -> Report:
         time.sleep(2)
     while True:
         gateway = load()
-        report = examine(LAYERS, gateway, start(gateway), revision)
+        report = examine(layers_of(gateway), gateway, start(gateway), revision)
         if report.ok or report.final or time.monotonic() >= deadline:
             return report
         broken = next(row for row in report.layers if row.status == "failed")

@@ -1,8 +1,8 @@
 """The layers in order: what each needs, what it is called with, and what to do when it fails."""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import ipsec_conf
 from expectations import Gateway, Peer
@@ -240,3 +240,30 @@ LAYERS = (
         "sudo vpn-configure",
     ),
 )
+
+NO_PACKET: Final = "192.0.2.1"
+"""An address of no host (RFC 5737). Nothing is sent to it: the kernel is asked for the way there."""
+
+
+def layers_of(gateway: Gateway) -> Sequence[GatewayLayer | TunnelLayer]:
+    """Return the layers that a gateway has: without peers, those of the tunnels and their daemon are left out.
+
+    The layer `address` is then about the way to the Internet.
+    """
+    if gateway.peers:
+        return LAYERS
+    return [
+        layer if isinstance(layer, GatewayLayer) else GatewayLayer(layer.name, layer.needs, _way_out, layer.remedy)
+        for layer in LAYERS
+        if layer.name == "address" or (isinstance(layer, GatewayLayer) and layer.name != "daemon")
+    ]
+
+
+def _way_out(look: Look) -> str:
+    return tunnel_layers.address(
+        source(NO_PACKET),
+        look.start.metadata.result()[1],
+        expected=look.gateway.address,
+        local_id=look.gateway.local_id,
+        public_ip=NO_PACKET,
+    )
