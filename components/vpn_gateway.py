@@ -293,7 +293,7 @@ def _always_replacing(
     """
     return {
         # With peers there is no such reason, as in earlier releases.
-        **({} if settings.peers else {"use, for tunnels or for NAT alone": ALONE}),
+        **({} if settings.peers else {"use (for tunnels, or for NAT alone)": ALONE}),
         "secret_delivery": settings.secret_delivery.value,
         "SSH host key": host_key.public,
         "ssh_public_key": login_key,

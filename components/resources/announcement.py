@@ -61,6 +61,6 @@ def replacement_text(site: str, changed: list[str]) -> str:
     """Return the warning. `changed` has the reasons; it is empty if they are unknown."""
     why = f" because of another {', '.join(changed)}" if changed else ""
     return (
-        f"{site}-gateway will be replaced{why}. Until its new instance has booted, the tunnel and the Internet access "
+        f"{site}-gateway will be replaced{why}. Until its new instance has booted, its tunnels and the Internet access "
         "of its private hosts are down. Its addresses and routes stay."
     )

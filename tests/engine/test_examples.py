@@ -31,7 +31,11 @@ OWN = {
 EXISTING_NETWORK = "yaml-existing-network"
 """The example in which the pair uses the program's resources, not the other way round."""
 
+NAT = "nat-python"
+"""The example of a gateway without peers."""
+
 PYTHON = {
+    NAT: ("vpn_gateway_pair", "venv/lib/python*/site-packages"),
     "python": ("vpn_gateway_pair", "venv/lib/python*/site-packages"),
     "python-sdk": ("pulumi_vpn_gateway_pair", "sdks/vpn-gateway-pair"),
 }
@@ -90,6 +94,25 @@ def test_an_example_is_deployed_stays_unchanged_and_leaves_nothing(
     own, field, of_the_pair = OWN[name]
     assert resources[of_the_pair]["id"] in resources[own]["inputs"][field]
     assert example.outputs()["gateway"] == resources["office-uk-gateway-address"]["outputs"]["publicIp"]
+    example.run("up", "--yes", "--skip-preview", "--expect-no-changes")
+    example.run("destroy", "--yes", "--skip-preview")
+    assert example.left_over() == []
+
+
+@pytest.mark.whole
+@pytest.mark.timeout(900)
+def test_a_nat_gateway_without_peers_is_deployed_stays_unchanged_and_leaves_nothing(
+    checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
+) -> None:
+    example = Example.of(checkout / "examples" / NAT, engine_environment, api)
+    example.init()
+    check_types(example)
+    example.run("up", "--yes", "--skip-preview")
+    resources = example.resources()
+    assert resources["nat"]["type"] == "vpn-gateway-pair:index:VpnGateway"
+    assert resources["nat"]["outputs"]["connection_names"] == []
+    assert [resources["worker"]["inputs"]["subnetId"]] == resources["nat"]["outputs"]["private_subnet_ids"]
+    assert example.outputs()["gateway"] == resources["nat-gateway-address"]["outputs"]["publicIp"]
     example.run("up", "--yes", "--skip-preview", "--expect-no-changes")
     example.run("destroy", "--yes", "--skip-preview")
     assert example.left_over() == []
@@ -156,7 +179,7 @@ def network_of(api: ApiProcess) -> dict[str, dict[str, Any]]:
 
 def test_every_example_is_run_here(checkout: Path) -> None:
     examples = {each.parent.name for each in (checkout / "examples").glob("*/Pulumi.yaml")}
-    assert examples == {*OWN, EXISTING_NETWORK}
+    assert examples == {*OWN, EXISTING_NETWORK, NAT}
 
 
 @pytest.mark.whole

@@ -177,7 +177,7 @@ def test_the_first_peer_replaces_the_instance_and_the_reason_is_kept_to_be_annou
     (trigger, reasons), (with_peers, reasons_with_peers) = kept(deployment), kept(Deployment(), peers=[AU], psk=PSK)
     assert trigger != with_peers
     assert "NAT alone" in str(trigger)
-    assert reasons - reasons_with_peers == {"use, for tunnels or for NAT alone"}
+    assert reasons - reasons_with_peers == {"use (for tunnels, or for NAT alone)"}
 
 
 def test_its_files_are_those_that_no_tunnel_needs(deployment: Deployment) -> None:
@@ -318,7 +318,8 @@ def test_peers_that_are_no_list_are_the_only_problem(peers: Any) -> None:
 
 def test_more_ranges_than_its_user_data_has_room_for_are_refused_without_naming_peers() -> None:
     ranges = [f"10.{number}.0.0/16" for number in range(2, 112)]
+    args: Any = {**NAT, "additional_cidr_blocks": ranges}
     with pytest.raises(SettingsError) as caught:
-        gateway_settings("nat", {**NAT, "additional_cidr_blocks": ranges})
+        gateway_settings("nat", args)
     (problem,) = caught.value.problems
     assert problem.value == "111 ranges at uk"
