@@ -54,7 +54,7 @@ class SiteOutputs(TypedDict):
     """Id of the probe host's instance. Absent without a probe host."""
 
     connection_names: pulumi.Output[list[str]]
-    """Names of the IPsec connections on the gateway, e.g. `uk-to-au`."""
+    """Names of the IPsec connections on the gateway, e.g. `uk-to-au`. Empty without peers."""
 
     ssh_command: pulumi.Output[str]
     """Command that logs in to the gateway with the private key in the file `KEY`."""
@@ -63,8 +63,8 @@ class SiteOutputs(TypedDict):
     """SSH host key of the gateway: one line."""
 
     verify_command: pulumi.Output[str]
-    """Command that verifies the gateway's tunnels, with the private key in the file `KEY`. It runs `vpn-verify`, which
-    the proof of a `VpnGatewayPair` installs.
+    """Command that verifies the gateway and its tunnels, with the private key in the file `KEY`. It runs `vpn-verify`,
+    which the proof of a `VpnGatewayPair`, or of a `VpnGateway` without peers, installs.
     """
 
 
