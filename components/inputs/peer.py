@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
@@ -93,7 +94,8 @@ def check_alone(reader: Reader) -> None:
         value = reader.value(key)
         if value not in (None, [], ()):
             rule, remedy = "is for tunnels, and without `peers` there are none", "leave it out, or give `peers`"
-            reader.report(key, SECRET if key in SECRETS else value, rule, remedy)
+            shown = value.value if isinstance(value, Enum) else value
+            reader.report(key, SECRET if key in SECRETS else shown, rule, remedy)
     existing = reader.value("existing_network")
     if isinstance(existing, Mapping) and existing.get("take_default_route") is False:
         rule, remedy = "leaves a gateway without `peers` no route at all", "leave it out, or give `peers`"

@@ -16,6 +16,7 @@ import pytest
 from components import VpnGateway
 from components.decisions.files import File
 from components.decisions.secrets import GivenSecrets, StoredSecrets
+from components.decisions.tunnel import TunnelProfile
 from components.inputs.problems import SettingsError
 from components.inputs.settings import gateway_settings
 from components.user_data import proof_files
@@ -282,6 +283,7 @@ WITHOUT = "without `peers` there are none; leave it out, or give `peers`"
         ({"psk": pulumi.Output.from_input(PSK)}, f"psk '(secret)': is for tunnels, and {WITHOUT}"),
         ({"ppk": PPK}, f"ppk '(secret)': is for tunnels, and {WITHOUT}"),
         ({"profile": "modern"}, f"profile 'modern': is for tunnels, and {WITHOUT}"),
+        ({"profile": TunnelProfile.MODERN}, f"profile 'modern': is for tunnels, and {WITHOUT}"),
         (
             {"excluded_cidr_blocks": ["10.1.9.0/24"]},
             f"excluded_cidr_blocks '['10.1.9.0/24']': is for tunnels, and {WITHOUT}",
