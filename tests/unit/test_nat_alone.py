@@ -20,7 +20,7 @@ from components.decisions.tunnel import TunnelProfile
 from components.inputs.problems import SettingsError
 from components.inputs.settings import gateway_settings
 from components.user_data import proof_files
-from tests.unit.existing_cloud import PUBLIC, TABLE_A, VPC
+from tests.unit.existing_cloud import PUBLIC, TABLE_A, TABLE_B, VPC, ExistingCloud
 from tests.unit.gateway_documents import (
     HOST_KEY,
     IN_SSM,
@@ -139,6 +139,19 @@ def test_its_private_subnets_leave_by_its_network_interface(deployment: Deployme
         "0.0.0.0/0",
         "nat-gateway-interface-id",
     )
+
+
+def test_in_an_existing_network_it_adds_its_default_route_and_nothing_else(deployment: Deployment) -> None:
+    block = "10.1.0.0/16"
+    ExistingCloud(cidr_blocks=[block], subnets={PUBLIC: block}, zone="xx-test-1a").answer(deployment)
+    network = {"vpc_id": VPC, "public_subnet_id": PUBLIC, "private_route_table_ids": [TABLE_A, TABLE_B]}
+    recorder = deployed(deployment, existing_network=network, gateway_private_ip="10.1.1.254")
+    routes = {
+        (each.inputs["routeTableId"], each.inputs["destinationCidrBlock"], each.inputs["networkInterfaceId"])
+        for each in recorder.of_type("aws:ec2/route:Route")
+    }
+    assert routes == {(table, "0.0.0.0/0", "nat-gateway-interface-id") for table in (TABLE_A, TABLE_B)}
+    assert not recorder.of_type("aws:ec2/vpc:Vpc")
 
 
 def test_its_role_reads_the_host_key_alone(deployment: Deployment) -> None:
