@@ -67,8 +67,8 @@ def _configure(machine: Machine, wait: float) -> list[str]:
     found = _boot(machine, difference, wait)
     if found.word == "done":
         apply(machine, difference, lines.append)
-    elif _is_late(difference):
-        late.put_in_place(machine, difference.in_force[late.PATH])
+    elif late.are_late(difference.in_force):
+        late.put_in_place(machine, difference.in_force)
         forget(machine)
     elif difference.in_force:
         # The boot starts everything from the new files. Its packages may be missing, and with them the tools.
@@ -115,13 +115,9 @@ def _decide_for(machine: Machine, revision: str) -> None:
 def _boot(machine: Machine, difference: Difference, wait: float) -> boot.Boot:
     """Return how far the first boot is, at its end if something has to wait for that."""
     found = boot.boot(machine)
-    if found.word == "running" and difference.in_force and not _is_late(difference):
+    if found.word == "running" and difference.in_force and not late.are_late(difference.in_force):
         return boot.after(machine, wait)
     return found
-
-
-def _is_late(difference: Difference) -> bool:
-    return difference.in_force.keys() == {late.PATH}
 
 
 def _deployed(machine: Machine) -> FileList | None:

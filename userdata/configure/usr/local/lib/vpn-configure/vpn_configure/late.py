@@ -1,25 +1,38 @@
-"""The file that is in no user data, on a machine whose first boot has not ended well."""
+"""The files that are in no user data, on a machine whose first boot has not ended well."""
 
 import ipsec_conf
 from vpn_configure import pluto
-from vpn_configure.files import Change
+from vpn_configure.act import act
+from vpn_configure.files import Changes
 from vpn_configure.machine import Machine
+from vpn_configure.steps import METRICS, plan
 
-PATH = ipsec_conf.KEY_PATH
+_BEGINNINGS = (ipsec_conf.KEY_PATH, *METRICS)
+_STEPS = {"retire", "units", "enable", "metrics"}
 
 
-def put_in_place(machine: Machine, change: Change) -> None:
-    """Put the file in place at once, also while the boot runs, and load its connections if pluto answers.
+def are_late(changes: Changes) -> bool:
+    """Return whether something changes, and only files that no step of the boot needs."""
+    return bool(changes) and all(path.startswith(_BEGINNINGS) for path in changes)
 
-    On each new machine, only this file differs. Waiting for the end of the boot would make this program report a boot
-    that fails, and `vpn-verify` reports it better. No step of the boot needs the file. Its text depends only on the
-    profile and on addresses, so no tool has to check it; the boot may be installing the tools at this moment.
 
-    A pluto that does not answer yet will read the file itself, because it answers before it reads its connections.
+def put_in_place(machine: Machine, changes: Changes) -> None:
+    """Put the files in place at once, also while the boot runs, and make them count as far as that is possible.
+
+    On each new machine, only these files differ. Waiting for the end of the boot would make this program report a boot
+    that fails, and `vpn-verify` reports it better. Their text depends only on the profile, on addresses and on the
+    release, so no tool has to check it; the boot may be installing the tools at this moment.
+
+    A pluto that does not answer yet will read its file itself, because it answers before it reads its connections.
     """
-    old, new = (ipsec_conf.parse(file.text if file else "") for file in change)
-    if change.new:
-        machine.write(PATH, change.new)
-    else:
-        machine.place(PATH).unlink(missing_ok=True)
-    pluto.load(machine, old, new)
+    for path, change in changes.items():
+        if change.new:
+            machine.write(path, change.new)
+        else:
+            machine.place(path).unlink(missing_ok=True)
+    if key := changes.get(ipsec_conf.KEY_PATH):
+        old, new = (ipsec_conf.parse(file.text if file else "") for file in key)
+        pluto.load(machine, old, new)
+    for step in plan(changes):
+        if step.name in _STEPS:
+            act(machine, step, changes, lambda _: None)

@@ -14,6 +14,8 @@ FILTER, ROUTES = "/etc/vpn-gateway/filter.rules", "/etc/vpn-gateway/routes"
 SECRETS, GATEWAY = "/etc/vpn-gateway/secrets.json", "/etc/vpn-gateway/gateway.json"
 SSHD = "/etc/ssh/sshd_config.d"
 LIBRARY, PROGRAMS = "/usr/local/lib/vpn-gateway", "/usr/local/sbin"
+METRICS = (f"{UNITS}/vpn-metrics.service", "/usr/local/lib/vpn-metrics/", "/etc/vpn-gateway/metrics.json")
+"""Beginnings of the paths of what publishes metrics."""
 
 Command = Sequence[str]
 
@@ -34,7 +36,12 @@ def plan(changes: Changes) -> list[Step]:
     """
     steps = [make(changes) for make in (_retire, _units, _filter, _routes, _sshd)]
     last = [Step("connections"), _watch(changes)]
-    steps += [*(reversed(last) if restarts_pluto(changes) else last), _enable(changes), _forget(changes)]
+    steps += [
+        *(reversed(last) if restarts_pluto(changes) else last),
+        _metrics(changes),
+        _enable(changes),
+        _forget(changes),
+    ]
     return [step for step in steps if step is not None]
 
 
@@ -96,6 +103,14 @@ def _watch(changes: Changes) -> Step | None:
     # Its start takes a second of the processor. pluto restarts after that, because the tunnel waits for pluto.
     started = [["sleep", "3"]] if restarts_pluto(changes) else []
     return Step("watch", [["systemctl", "restart", "vpn-watch"], *started])
+
+
+def _metrics(changes: Changes) -> Step | None:
+    unit = changes.get(METRICS[0])
+    comes_or_goes = unit is not None and not (unit.old and unit.new)
+    if comes_or_goes or not any(path.startswith(METRICS) for path in changes):
+        return None
+    return Step("metrics", [["systemctl", "restart", "vpn-metrics"]])
 
 
 def _enable(changes: Changes) -> Step | None:
