@@ -12,7 +12,7 @@ from .inputs.settings import GatewaySettings
 from .resources.kept import keep
 from .resources.scope import Scope
 from .resources.secrets import Delivery, SshKey
-from .user_data import cloud_config, encode, host_name, key_files, site_files
+from .user_data import cloud_config, encode, host_name, key_files, site_files, update_files
 
 
 def boot_files(
@@ -53,8 +53,9 @@ def running_files(
     files: pulumi.Output[tuple[File, ...]],
 ) -> pulumi.Output[tuple[File, ...]]:
     """Return the files that a running gateway is to have: those of its first boot, and what came after it."""
+    updates = update_files(settings.site.update_window)
     if not settings.proves_key:
-        return files
+        return files.apply(lambda known: (*known, *updates))
 
     def with_key_files(known: dict[str, Any]) -> tuple[File, ...]:
         names = (peer.name for peer in settings.peers)
@@ -66,7 +67,7 @@ def running_files(
             settings.profile,
             postquantum=settings.ppk is not None,
         )
-        return (*known["files"], *key)
+        return (*known["files"], *key, *updates)
 
     return pulumi.Output.all(
         public_ip=public_ip, peer_public_ips=pulumi.Output.all(*peer_public_ips), files=files

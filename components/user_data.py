@@ -30,6 +30,7 @@ from .decisions.tunnel import (
     connect,
     tunnel_keywords,
 )
+from .decisions.updates import update_times
 from .inputs.peer import PeerSettings
 from .inputs.problems import SettingsError
 from .inputs.room import inner_administrators
@@ -164,6 +165,20 @@ def key_files(
     ]
     return tuple(
         _file(path.removesuffix(".j2"), _render(text, {"sections": sections})) for path, text in _texts("later")
+    )
+
+
+def update_files(window: str | None) -> tuple[File, ...]:
+    """Return the files by which a gateway updates itself in its window; none without one.
+
+    `vpn-configure` brings them, because the user data has no room for them.
+    """
+    if window is None:
+        return ()
+    values = {"updates": update_times(window)}
+    return tuple(
+        _file(path.removesuffix(".j2"), _render(text, values) if path.endswith(".j2") else text)
+        for path, text in _texts("updates")
     )
 
 

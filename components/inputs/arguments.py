@@ -146,6 +146,13 @@ class CommonArgs(TypedDict):
     replaces the instances. Default: 8.
     """
 
+    update_window: NotRequired[str]
+    """When the gateway may install Debian's security updates, restart services and reboot: two hours a day that begin
+    at this time in UTC, e.g. `"02:00"`. An update or a reboot waits for the next day while a tunnel is down. The sides
+    of a pair both have a window or neither has one, and the windows do not overlap. Requires `verify` in a pair, and
+    `ssh_private_key` in a `VpnGateway`. Default: none; the updates are installed as the image is configured.
+    """
+
     permissions_boundary_arn: NotRequired[pulumi.Input[str]]
     """ARN of the IAM policy that is the permissions boundary of the gateway's role. Not allowed when `secret_delivery`
     is `user-data`, because then the gateway has no role. Default: none.

@@ -12,6 +12,7 @@ import pulumi
 from ..decisions.addressing import check_apart
 from ..decisions.problems import Problem
 from ..decisions.tunnel import PROFILES, TunnelProfile
+from ..decisions.updates import TIME, WINDOW_MINUTES, later, windows_overlap
 from .arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
 from .peer import PeerSettings, check_alone, check_peers, check_range_pairs, peer_of, read_peer
 from .problems import SECRET, SettingsError
@@ -135,6 +136,7 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     psk = _key(reader, "psk", psk_weakness)
     ssh_private_key, ssh_public_key = read_ssh_key(reader, "ssh")
     _check_login(reader)
+    _check_update_login(reader)
     _require(reader, "ssh_public_key", *(() if alone else ("psk",)))
     if alone:
         check_alone(reader)
@@ -188,6 +190,7 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
     for side in (left_reader, right_reader):
         _check_boundary(side, common)
     _check_verify(reader, verify=verify)
+    _check_update_windows(reader, left_reader, right_reader, verify=verify)
     if left.site and right.site and not problems:
         ranges = ", ".join(
             f"{side}.{key}" for side in ("left", "right") for key in ("additional_cidr_blocks", "excluded_cidr_blocks")
@@ -299,6 +302,34 @@ def _check_verify(reader: Reader, *, verify: bool) -> None:
     if public is not None and private is None:
         remedy = "give `ssh_private_key` too, or set `verify` to false"
         reader.report("verify", "true", "cannot log in with `ssh_public_key` alone", remedy)
+
+
+def _check_update_login(reader: Reader) -> None:
+    window = reader.value("update_window")
+    if window is not None and reader.value("ssh_private_key") is None:
+        rule = "needs SSH: its files do not fit into the user data, and without `ssh_private_key` nothing brings them"
+        reader.report("update_window", window, rule, "give `ssh_private_key`, or leave the window out")
+
+
+def _check_update_windows(reader: Reader, left: Reader, right: Reader, *, verify: bool) -> None:
+    """Check that the sides of a pair are updated one after the other. A window that is no time is reported already."""
+    given = {side.setting("update_window"): side.value("update_window") for side in (left, right)}
+    times = {setting: time for setting, time in given.items() if _is_time(time)}
+    for setting, time in given.items():
+        if time is None and times:
+            reader.report(setting, "", "is required: the other side has a window", "give both sides one, or neither")
+        if setting in times and not verify:
+            rule = "needs SSH: its files do not fit into the user data, and `verify` is false"
+            reader.report(setting, time, rule, "set `verify` to true, or leave the windows of both sides out")
+    one, other = given.values()
+    if len(times) > 1 and windows_overlap(one, other):
+        rule = f"overlaps the other side's, which is the two hours from {one}"
+        remedy = f"choose a time at least two hours from it, e.g. {later(one, WINDOW_MINUTES)}"
+        reader.report(right.setting("update_window"), other, rule, remedy)
+
+
+def _is_time(window: object) -> bool:
+    return isinstance(window, str) and re.fullmatch(TIME, window) is not None
 
 
 def _check_resource_name(reader: Reader, resource_name: str, *names: str) -> None:

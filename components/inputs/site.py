@@ -18,6 +18,7 @@ from ..decisions.addressing import (
     default_subnets,
     without,
 )
+from ..decisions.updates import TIME
 from .arguments import ExistingNetworkArgs
 from .problems import SECRET
 from .reader import Reader
@@ -89,6 +90,8 @@ class SiteSettings:
     image: str
     root_volume_size: int
     """GiB."""
+    update_window: str | None
+    """When the window for updates begins, in UTC. None: the image's own configuration counts."""
     permissions_boundary_arn: pulumi.Input[str] | None
     kms_key_arn: pulumi.Input[str] | None
     host_private_key: pulumi.Input[str] | None
@@ -159,6 +162,7 @@ def read_site(reader: Reader) -> Draft:
     cidr_blocks = (*([(reader.setting("cidr_block"), vpc)] if vpc else []), *additional)
     excluded = _excluded(reader, cidr_blocks, gateway, probe_host)
     _check_additional(reader, cidr_blocks, additional)
+    update_window = reader.optional_text("update_window", pattern=TIME, remedy='use hours and minutes, e.g. "02:00"')
     boundary = reader.text_or_output(
         "permissions_boundary_arn", pattern=_BOUNDARY, remedy="use e.g. arn:aws:iam::123456789012:policy/boundary"
     )
@@ -188,6 +192,7 @@ def read_site(reader: Reader) -> Draft:
         instance_type=instance_type or DEFAULT_INSTANCE_TYPE,
         image=image or DEFAULT_IMAGE,
         root_volume_size=root_volume_size,
+        update_window=update_window,
         permissions_boundary_arn=boundary,
         kms_key_arn=kms_key,
         host_private_key=host_private_key,

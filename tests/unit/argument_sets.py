@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from components.decisions.addressing import default_subnets
 from components.decisions.tunnel import TunnelProfile
+from components.decisions.updates import later
 from components.inputs.arguments import SecretDelivery, SiteArgs, VpnGatewayPairArgs
 from tests.unit.existing_cloud import GATEWAY, PRIVATE, PUBLIC, TABLE_A, TABLE_B, VPC
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
@@ -199,6 +200,8 @@ SOUND_SITE: Final[Mapping[str, Callable[[Frame], Strategy]]] = {
     "assume_role_arn": lambda _: _optional(st.just("arn:aws:iam::123456789012:role/deployer")),
     "allocation_id": lambda _: st.just(MISSING),
     "retain_elastic_ip": lambda _: _optional(st.booleans()),
+    # Both sides have one, or neither.
+    "update_window": lambda _: st.just(MISSING),
     "permissions_boundary_arn": lambda _: _optional(st.just("arn:aws:iam::123456789012:policy/boundary")),
     "kms_key_arn": _kms_keys,
     "host_private_key": lambda frame: st.just(HOST_KEY if frame.own_host_key else MISSING),
@@ -243,6 +246,7 @@ SPOILT_SITE: Final[Mapping[str, Strategy]] = {
     "instance_type": st.sampled_from(["t3", "T3.nano", "nano.", *NO_TEXT]),
     "image": st.sampled_from(["debian-11", "ubuntu", "ami-1", *NO_TEXT]),
     "root_volume_size": st.sampled_from([0, 16385, "8", True, float("nan"), []]),
+    "update_window": st.sampled_from(["2:00", "24:00", "02:60", "02:00-04:00", "0200", *NO_TEXT]),
     "aws_profile": st.sampled_from(["two words", *NO_TEXT]),
     "assume_role_arn": st.sampled_from(["deployer", "arn:aws:iam::1:role/deployer", *NO_TEXT]),
     "host_private_key": st.just(MISSING),  # and the public one, alone
@@ -312,6 +316,11 @@ def _sound(draw: st.DrawFn, *, may_exist: bool = False) -> tuple[dict[str, Any],
         args[side] = _given({field: draw(row(frame)) for field, row in SOUND_SITE.items()})
         if args["secret_delivery"] in (SecretDelivery.USER_DATA, SecretDelivery.USER_DATA.value):
             args[side].pop("permissions_boundary_arn", None)  # there is no role to bound
+    if args["verify"] is not False and draw(st.booleans()):
+        begin, apart = draw(st.integers(0, 1439)), draw(st.integers(120, 1320))
+        args["left"]["update_window"], args["right"]["update_window"] = (
+            later("00:00", minute) for minute in (begin, begin + apart)
+        )
     return _given(args), frames
 
 

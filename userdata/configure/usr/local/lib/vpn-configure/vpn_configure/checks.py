@@ -12,6 +12,7 @@ from vpn_configure.machine import NO_COMMAND, Machine
 from vpn_configure.pluto import ADDCONN
 from vpn_configure.steps import FILTER, SSHD, UNITS
 
+APT = "/etc/apt/apt.conf.d"
 SSHD_CONFIG = "/etc/ssh/sshd_config"
 
 
@@ -74,6 +75,8 @@ def _questions(machine: Machine, new: Mapping[str, File]) -> Iterator[tuple[str,
                 yield path, ["ipsec", "algparse", f"-v{version}", "-pfs=yes", algorithms]
         elif path.startswith(f"{SSHD}/") and path.endswith(".conf"):
             yield path, ["/usr/sbin/sshd", "-t", "-f", _sshd_config(machine, place)]
+        elif path.startswith(f"{APT}/"):
+            yield path, ["apt-config", "-c", place, "dump"]
         elif _interpreter(file) == "sh":
             yield path, ["sh", "-n", place]
     for unit, path in _units(new).items():

@@ -16,6 +16,11 @@ SSHD = "/etc/ssh/sshd_config.d"
 LIBRARY, PROGRAMS = "/usr/local/lib/vpn-gateway", "/usr/local/sbin"
 METRICS = (f"{UNITS}/vpn-metrics.service", "/usr/local/lib/vpn-metrics/", "/etc/vpn-gateway/metrics.json")
 """Beginnings of the paths of what publishes metrics."""
+UPDATES = (
+    *(f"{UNITS}/apt-daily", f"{UNITS}/vpn-updates.", "/usr/local/lib/vpn-updates/", f"{PROGRAMS}/vpn-updates"),
+    *("/etc/apt/apt.conf.d/90vpn-updates", "/etc/vpn-gateway/updates.json"),
+)
+"""Beginnings of the paths of what installs security updates."""
 
 Command = Sequence[str]
 
@@ -34,7 +39,7 @@ def plan(changes: Changes) -> list[Step]:
     watch comes first: its start would slow the negotiation down, for which the traffic waits. `connections` is always
     there, because what pluto has loaded may differ from an unchanged file. It also makes pluto read its keys.
     """
-    steps = [make(changes) for make in (_retire, _units, _filter, _routes, _sshd)]
+    steps = [make(changes) for make in (_retire, _units, _timers, _filter, _routes, _sshd)]
     last = [Step("connections"), _watch(changes)]
     steps += [
         *(reversed(last) if restarts_pluto(changes) else last),
@@ -69,6 +74,18 @@ def _retire(changes: Changes) -> Step | None:
             links = [f"{UNITS}/{target}.wants/{unit}" for line in targets for target in line.split()]
             commands += [["rm", "-f", *links]] if links else []
     return Step("retire", commands) if commands else None
+
+
+def _timers(changes: Changes) -> Step | None:
+    """Restart the timers whose times change, also by additions: after a reload alone, systemd keeps the old times."""
+    changed = set[str]()
+    for path, change in changes.items():
+        place = PurePosixPath(path)
+        if str(place.parent.parent) == UNITS and place.parent.name.endswith(".timer.d"):
+            changed.add(place.parent.name.removesuffix(".d"))
+        elif change.old and change.new and _unit(path).endswith(".timer"):
+            changed.add(place.name)
+    return Step("timers", [["systemctl", "restart", *sorted(changed)]]) if changed else None
 
 
 def _filter(changes: Changes) -> Step | None:
