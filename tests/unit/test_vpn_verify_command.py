@@ -50,6 +50,8 @@ class Machine:
             "/var/lib/vpn-gateway/boot": "done",
             table.FINISHED: WELL,
         }
+        self.written: dict[str, float] = {}
+        """Path -> when the file was written."""
         self.status = INSISTS
         self.uid = 0
         self.now: Iterator[float] = iter(lambda: 0.0, None)
@@ -68,10 +70,15 @@ class Machine:
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     """Give a machine under the real table; of the tunnel's layers those that call tools hold."""
     made = Machine()
-    tools = {"pidof -x vpn-boot": "", "systemctl is-active ipsec": "activating"}
+    tools = {
+        "pidof -x vpn-boot": "",
+        "systemctl is-active ipsec": "activating",
+        "vpn-updates --pending": "restart of ssh",
+    }
     for module in (table, main):
         monkeypatch.setattr(module, "read", lambda path: made.files.get(path, "").strip())
     monkeypatch.setattr(table, "file", lambda path: (0o644, made.files[path]) if path in made.files else None)
+    monkeypatch.setattr(table, "modified", lambda path: made.written.get(path, 0.0))
     monkeypatch.setattr(table, "run", tools.__getitem__)
     monkeypatch.setattr(table, "source", lambda _: "10.1.1.254")
     monkeypatch.setattr(table, "time", SimpleNamespace(time=lambda: NOW))
@@ -104,7 +111,7 @@ def test_every_layer_holds_on_a_gateway_on_which_all_is_well(
     assert list(document) == ["ok", "gateway", "layers"]
     assert {layer["status"] for layer in document["layers"]} == {"ok"}
     assert [layer["name"] for layer in document["layers"]] == NAMES
-    assert document["layers"][-2] == {
+    assert document["layers"][-3] == {
         "name": "internet",
         "status": "ok",
         "evidence": "TCP to ssm.eu-west-2.amazonaws.com:443",

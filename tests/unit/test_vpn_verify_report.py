@@ -74,6 +74,7 @@ def broken(gateway: expectations.Gateway, errors: Mapping[str, Exception]) -> Re
         ("mtu", set()),
         ("counters", set()),
         ("internet", set()),
+        ("updates", set()),
         ("configuration", set()),
     ],
 )
@@ -139,7 +140,7 @@ def test_people_read_what_failed_with_its_remedy_and_the_names_of_the_rest(gatew
         "                      -> make both alike",
         "skipped key, policy, ping, mtu, counters: they need what failed",
         "ok      boot, clock, packet_filter, sysctl, conntrack, secrets, daemon, connection, address, peer, internet, "
-        "configuration",
+        "updates, configuration",
     ]
 
 

@@ -27,6 +27,14 @@ def file(path: str) -> tuple[int, str] | None:
         return None
 
 
+def modified(path: str) -> float:
+    """Return when a file was written; 0 when there is none."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
 def run(command: str) -> str:
     """Return what a command printed, also when it failed."""
     try:

@@ -6,10 +6,10 @@ from typing import Any, Final, NamedTuple
 
 import ipsec_conf
 from expectations import Gateway, Peer
-from vpn_verify import configuration, gateway_layers, key, packet_filter, tunnel_layers
+from vpn_verify import configuration, gateway_layers, key, packet_filter, tunnel_layers, updates
 from vpn_verify.connections import pairs_of
 from vpn_verify.layer import IkeSa, Ping
-from vpn_verify.machine import file, read, run, source
+from vpn_verify.machine import file, modified, read, run, source
 from vpn_verify.start import CONNTRACK, Start
 
 FINISHED = "/run/cloud-init/result.json"
@@ -229,6 +229,18 @@ LAYERS = (
             f"{look.gateway.internet_host}:{look.gateway.internet_port}", look.start.internet
         ),
         "look at the public route table, the Internet gateway, the security group's egress and DNS",
+    ),
+    GatewayLayer(
+        "updates",
+        "boot",
+        lambda _: updates.updates(
+            read(updates.PLAN),
+            read(updates.RECORD),
+            modified=modified,
+            now=time.time(),
+            pending=lambda: run("vpn-updates --pending"),
+        ),
+        "journalctl -u apt-daily-upgrade -u vpn-updates; ls -l /var/log/unattended-upgrades",
     ),
     # The last one: what a change by hand breaks is named by its own layer first.
     GatewayLayer(

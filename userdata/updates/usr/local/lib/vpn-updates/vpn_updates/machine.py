@@ -35,14 +35,21 @@ def needs(root: Path = ROOT, running: str = os.uname().release) -> Needs:
 
 
 def newest_kernel(root: Path, running: str) -> str:
-    """Return the newest installed kernel of the flavour that runs; the running one if none is installed.
+    """Return the newest kernel of the flavour that runs, of the running one and those installed since it started.
 
-    A release is numbers and a flavour, e.g. `6.1.0-40-cloud-amd64` and `6.12.48+deb13-cloud-amd64`.
+    One that was there already is not what the boot loader starts, so a reboot would not help. A release is numbers and
+    a flavour, e.g. `6.1.0-40-cloud-amd64` and `6.12.48+deb13-cloud-amd64`.
     """
-    flavour = _flavour(running)
-    releases = [path.name.removeprefix("vmlinuz-") for path in (root / "boot").glob("vmlinuz-*")]
-    same = [release for release in releases if _flavour(release) == flavour]
-    return max(same, key=lambda release: [int(number) for number in re.findall(r"\d+", release)], default=running)
+    started = re.search(r"^btime (\d+)", _read(root / "proc/stat"), re.M)
+    since = float(started[1]) if started else 0.0
+    releases = [
+        path.name.removeprefix("vmlinuz-")
+        for path in (root / "boot").glob("vmlinuz-*")
+        # dpkg keeps the package's time of modification.
+        if path.stat().st_ctime >= since
+    ]
+    same = [release for release in releases if _flavour(release) == _flavour(running)]
+    return max([running, *same], key=lambda release: [int(number) for number in re.findall(r"\d+", release)])
 
 
 def _flavour(release: str) -> str:

@@ -46,7 +46,7 @@ def main() -> int:
     needs = machine.needs()
     faults = _faults() if inside and needs.reboot else []
     decision = finish(inside=inside, faults=faults, needs=needs)
-    code = _told("finish", decision, {NOTHING, OUTSIDE, RESTART, REBOOT})
+    code = _told("restart", decision, {NOTHING, OUTSIDE, RESTART, REBOOT})
     return _take(decision, needs.restart) or code
 
 
@@ -56,7 +56,7 @@ def _take(decision: Decision, units: Sequence[str]) -> int:
     if decision.action == REBOOT:
         code = subprocess.run(REBOOT_COMMAND, check=False).returncode
         if code == _LOCKED:
-            _told("finish", Decision(HELD, "vpn-configure changes this gateway"), set())
+            _told("restart", Decision(HELD, "vpn-configure changes this gateway"), set())
         return code
     return 0
 
