@@ -49,6 +49,8 @@ class Change:
     """Arguments before the change, if they differ from `BASE`."""
     refused: str = ""
     """Beginning of its refusal; empty if it is not refused."""
+    needs_verify: bool = False
+    """Whether it is refused only because `BASE` has no `verify`."""
     in_make_test: bool = False
     """Whether `make test` applies it: changes that once failed, and refused ones."""
 
@@ -206,6 +208,14 @@ CHANGES: Final = (
     Change(argument="left.image", value="debian-12", what="another release"),
     Change(argument="left.image", value=OWN_IMAGE, what="an image's id"),
     Change(argument="left.root_volume_size", value=20, what="larger"),
+    Change(
+        argument="left.update_window",
+        value="02:00",
+        what="a window for each side",
+        also={"right.update_window": "04:00"},
+        refused="left.update_window '02:00': needs SSH",
+        needs_verify=True,
+    ),
     Change(argument="left.aws_profile", value="deployer", what="another profile, the same account"),
     Change(
         argument="left.assume_role_arn",
@@ -273,7 +283,7 @@ def row(change: Change, plan: Plan, back: Plan | None, verified: Plan | None) ->
     is the same.
     """
     if plan.refused:
-        return f"{change.key}  | {does(plan)} | {loses(plan)} |  |"
+        return f"{change.key} {does(verified) if verified else ''} | {does(plan)} | {loses(plan)} |  |"
     taken_back = "not tried" if back is None else does(back)
     with_verify = "the same" if verified is None or does(verified) == does(plan) else does(verified)
     return f"{change.key} {with_verify} | {does(plan)} | {loses(plan)} | {taken_back} |"

@@ -209,7 +209,8 @@ def test_a_change_does_what_its_row_says_and_can_be_taken_back(
     assert plan.refused.startswith(change.refused)
     if plan.refused:
         assert preview(pair.stack, start).operations == {}
-        _require_row(change, plan, None)
+        with_verify = _with_verify(change, request.getfixturevalue("verified")) if change.needs_verify else None
+        _require_row(change, plan, None, with_verify)
     elif wanted.get("verify"):
         # Only tests/scenarios has the machines that a proof needs.
         _require_row(change, plan, None)
