@@ -13,7 +13,7 @@ import pytest
 import ipsec_conf
 from components.decisions.files import File
 from components.decisions.tunnel import TunnelProfile
-from components.user_data import configure_files, key_files
+from components.user_data import configure_files, key_files, update_files
 from lab.machines import toolroot
 from tests.tools import pluto
 from tests.unit.gateway_documents import AU, PSK, UK, gateway_document
@@ -164,6 +164,43 @@ def test_a_new_unit_may_come_together_with_its_program_but_not_without_one(relea
     assert f"{unit}: systemd-analyze: " in said["alone"][1]
     assert "is not executable" in "\n".join(said["alone"])
     assert sorted(said["both"]) == [f"{unit}: added", f"{program}: added", "revision both"]
+
+
+def with_window(files: Mapping[str, File], window: str) -> dict[str, File]:
+    """Return the files with those of a window for updates."""
+    return {**files, **{file.path: file for file in update_files(window)}}
+
+
+LISTED = "systemd-analyze cat-config systemd/system/apt-daily.timer | grep UTC"
+
+UNMASKED = "rm -f /etc/systemd/system/apt-daily.timer /etc/systemd/system/apt-daily-upgrade.timer"
+"""The lab's image has Debian's timers masked."""
+
+
+def test_apt_and_systemd_take_the_files_of_a_window_and_name_what_they_refuse(release: str) -> None:
+    window = with_window(gateway(), "23:30")
+    apt, timer = "/etc/apt/apt.conf.d/90vpn-updates", "/etc/systemd/system/apt-daily.timer.d/vpn-updates.conf"
+    lists = {
+        "one": gateway(),
+        "quotes": edited(window, apt, '"always";\nAPT', '"always;\nAPT'),
+        "time": edited(window, timer, "23:30:00", "25:30:00"),
+        "window": window,
+    }
+    show = f"apt-config dump | grep -e Origins -e Automatic-Reboot; vpn-updates --pending; {LISTED}"
+    said = run(release, lists, [UNMASKED, *(f"configure {name}" for name in lists), show])
+    assert said["quotes"][1].startswith(f"{apt}: apt-config: E: Syntax error {apt}:")
+    assert said["time"][1].startswith(f"{timer}: systemd-analyze: ")
+    assert "Failed to parse calendar specification" in "\n".join(said["time"])
+    added = [f"{file.path}: added" for file in update_files("23:30")]
+    assert said["window"][: len(added) + 1] == [*added, "revision window"]
+    assert said["window"][len(added) + 1 :] == [
+        'Unattended-Upgrade::Origins-Pattern "";',
+        'Unattended-Upgrade::Origins-Pattern:: "origin=Debian,codename=${distro_codename}-security,'
+        'label=Debian-Security";',
+        'Unattended-Upgrade::Automatic-Reboot "false";',
+        "",
+        "OnCalendar=*-*-* 23:30:00 UTC",
+    ]
 
 
 def test_pluto_reads_a_secret_with_the_name_of_its_version_after_it(release: str) -> None:
