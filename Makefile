@@ -25,7 +25,7 @@ TIERS = .venv/bin/python -m tests.tiers
 test: setup ## lint, unit, engine, tools, machines: what to run before a commit (14 to 16 min)
 	@$(TIERS) test
 
-test-all: setup ## that, and the longer tiers: whole, lab, debian-12, properties (41 min)
+test-all: setup ## that, and the longer tiers: whole, lab, debian-12, properties (46 min)
 	@$(TIERS) all
 
 test-rest: setup ## the tiers of test-all that test does not have; WITHIN=SECONDS leaves out what does not fit
@@ -38,7 +38,7 @@ test-engine: setup ## the real engine against the emulated API, without machines
 test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (0.7 min)
 test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (9 min)
 test-whole: setup ## the engine's other tests: examples in each language, docs/changes.md, the stand-in for aws (13 min)
-test-lab: setup ## the lab's own network and machines; a consumer's project with machines (10 min)
+test-lab: setup ## the lab's own network and machines; a consumer's project and a NAT gateway with machines (15 min)
 test-debian-12: setup ## the tools tier on Debian 12 (1.1 min)
 test-properties: setup ## the property tests with four times as many examples (1 min)
 test-lint test-unit test-engine test-tools test-machines test-whole test-lab test-debian-12 test-properties:

@@ -5,14 +5,17 @@ from hashlib import sha256
 from typing import Any
 
 import pulumi
+from pulumi_aws import ec2
 
+from .decisions.arn import region_of, service_host
 from .decisions.files import File
+from .decisions.monitoring import MetricSet, gateway_dimensions
 from .inputs.peer_addresses import check_public_ips
 from .inputs.settings import GatewaySettings
 from .resources.kept import keep
 from .resources.scope import Scope
 from .resources.secrets import Delivery, SshKey
-from .user_data import cloud_config, encode, host_name, key_files, site_files, update_files
+from .user_data import cloud_config, encode, host_name, key_files, metrics_files, site_files, update_files
 
 
 def boot_files(
@@ -50,28 +53,36 @@ def running_files(
     settings: GatewaySettings,
     public_ip: pulumi.Output[str],
     peer_public_ips: Sequence[pulumi.Input[str]],
+    interface: ec2.NetworkInterface,
     files: pulumi.Output[tuple[File, ...]],
 ) -> pulumi.Output[tuple[File, ...]]:
     """Return the files that a running gateway is to have: those of its first boot, and what came after it."""
     updates = update_files(settings.site.update_window)
-    if not settings.proves_key:
-        return files.apply(lambda known: (*known, *updates))
 
-    def with_key_files(known: dict[str, Any]) -> tuple[File, ...]:
+    def key(known: dict[str, Any]) -> tuple[File, ...]:
         names = (peer.name for peer in settings.peers)
         addresses = dict(zip(names, known["peer_public_ips"], strict=True))
-        key = key_files(
-            settings.site.name,
-            known["public_ip"],
-            addresses,
-            settings.profile,
-            postquantum=settings.ppk is not None,
+        return key_files(
+            settings.site.name, known["public_ip"], addresses, settings.profile, postquantum=settings.ppk is not None
         )
-        return (*known["files"], *key, *updates)
 
+    def metrics(known: dict[str, Any]) -> tuple[File, ...]:
+        return metrics_files(
+            region=region_of(known["interface_arn"]),
+            endpoint=service_host("monitoring", known["interface_arn"]),
+            dimensions=gateway_dimensions(host_name(settings.site.name), known["interface_id"]),
+            detailed=settings.monitoring is not None and settings.monitoring.metrics is MetricSet.DETAILED,
+        )
+
+    more = [*([key] if settings.proves_key else []), *([metrics] if settings.monitoring is not None else [])]
+    if not more:
+        return files.apply(lambda known: (*known, *updates))
     return pulumi.Output.all(
-        public_ip=public_ip, peer_public_ips=pulumi.Output.all(*peer_public_ips), files=files
-    ).apply(with_key_files)
+        public_ip=public_ip,
+        peer_public_ips=pulumi.Output.all(*peer_public_ips),
+        files=files,
+        **({} if settings.monitoring is None else {"interface_id": interface.id, "interface_arn": interface.arn}),
+    ).apply(lambda known: (*known["files"], *(file for later in more for file in later(known)), *updates))
 
 
 def user_data(scope: Scope, settings: GatewaySettings, files: pulumi.Output[tuple[File, ...]]) -> pulumi.Output[str]:

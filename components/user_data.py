@@ -18,6 +18,7 @@ from jinja2 import Environment, StrictUndefined
 from .decisions.addressing import PRIVATE_NETWORKS
 from .decisions.files import File
 from .decisions.key_proof import key_connection
+from .decisions.monitoring import NAMESPACE
 from .decisions.problems import Problem
 from .decisions.secrets import GivenSecrets, StoredSecrets
 from .decisions.tunnel import (
@@ -47,6 +48,8 @@ _TREE: Final = next(each for each in (_HERE / "userdata", _HERE.parent / "userda
 """In the wheel inside this package, in the checkout beside it."""
 
 _SECRETS: Final = "/etc/vpn-gateway/secrets.json"
+
+_LIBRARY: Final = "/usr/local/lib/vpn-gateway/"
 
 _CONNECTIONS_READER: Final = "/usr/local/lib/vpn-configure/ipsec_conf.py"
 
@@ -101,12 +104,9 @@ def gateway_files(
         "secrets": secrets.described(),
         "host_public_key": host_public_key.strip(),
     }
-    files = (
-        _file(path.removesuffix(".j2"), _render(text, values) if path.endswith(".j2") else text)
-        for path, text in _texts("gateway")
-        if connections or not path.startswith(_TUNNEL_FILES)
-    )
-    return tuple(sorted(files, key=_place))
+    files = _rendered("gateway", values)
+    kept = (each for each in files if connections or not each.path.startswith(_TUNNEL_FILES))
+    return tuple(sorted(kept, key=_place))
 
 
 def site_files(
@@ -163,9 +163,22 @@ def key_files(
         key_connection(site, peer, public_ip, peer_public_ip, keywords)
         for peer, peer_public_ip in peer_public_ips.items()
     ]
-    return tuple(
-        _file(path.removesuffix(".j2"), _render(text, {"sections": sections})) for path, text in _texts("later")
-    )
+    return _rendered("later", {"sections": sections})
+
+
+def metrics_files(*, region: str, endpoint: str, dimensions: Mapping[str, str], detailed: bool) -> tuple[File, ...]:
+    """Return the program that publishes metrics, and its settings. `vpn-configure` brings them.
+
+    `endpoint` is the host name of CloudWatch in the gateway's region.
+    """
+    values = {
+        "region": region,
+        "endpoint": endpoint,
+        "namespace": NAMESPACE,
+        "dimensions": dimensions,
+        "detailed": detailed,
+    }
+    return (*_rendered("metrics", values), *_library("vpn-metrics"))
 
 
 def update_files(window: str | None) -> tuple[File, ...]:
@@ -175,11 +188,7 @@ def update_files(window: str | None) -> tuple[File, ...]:
     """
     if window is None:
         return ()
-    values = {"updates": update_times(window)}
-    return tuple(
-        _file(path.removesuffix(".j2"), _render(text, values) if path.endswith(".j2") else text)
-        for path, text in _texts("updates")
-    )
+    return (*_rendered("updates", {"updates": update_times(window)}), *_library("vpn-updates"))
 
 
 def host_name(site: str) -> str:
@@ -190,21 +199,24 @@ def host_name(site: str) -> str:
 def proof_files() -> tuple[File, ...]:
     """Return `vpn-verify` and its modules, which the proof installs.
 
-    They include copies of the gateway's modules, and of the one of `vpn-configure` that reads connections: a newer
-    `vpn-verify` does not depend on those of an older gateway.
+    They include a copy of the module of `vpn-configure` that reads connections.
     """
-    library = "/usr/local/lib/vpn-gateway/"
-    modules = (
-        _file(path.replace(library, "/usr/local/lib/vpn-verify/"), text)
-        for path, text in _texts("gateway")
-        if path.startswith(library) and path != f"{library}vpn_watch.py"
-    )
     shared = (
         _file(path.replace("/vpn-configure/", "/vpn-verify/"), text)
         for path, text in _texts("configure")
         if path == _CONNECTIONS_READER
     )
-    return (*(_file(path, text) for path, text in _texts("proof")), *modules, *shared)
+    return (*(_file(path, text) for path, text in _texts("proof")), *_library("vpn-verify"), *shared)
+
+
+def _library(program: str) -> Iterator[File]:
+    """Yield copies of the gateway's modules for a program that may be of another release, or on a gateway without them.
+
+    Those of `vpn-watch` alone are left out.
+    """
+    for path, text in _texts("gateway"):
+        if path.startswith(_LIBRARY) and path.removeprefix(_LIBRARY) not in {"vpn_watch.py", "healing.py"}:
+            yield _file(path.replace(_LIBRARY, f"/usr/local/lib/{program}/"), text)
 
 
 def configure_files() -> tuple[File, ...]:
@@ -240,6 +252,13 @@ def _texts(tree: str) -> Iterator[tuple[str, str]]:
         # Python writes __pycache__, and file managers and editors write hidden files. None is part of a gateway.
         if file.is_file() and not any(part.startswith((".", "__pycache__")) for part in path.parts):
             yield f"/{path.as_posix()}", file.read_text(encoding="utf-8")
+
+
+def _rendered(tree: str, values: Mapping[str, Any]) -> tuple[File, ...]:
+    return tuple(
+        _file(path.removesuffix(".j2"), _render(text, values) if path.endswith(".j2") else text)
+        for path, text in _texts(tree)
+    )
 
 
 def _cloud_config() -> str:

@@ -1,27 +1,29 @@
 """VpnGateway: one site with its network, the gateway's identity (Elastic IP and network interface) and its instance."""
 
 from collections.abc import Sequence
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import pulumi
 import pulumi_aws as aws
 from pulumi_aws import ec2
 
 from .decisions.files import File
+from .decisions.monitoring import Watched
 from .decisions.tunnel import PROFILES, connection_name
 from .gateway_files import boot_files, running_files, user_data
 from .inputs.arguments import SecretDelivery, VpnGatewayArgs
 from .inputs.peer_addresses import checked_public_ips
-from .inputs.room import inner_administrators
 from .inputs.settings import GatewaySettings, gateway_settings
 from .inputs.site import SiteSettings
 from .outputs import SiteOutputs, has_site_outputs
-from .resources.announcement import PROGRAM, announce_replacement
+from .replacement import always_replacing, replacement_trigger, replacing_by_user_data
+from .resources.announcement import announce_replacement
 from .resources.configuration import Configuration, configure_gateway, revision_of
 from .resources.existing_network import use_network
 from .resources.identity import create_identity
 from .resources.images import Image, choose_image
 from .resources.machines import create_gateway, create_probe_host
+from .resources.monitoring import monitor_gateway
 from .resources.network import SiteNetwork, create_network
 from .resources.proof import prove_alone
 from .resources.remote_commands import Host, Login
@@ -44,14 +46,7 @@ from .resources.security_groups import (
     inbound_rules,
 )
 from .resources.zones import Offer, choose_zone, offer_of, offered_type
-from .user_data import (
-    configure_files,
-    program_digest,
-    proof_files,
-)
-
-ALONE: Final = "NAT alone"
-"""Part of the replacement trigger of a gateway without peers."""
+from .user_data import configure_files, host_name, proof_files
 
 
 @has_site_outputs
@@ -69,6 +64,7 @@ class VpnGateway(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: VpnGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         self._create(name, gateway_settings(name, args), opts, peers_prepared=())
+        self.monitor([] if self._proved is None else [self._proved])
 
     @classmethod
     def of_settings(
@@ -97,6 +93,7 @@ class VpnGateway(pulumi.ComponentResource):
     ) -> None:
         super().__init__("vpn-gateway-pair:index:VpnGateway", name, None, opts)
         scope = Scope(parent=self, resource_name=name, site=settings.site.name, common_tags=settings.tags)
+        self._scope, self._settings = scope, settings
         _warn(self, settings)
         region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
         offer = offer_of(scope, settings.site.instance_type)
@@ -107,6 +104,7 @@ class VpnGateway(pulumi.ComponentResource):
         private = create_private_hosts_group(scope, network, settings)
         identity = create_identity(scope, settings, network, gateway.group)
         path = (*gateway.rules, *private.rules, *network.way_out, *network.private_associations, identity.association)
+        self._interface = identity.interface
         self._path = (*(each.id for each in path), *identity.route_ids)
         host_key = _host_key(scope, settings.site)
         place = Place(
@@ -125,11 +123,11 @@ class VpnGateway(pulumi.ComponentResource):
             delivery=delivery,
             host_key=host_key,
         )
-        delivered = running_files(settings, identity.public_ip, peer_public_ips, files)
+        delivered = running_files(settings, identity.public_ip, peer_public_ips, identity.interface, files)
         announce_replacement(
             scope,
-            always=_always_replacing(settings, host_key, login_key),
-            otherwise={} if settings.changes_in_place else _replacing_by_user_data(settings, peer_public_ips),
+            always=always_replacing(settings, host_key, login_key),
+            otherwise={} if settings.changes_in_place else replacing_by_user_data(settings, peer_public_ips),
         )
         self._instance = create_gateway(
             scope,
@@ -141,9 +139,7 @@ class VpnGateway(pulumi.ComponentResource):
             instance_profile=delivery.instance_profile,
             user_data_base64=user_data(scope, settings, files),
             keeps_user_data=settings.changes_in_place,
-            replaced_for=pulumi.Output.concat(
-                settings.secret_delivery.value, " ", host_key.public, "" if settings.peers else f" {ALONE}"
-            ),
+            replaced_for=replacement_trigger(settings, host_key),
             needed_at_boot=(*gateway.rules, *network.way_out, identity.association, *delivery.needed_at_boot),
         )
         self._probe_host = _probe_host(
@@ -156,7 +152,7 @@ class VpnGateway(pulumi.ComponentResource):
             group=private.group,
         )
         self._revision = delivered.apply(revision_of)
-        self._configuration = _configure(
+        self._configuration, self._proved = _configure(
             scope,
             settings,
             Host(
@@ -221,6 +217,25 @@ class VpnGateway(pulumi.ComponentResource):
         """The probe host, for `depends_on`."""
         return self._probe_host
 
+    def monitor(self, depends_on: Sequence[pulumi.Resource]) -> pulumi.Output[Watched] | None:
+        """Create the alarms, and the dashboard; return what a dashboard shows of this gateway.
+
+        Without `monitoring` there is nothing to create, and this returns None. `depends_on` is what has to work first:
+        an alarm that is created before its tunnel is up would notify people at once.
+        """
+        if self._settings.monitoring is None:
+            return None
+        return monitor_gateway(
+            self._scope,
+            self._settings.monitoring,
+            self._interface,
+            self._instance,
+            gateway=host_name(self._settings.site.name),
+            tunnels=_tunnels(self._settings),
+            verify_command=self.verify_command,
+            depends_on=depends_on,
+        )
+
     def site_outputs(self) -> SiteOutputs:
         """Return the outputs as one mapping, without those that are absent."""
         present: Any = {
@@ -280,51 +295,8 @@ def _delivery(scope: Scope, settings: GatewaySettings, host_key: SshKey, place: 
         place=place,
         kms_key_arn=settings.site.kms_key_arn,
         permissions_boundary_arn=settings.site.permissions_boundary_arn,
+        publishes_metrics=settings.monitoring is not None,
     )
-
-
-def _always_replacing(
-    settings: GatewaySettings, host_key: SshKey, login_key: pulumi.Output[str]
-) -> dict[str, pulumi.Input[str]]:
-    """Return the settings that replace the instance whether it can be changed in place or not: name -> value.
-
-    The running gateway has the former keys, so nothing could log in to change it with the new ones. And its user data
-    would keep the secrets that were delivered by it. The first peer needs Libreswan, which only a boot installs.
-    """
-    return {
-        # With peers there is no such reason, as in earlier releases.
-        **({} if settings.peers else {"use (for tunnels, or for NAT alone)": ALONE}),
-        "secret_delivery": settings.secret_delivery.value,
-        "SSH host key": host_key.public,
-        "ssh_public_key": login_key,
-    }
-
-
-def _replacing_by_user_data(
-    settings: GatewaySettings, peer_public_ips: Sequence[pulumi.Input[str]]
-) -> dict[str, pulumi.Input[str]]:
-    """Return the settings that replace the instance through its user data: name in the warning -> value."""
-    peers = {
-        f"peer {peer.name}": pulumi.Output.concat(public_ip, f" {peer.private_ip} {peer.ranges}")
-        for peer, public_ip in zip(settings.peers, peer_public_ips, strict=True)
-    }
-    return {
-        # The data of a profile may change with a release.
-        "profile": f"{settings.profile.value} {PROFILES[settings.profile]}",
-        # Secret, because its digest would confirm a guess.
-        "psk": pulumi.Output.secret(settings.psk or ""),
-        "ppk": pulumi.Output.secret(settings.ppk or ""),
-        "cidr_block": str(settings.site.cidr_block),
-        "additional_cidr_blocks": str(settings.site.additional_cidr_blocks),
-        "excluded_cidr_blocks": str(settings.site.excluded_cidr_blocks),
-        "administrator_cidr_blocks": str(
-            inner_administrators(settings.site, settings.peer_ranges, settings.administrator_cidr_blocks)
-        ),
-        # A stack of release 0.1.0 has kept no value for it.
-        **({} if settings.site.allocation_id is None else {"allocation_id": settings.site.allocation_id}),
-        **peers,
-        PROGRAM: program_digest(),
-    }
 
 
 def _key_pair(scope: Scope, login_key: pulumi.Output[str]) -> ec2.KeyPair:
@@ -341,10 +313,13 @@ def _configure(
     path: Sequence[pulumi.Output[str]],
     depends_on: Sequence[pulumi.Resource],
     peers_prepared: Sequence[pulumi.Input[pulumi.Resource]],
-) -> Configuration | None:
-    """Create the commands that change the running gateway, if anything may log in; without peers also its proof."""
+) -> tuple[Configuration | None, pulumi.Resource | None]:
+    """Create the commands that change the running gateway, if anything may log in; without peers also its proof.
+
+    Also return the last of these commands.
+    """
     if settings.ssh_private_key is None:
-        return None
+        return None, None
     login = Login(private_key=settings.ssh_private_key, timeout=settings.ssh_timeout)
     configuration = configure_gateway(
         scope,
@@ -356,22 +331,27 @@ def _configure(
         depends_on=depends_on,
         peers_prepared=peers_prepared,
     )
-    if not settings.peers:
+    if settings.peers:
         # Of a tunnel, only a pair knows when the other end is ready.
-        prove_alone(
-            scope,
-            login,
-            host,
-            revision=revision,
-            path=path,
-            files=proof_files(),
-            configured=configuration.configured,
-        )
-    return configuration
+        return configuration, configuration.configured
+    return configuration, prove_alone(
+        scope,
+        login,
+        host,
+        revision=revision,
+        path=path,
+        files=proof_files(),
+        configured=configuration.configured,
+    )
 
 
 def _connection_names(settings: GatewaySettings) -> list[str]:
-    return [connection_name(settings.site.name, peer.name) for peer in settings.peers]
+    return [*_tunnels(settings).values()]
+
+
+def _tunnels(settings: GatewaySettings) -> dict[str, str]:
+    """Return name of a peer -> connection."""
+    return {peer.name: connection_name(settings.site.name, peer.name) for peer in settings.peers}
 
 
 def _probe_host(

@@ -1,18 +1,20 @@
 """VpnGatewayPair: two sites, one tunnel, the proof."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
+from pulumi_command import remote
 
 from .inputs.arguments import VpnGatewayPairArgs
 from .inputs.psk import GENERATED_PSK_CHARACTERS
 from .inputs.settings import PairSettings, pair_settings
 from .inputs.site import Placement, SiteSettings
 from .outputs import SiteOutputs
+from .resources.monitoring import create_dashboard
 from .resources.proof import Proof, Route, ping_from, verify_gateway
 from .resources.remote_commands import Host, Login
 from .resources.secrets import callers_ssh_key, generated_ssh_key, public_key_line
@@ -94,7 +96,10 @@ class VpnGatewayPair(pulumi.ComponentResource):
         self.right = right.site_outputs()
         self.profile = pulumi.Output.from_input(settings.profile.value)
         self.ssh_private_key = shared.ssh_private_key
-        self.verification = _verification(self, name, shared, left, right)
+        commands = _verification(self, name, shared, left, right)
+        reports: dict[str, Any] = {key: command.stdout for key, command in commands.items()}
+        self.verification = pulumi.Output.from_input(reports)
+        _monitor(name, settings, left, right, depends_on=[*commands.values()])
         outputs: dict[str, Any] = {
             "left": self.left,
             "right": self.right,
@@ -192,11 +197,11 @@ def _gateway(
 
 def _verification(
     pair: VpnGatewayPair, name: str, shared: Shared, left: VpnGateway, right: VpnGateway
-) -> pulumi.Output[dict[str, str]]:
-    """Create the commands of the proof, which run on both sides at once; return their outputs."""
+) -> dict[str, remote.Command]:
+    """Create the commands of the proof, which run on both sides at once; return them by their names."""
     settings, private_key = shared.settings, shared.ssh_private_key
     if not settings.verify or private_key is None:
-        return pulumi.Output.from_input({})
+        return {}
     machines = [each for side in (left, right) for each in (side.instance, side.probe_host) if each is not None]
     proof = Proof(
         parent=pair,
@@ -243,7 +248,16 @@ def _verification(
             revisions=[left.revision, right.revision],
             depends_on=both,
         )
-    return pulumi.Output.all(**{command_name: command.stdout for command_name, command in commands.items()})
+    return commands
+
+
+def _monitor(
+    name: str, settings: PairSettings, left: VpnGateway, right: VpnGateway, *, depends_on: Sequence[pulumi.Resource]
+) -> None:
+    """Create the alarms of both sides, and one dashboard in the account of the left one. A dashboard has no region."""
+    shown = [each for gateway in (left, right) if (each := gateway.monitor(depends_on)) is not None]
+    if settings.left_monitoring is not None and settings.left_monitoring.dashboard:
+        create_dashboard(f"{name}-dashboard", shown, pulumi.ResourceOptions(parent=left))
 
 
 def _gateway_host(site: SiteSettings, gateway: VpnGateway) -> Host:

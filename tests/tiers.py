@@ -105,8 +105,8 @@ REST: Final = (
     ),
     Tier(
         name="lab",
-        what="the lab's own network and machines; a consumer's project with machines",
-        minutes=10,
+        what="the lab's own network and machines; a consumer's project and a NAT gateway with machines",
+        minutes=15,
         commands=((*_STREAMED, "lab/tests/machines", "tests/lab"),),
         releases=(_NEWEST,),
     ),

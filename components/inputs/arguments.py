@@ -9,6 +9,7 @@ from typing import Final, NotRequired, TypedDict
 
 import pulumi
 
+from ..decisions.monitoring import MetricSet
 from ..decisions.tunnel import TunnelProfile
 
 SECRETS: Final = frozenset({"psk", "ppk", "host_private_key", "ssh_private_key"})
@@ -63,6 +64,47 @@ class ExistingNetworkArgs(TypedDict):
     """Id of the Internet gateway that the default route of the public subnet must lead to. Set it when the same program
     creates the Internet gateway: the gateway's address is then created after it and deleted before it. Default: any.
     """
+
+
+class MonitoringArgs(TypedDict):
+    """How CloudWatch watches one gateway.
+
+    An alarm restarts an instance that hangs, and another one moves it off failing hardware.
+    """
+
+    metrics: NotRequired[MetricSet]
+    """Which metrics the gateway publishes once a minute: `basic` or `detailed`. CloudWatch charges for each. Default:
+    `basic`.
+    """
+
+    alarm_topic_arns: NotRequired[list[pulumi.Input[str]]]
+    """ARNs of SNS topics in the gateway's region, which its alarms notify when they begin and end. Default: none."""
+
+    dashboard: NotRequired[bool]
+    """Whether to create a dashboard of the gateway. Default: true."""
+
+
+class PairMonitoringArgs(TypedDict):
+    """How CloudWatch watches both gateways.
+
+    An alarm restarts an instance that hangs, and another one moves it off failing hardware.
+    """
+
+    metrics: NotRequired[MetricSet]
+    """Which metrics each gateway publishes once a minute: `basic` or `detailed`. CloudWatch charges for each. Default:
+    `basic`.
+    """
+
+    left_alarm_topic_arns: NotRequired[list[pulumi.Input[str]]]
+    """ARNs of SNS topics in the left region, which the alarms of the left gateway notify when they begin and end.
+    Default: none.
+    """
+
+    right_alarm_topic_arns: NotRequired[list[pulumi.Input[str]]]
+    """The same for the right gateway. Default: none."""
+
+    dashboard: NotRequired[bool]
+    """Whether to create one dashboard of both gateways, with the credentials of the left side. Default: true."""
 
 
 class CommonArgs(TypedDict):
@@ -239,6 +281,11 @@ class VpnGatewayPairArgs(TypedDict):
     host. An address that does not answer at all takes up to half as long again and 20 s. Default: 600.
     """
 
+    monitoring: NotRequired[PairMonitoringArgs]
+    """Metrics, alarms and a dashboard in Amazon CloudWatch. Requires `verify`, and `secret_delivery` `ssm`. An empty
+    object has all defaults. Default: none.
+    """
+
     tags: NotRequired[dict[str, str]]
     """Tags of every resource that can have tags, in addition to `Name`. Default: none."""
 
@@ -298,6 +345,11 @@ class VpnGatewayArgs(CommonArgs):
     """IPv4 CIDR blocks that may reach the gateway by SSH. All others may not, also from inside the site and the ranges
     of its peers. A change to the part of them that is inside one of these replaces the instance unless
     `ssh_private_key` is given; any other change is made in place. Default: none.
+    """
+
+    monitoring: NotRequired[MonitoringArgs]
+    """Metrics, alarms and a dashboard in Amazon CloudWatch. Requires `ssh_private_key`, and `secret_delivery` `ssm`. An
+    empty object has all defaults. Default: none.
     """
 
     tags: NotRequired[dict[str, str]]

@@ -125,6 +125,15 @@ class Reader:
             return value
         return self.text(key, pattern=pattern, remedy=remedy, rule=rule)
 
+    def texts_or_outputs(
+        self, key: str, *, pattern: str, remedy: str, rule: str | None = None
+    ) -> tuple[pulumi.Input[str], ...]:
+        """Return the texts and Outputs in the list under `key`, without those that are problems."""
+        values = {str(n): value for n, value in enumerate(self._sequence(key))}
+        items = Reader(self.setting(key), values, frozenset(values), self.problems)
+        read = (items.text_or_output(n, pattern=pattern, remedy=remedy, rule=rule) for n in values)
+        return tuple(value for value in read if value is not None)
+
     def identifier(self, key: str, prefix: str, *, required: bool = True) -> pulumi.Input[str] | None:
         """Return the AWS id under `key`, e.g. `vpc-…`, as text or Output; None when it is absent or a problem."""
         if self._args.get(key) is None and required:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from ipaddress import IPv4Network
 from typing import Final
 
@@ -13,7 +13,16 @@ from ..decisions.addressing import check_apart
 from ..decisions.problems import Problem
 from ..decisions.tunnel import PROFILES, TunnelProfile
 from ..decisions.updates import TIME, WINDOW_MINUTES, later, windows_overlap
-from .arguments import PeerArgs, SecretDelivery, SiteArgs, VpnGatewayArgs, VpnGatewayPairArgs
+from .arguments import (
+    MonitoringArgs,
+    PairMonitoringArgs,
+    PeerArgs,
+    SecretDelivery,
+    SiteArgs,
+    VpnGatewayArgs,
+    VpnGatewayPairArgs,
+)
+from .monitoring import MonitoringSettings, check_monitoring, read_monitoring
 from .peer import PeerSettings, check_alone, check_peers, check_range_pairs, peer_of, read_peer
 from .problems import SECRET, SettingsError
 from .psk import equal_keys, ppk_weakness, psk_weakness
@@ -59,6 +68,8 @@ class GatewaySettings(CommonSettings):
     ssh_public_key: pulumi.Input[str]
     ssh_private_key: pulumi.Input[str] | None
     """With it, the running gateway is changed over SSH. None: a change replaces its instance."""
+    monitoring: MonitoringSettings | None = None
+    """None: nothing is published."""
     ssh_timeout: int = DEFAULT_VERIFY_TIMEOUT
     """Seconds that SSH may take to answer."""
     proves_key: bool = False
@@ -95,6 +106,9 @@ class PairSettings(CommonSettings):
     """None: both halves are generated."""
     verify: bool
     verify_timeout_seconds: int
+    left_monitoring: MonitoringSettings | None
+    right_monitoring: MonitoringSettings | None
+    """`dashboard` of both: whether the pair has a dashboard."""
 
     def gateway(
         self,
@@ -110,6 +124,7 @@ class PairSettings(CommonSettings):
         """Return the settings of the gateway at `site`. The keyword arguments are outputs of other resources."""
         common = {each.name: getattr(self, each.name) for each in fields(CommonSettings)}
         peers = (peer_of(peer, peer_public_ip),)
+        monitoring = self.left_monitoring if site is self.left else self.right_monitoring
         return GatewaySettings(
             site=site,
             peers=peers,
@@ -119,6 +134,7 @@ class PairSettings(CommonSettings):
             ssh_private_key=ssh_private_key if self.verify else None,
             ssh_timeout=self.verify_timeout_seconds,
             proves_key=self.verify,
+            monitoring=None if monitoring is None else replace(monitoring, dashboard=False),
             **common,
         )
 
@@ -143,6 +159,13 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     common = _common(reader)
     ppk = _ppk(reader, common.profile)
     _check_boundary(reader, common)
+    monitoring = read_monitoring(reader, frozenset(MonitoringArgs.__annotations__), {"alarm_topic_arns": None})
+    check_monitoring(
+        reader,
+        common.secret_delivery,
+        login=reader.value("ssh_private_key") is not None,
+        remedy="give `ssh_private_key`",
+    )
     if draft.site and not problems:
         ranges = "additional_cidr_blocks, excluded_cidr_blocks, peers"
         check_room(
@@ -162,6 +185,7 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
         ppk=ppk,
         ssh_public_key=ssh_public_key,
         ssh_private_key=ssh_private_key,
+        monitoring=(monitoring or {}).get("alarm_topic_arns"),
         **vars(common),
     )
 
@@ -190,6 +214,10 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
     for side in (left_reader, right_reader):
         _check_boundary(side, common)
     _check_verify(reader, verify=verify)
+    left_region, right_region = (each.region or None for each in placements)
+    topics = {"left_alarm_topic_arns": left_region, "right_alarm_topic_arns": right_region}
+    monitoring = read_monitoring(reader, frozenset(PairMonitoringArgs.__annotations__), topics) or {}
+    check_monitoring(reader, common.secret_delivery, login=verify, remedy="set `verify` to true")
     _check_update_windows(reader, left_reader, right_reader, verify=verify)
     if left.site and right.site and not problems:
         ranges = ", ".join(
@@ -220,6 +248,8 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
         ssh_public_key=ssh_public_key,
         verify=verify,
         verify_timeout_seconds=timeout,
+        left_monitoring=monitoring.get("left_alarm_topic_arns"),
+        right_monitoring=monitoring.get("right_alarm_topic_arns"),
         **vars(common),
     )
 

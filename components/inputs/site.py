@@ -18,6 +18,7 @@ from ..decisions.addressing import (
     default_subnets,
     without,
 )
+from ..decisions.arn import region_of
 from ..decisions.updates import TIME
 from .arguments import ExistingNetworkArgs
 from .problems import SECRET
@@ -367,5 +368,5 @@ def _check_region(reader: Reader, region: str, draft: Draft) -> None:
         rule = f"is not found in {region}: the Debian project's account is in the commercial partition"
         reader.report(reader.setting("image"), draft.site.image, rule, "give the id of an AMI of Debian 12 or 13")
     key = reader.value("kms_key_arn")
-    if isinstance(key, str) and re.fullmatch(_KMS_KEY, key) and key.split(":")[3] != region:
+    if isinstance(key, str) and re.fullmatch(_KMS_KEY, key) and region_of(key) != region:
         reader.report(reader.setting("kms_key_arn"), key, f"is not in region {region}", "give a key of that region")

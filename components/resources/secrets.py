@@ -8,15 +8,14 @@ import pulumi
 import pulumi_tls as tls
 from pulumi_aws import iam, ssm
 
+from ..decisions.arn import dns_suffix, region_of, service_host
+from ..decisions.monitoring import NAMESPACE
 from ..decisions.problems import Problem
 from ..decisions.secrets import GivenSecrets, StoredSecrets
 from ..inputs.problems import SECRET, SettingsError
 from ..inputs.psk import equal_keys, ppk_weakness, psk_weakness
 from ..inputs.ssh_keys import HOST_KEYS, LOGIN_KEYS, key_problems, public_key
 from .scope import Scope
-
-DNS_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
-"""Partition -> DNS suffix of its services, where that is not amazonaws.com."""
 
 AWS_KEY = "alias/aws/ssm"
 """Alias of AWS's own key for SecureString parameters (Systems Manager API reference, "PutParameter", KeyId)."""
@@ -133,8 +132,12 @@ def stored_secrets(
     place: Place,
     kms_key_arn: pulumi.Input[str] | None,
     permissions_boundary_arn: pulumi.Input[str] | None,
+    publishes_metrics: bool,
 ) -> Delivery:
-    """Deliver the secrets by SSM Parameter Store, to a role that may read them only from the gateway's place."""
+    """Deliver the secrets by SSM Parameter Store, to a role that may read them only from the gateway's place.
+
+    If the gateway `publishes_metrics`, the role may do that too.
+    """
     values = {
         "psk": ("Pre-shared key of the VPN", keys.psk),
         "host_key": ("SSH host key of the VPN gateway", host_key.private),
@@ -163,7 +166,7 @@ def stored_secrets(
             vpc_id=place.vpc_id,
             key=kms_key_arn,
             parameters=pulumi.Output.all(*(each.arn for each in parameters.values())),
-        ).apply(_read_policy),
+        ).apply(lambda known: _role_policy(known, publishes_metrics=publishes_metrics)),
         opts=scope.options(),
     )
     profile = iam.InstanceProfile(
@@ -195,10 +198,9 @@ def _parameter(
 
 
 def _stored(known: dict[str, str]) -> StoredSecrets:
-    _, partition, _, region, *_ = known["arn"].split(":")
     return StoredSecrets(
-        endpoint=f"ssm.{region}.{_dns_suffix(partition)}",
-        region=region,
+        endpoint=service_host("ssm", known["arn"]),
+        region=region_of(known["arn"]),
         psk_parameter=known.get("psk"),
         ppk_parameter=known.get("ppk"),
         host_key_parameter=known["host_key"],
@@ -206,16 +208,15 @@ def _stored(known: dict[str, str]) -> StoredSecrets:
 
 
 def _assume_role_policy(arn: str) -> str:
-    partition = arn.split(":")[1]
     statement = {
         "Effect": "Allow",
-        "Principal": {"Service": f"ec2.{_dns_suffix(partition)}"},
+        "Principal": {"Service": f"ec2.{dns_suffix(arn)}"},
         "Action": "sts:AssumeRole",
     }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def _read_policy(known: dict[str, Any]) -> str:
+def _role_policy(known: dict[str, Any], *, publishes_metrics: bool) -> str:
     parameters, key = known["parameters"], known["key"]
     read = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": parameters}
     # The credential's own keys (aws:EC2InstanceSourceVPC, ec2:SourceInstanceARN) have the same values wherever a stolen
@@ -227,6 +228,13 @@ def _read_policy(known: dict[str, Any]) -> str:
         "IpAddress": {"aws:VpcSourceIp": f"{known['private_ip']}/32"},
     }
     statements: list[dict[str, Any]] = [{**read, "Condition": internet}, {**read, "Condition": endpoint}]
+    if publishes_metrics:
+        # A metric is no resource of IAM; the namespace is a condition (Service Authorization Reference, "Amazon
+        # CloudWatch").
+        publish = {"Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*"}
+        for where in (internet, endpoint):
+            namespace = {**where.get("StringEquals", {}), "cloudwatch:namespace": NAMESPACE}
+            statements.append({**publish, "Condition": {**where, "StringEquals": namespace}})
     if key is not None:
         # Parameter Store names the parameter to KMS (Systems Manager user guide, "AWS KMS encryption for Parameter
         # Store SecureString parameters"), so the role decrypts nothing else that the key encrypts. Parameter Store
@@ -234,7 +242,3 @@ def _read_policy(known: dict[str, Any]) -> str:
         own = {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": parameters}}
         statements.append({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key, "Condition": own})
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
-
-
-def _dns_suffix(partition: str) -> str:
-    return DNS_SUFFIXES.get(partition, "amazonaws.com")

@@ -55,9 +55,21 @@ def _contexts(service: str, action: str, region: str, parameters: Mapping[str, A
             association = backend.iam_instance_profile_associations.get(instance_id)
             yield {"ec2:instanceprofile": association.iam_instance_profile.arn if association else None}
     elif service == "monitoring":
-        yield {"cloudwatch:namespace": parameters.get("Namespace") if action == "PutMetricData" else None}
+        yield {
+            "cloudwatch:namespace": parameters.get("Namespace") if action == "PutMetricData" else None,
+            "cloudwatch:alarmactions": _alarm_actions(parameters) if action == "PutMetricAlarm" else None,
+        }
     else:
         yield {}
+
+
+def _alarm_actions(parameters: Mapping[str, Any]) -> list[str]:
+    """Return what an alarm does: in JSON a list, in the query protocol a parameter for each."""
+    found: list[str] = []
+    for name, value in parameters.items():
+        if name.partition(".")[0] == "AlarmActions":
+            found += value if isinstance(value, list) else [str(value)]
+    return found
 
 
 def _passed_roles(service: str, action: str, parameters: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_eval
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -15,8 +15,13 @@ Document = Mapping[str, Any]
 _PREFIXES = {"monitoring": "cloudwatch"}
 """Signing name of a service -> the prefix of its IAM actions, where they differ."""
 
-Context = Mapping[str, str | None]
-"""Condition keys of the request, in lower case, e.g. `aws:requestedregion`. None: the request has no such key."""
+Context = Mapping[str, str | Sequence[str] | None]
+"""Condition keys of the request, in lower case, e.g. `aws:requestedregion`. None: the request has no such key.
+
+A key with several values has a sequence of them.
+"""
+
+_EACH = "ForAllValues:"
 
 _OPERATORS = frozenset(
     {f"{kind}{rule}" for kind in ("String", "Arn") for rule in ("Equals", "Like", "NotEquals", "NotLike")}
@@ -88,7 +93,13 @@ def _conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Conte
     return True
 
 
-def _condition_holds(operator: str, actual: str | None, expected: list[str]) -> bool | None:
+def _condition_holds(operator: str, actual: str | Sequence[str] | None, expected: list[str]) -> bool | None:
+    if operator.startswith(_EACH):
+        # It holds without any value, too.
+        found = [_condition_holds(operator.removeprefix(_EACH), each, expected) for each in _values(actual)]
+        return None if None in found else all(found)
+    if actual is not None and not isinstance(actual, str):
+        return None
     plain = operator.removesuffix("IfExists")
     if plain not in _OPERATORS:
         return None

@@ -253,6 +253,13 @@ CHANGES: Final = (
     Change(argument="ssh_public_key", value=PUBLIC_KEY, what="your own, without the private key"),
     Change(argument="verify", value=True, what="turned on"),
     Change(argument="verify_timeout_seconds", value=900, what="longer"),
+    Change(
+        argument="monitoring",
+        value={"metrics": "detailed"},
+        what="metrics, alarms and a dashboard",
+        refused="monitoring '…': needs a login",
+        needs_verify=True,
+    ),
     Change(argument="tags", value={"team": "network"}, what="a tag added"),
     Change(
         argument="right.cidr_block",
@@ -282,8 +289,8 @@ def row(change: Change, plan: Plan, back: Plan | None, verified: Plan | None) ->
     `back` is the plan of taking it back, None if that was not tried. `verified` is the plan with `verify`, None if that
     is the same.
     """
-    if plan.refused:
-        return f"{change.key} {does(verified) if verified else ''} | {does(plan)} | {loses(plan)} |  |"
+    if plan.refused and verified is None:
+        return f"{change.key}  | {does(plan)} | {loses(plan)} |  |"
     taken_back = "not tried" if back is None else does(back)
     with_verify = "the same" if verified is None or does(verified) == does(plan) else does(verified)
     return f"{change.key} {with_verify} | {does(plan)} | {loses(plan)} | {taken_back} |"

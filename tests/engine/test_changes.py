@@ -18,7 +18,6 @@ from typing import Any, Self
 import pulumi
 import pulumi_aws as aws
 import pytest
-from pulumi_command import local
 
 from components import VpnGateway
 from tests.engine.api_process import ApiProcess, running_api
@@ -40,6 +39,7 @@ from tests.engine.inline_stack import InlineStack
 from tests.engine.plans import INSTANCE, Plan, does
 from tests.engine.previews import preview, update
 from tests.engine.released import PLUGINS, aws_environment
+from tests.engine.without_machines import COMMAND, command_without_machine
 from tests.generated import ROOT, require_section, section
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 
@@ -142,7 +142,7 @@ def shared_verified(shared: Pair, tmp_path_factory: pytest.TempPathFactory) -> I
     stack = InlineStack(tmp_path_factory.mktemp("verified") / "stack", PLUGINS)
     pair = Pair(stack, shared.api, shared.theirs, base={**BASE, "verify": True})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("components.resources.remote_commands.remote.Command", command_without_machine)
+        patch.setattr(COMMAND, command_without_machine)
         yield pair
         stack.destroy()
 
@@ -150,12 +150,6 @@ def shared_verified(shared: Pair, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture
 def verified(shared_verified: Pair) -> Pair:
     return shared_verified.start()
-
-
-def command_without_machine(name: str, *, create: Any, stdin: Any, triggers: Any, opts: Any, **_: Any) -> local.Command:
-    """Stand in for a command on a gateway: the same inputs change it, and it has the same options."""
-    environment = {"SCRIPT": create, "INPUT": stdin or ""}
-    return local.Command(name, create="true", environment=environment, triggers=triggers, opts=opts)
 
 
 def _left_over(api: ApiProcess) -> list[str]:
@@ -209,8 +203,10 @@ def test_a_change_does_what_its_row_says_and_can_be_taken_back(
     assert plan.refused.startswith(change.refused)
     if plan.refused:
         assert preview(pair.stack, start).operations == {}
-        with_verify = _with_verify(change, request.getfixturevalue("verified")) if change.needs_verify else None
-        _require_row(change, plan, None, with_verify)
+        verified, back = None, None
+        if change.needs_verify:
+            verified, back = _with_verify(change, request.getfixturevalue("verified"))
+        _require_row(change, plan, back, verified)
     elif wanted.get("verify"):
         # Only tests/scenarios has the machines that a proof needs.
         _require_row(change, plan, None)
@@ -218,20 +214,25 @@ def test_a_change_does_what_its_row_says_and_can_be_taken_back(
         assert does(pair.update(wanted)) == does(plan)
         back = pair.update(start)
         is_replaced = does(plan).startswith("**instance replaced")
-        with_verify = _with_verify(change, request.getfixturevalue("verified")) if is_replaced else None
+        with_verify = _with_verify(change, request.getfixturevalue("verified"))[0] if is_replaced else None
         _require_row(change, plan, back, with_verify)
 
 
-def _with_verify(change: Change, verified: Pair) -> Plan:
-    """Return the plan of a change with `verify`. If it replaces no instance, apply it and take it back."""
+def _with_verify(change: Change, verified: Pair) -> tuple[Plan, Plan | None]:
+    """Return the plan of a change with `verify`. If it replaces no instance, apply it and take it back.
+
+    The second plan is that of taking it back.
+    """
     start, wanted = ({**arguments, "verify": True} for arguments in (change.start(), change.arguments(verified.theirs)))
     if change.before:
         verified.update(start)
     plan = preview(verified.stack, wanted)
-    if not plan.refused and not plan.lost(INSTANCE):
-        assert does(verified.update(wanted)) == does(plan)
-        assert not verified.update(start).lost(INSTANCE)
-    return plan
+    if plan.refused or plan.lost(INSTANCE):
+        return plan, None
+    assert does(verified.update(wanted)) == does(plan)
+    back = verified.update(start)
+    assert not back.lost(INSTANCE)
+    return plan, back
 
 
 def _require_announcement(change: Change, plan: Plan) -> None:
@@ -316,7 +317,7 @@ def test_a_peer_of_a_gateway_can_be_renamed_added_and_removed(
     monkeypatch: pytest.MonkeyPatch,
     more: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr("components.resources.remote_commands.remote.Command", command_without_machine)
+    monkeypatch.setattr(COMMAND, command_without_machine)
     for name, value in aws_environment(api).items():
         monkeypatch.setenv(name, value)
     stack = InlineStack(tmp_path / "stack", PLUGINS)

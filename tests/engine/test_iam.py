@@ -1,6 +1,7 @@
 """The rights for deploying, from the calls of a stack's whole life, and the rights of the gateways' roles.
 
-The left side is a new network, with a key and a permissions boundary; the right side is in an existing network.
+The left side is a new network, with a key and a permissions boundary; the right side is in an existing network. Another
+pair has `monitoring`.
 Proves that docs/iam-deployer-policy.json has exactly the actions that were called and those with another reason;
 that the bounded policy is enough for a pair with the boundary (lab/tests/unit/test_api_deployer.py: refusals);
 and that a gateway's role, as IAM stored it, may read its own parameters, decrypt them with a key, and nothing
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
+from components.decisions.monitoring import NAMESPACE
 from lab.api.decryption import PARAMETER_ARN
 from lab.api.policies import is_allowed
 from tests.engine.api_process import ApiProcess, running_api
@@ -40,8 +42,9 @@ from tests.engine.deployer_policy import (
 from tests.engine.existing_networks import network_of_others
 from tests.engine.inline_stack import InlineStack
 from tests.engine.program_stack import ProgramStack
-from tests.engine.released import PLUGINS, program
+from tests.engine.released import PLUGINS, aws_environment, program
 from tests.engine.test_program import REGIONS
+from tests.engine.without_machines import COMMAND, command_without_machine
 from tests.generated import ROOT, require_document, require_section
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -86,10 +89,26 @@ def life(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFa
         stack.run("refresh", "--yes", "--skip-preview")
         stack.destroy()
         yield Life(
-            actions=iam_actions([*creation, *api.calls(after=last_of_test)]),
+            actions=iam_actions([*creation, *api.calls(after=last_of_test), *_monitored_calls(api, tmp_path_factory)]),
             role_policies=policies,
             parameters=parameters,
         )
+
+
+def _monitored_calls(api: ApiProcess, folders: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Return the calls of a pair with `monitoring`, created, changed and destroyed."""
+    before = api.calls()[-1]["sequence"]
+    basic, detailed = ({**BASE, "verify": True, "monitoring": {"metrics": each}} for each in ("basic", "detailed"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(COMMAND, command_without_machine)
+        for name, value in aws_environment(api).items():
+            patch.setenv(name, value)
+        stack = InlineStack(folders.mktemp("monitored") / "stack", PLUGINS)
+        stack.up(program(basic))
+        stack.up(program({**detailed, "tags": {"team": "network"}}), refresh=True)
+        stack.up(program(detailed))
+        stack.destroy()
+    return api.calls(after=before)
 
 
 def _prepare(stack: ProgramStack, api: ApiProcess) -> None:
@@ -166,6 +185,7 @@ def test_aws_supports_the_condition_keys_that_bound_the_deployer() -> None:
     unknown = [each for name, key in keys.items() for each in BOUNDED[name] if key not in condition_keys(each)]
     assert unknown == []
     assert "iam:PassedToService" in condition_keys("iam:PassRole")
+    assert "cloudwatch:AlarmActions" in condition_keys("cloudwatch:PutMetricAlarm")
     committed = json.loads((ROOT / BOUNDED_POLICY).read_text())["Statement"]
     assert {each["Sid"]: set(each["Action"]) for each in committed if each["Sid"] in BOUNDED} == BOUNDED
     assert "iam:DeleteRolePermissionsBoundary" not in str(committed)
@@ -215,6 +235,15 @@ def test_the_boundary_allows_a_gateways_role_its_own_parameters_and_none_with_an
         }
         assert allowed == {own: (True, True), foreign: (False, False)}
         assert not is_allowed(bounds, "kms:Decrypt", KMS_KEY, {PARAMETER_ARN: None})
+
+
+def test_the_boundary_allows_a_gateways_role_to_publish_to_the_one_namespace() -> None:
+    bounds = [text(boundary())]
+    allowed = {
+        namespace: is_allowed(bounds, "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": namespace})
+        for namespace in (NAMESPACE, "AWS/EC2", None)
+    }
+    assert allowed == {NAMESPACE: True, "AWS/EC2": False, None: False}
 
 
 def _similar(own: str) -> list[str]:

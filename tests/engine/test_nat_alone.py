@@ -17,10 +17,11 @@ from components import VpnGateway
 from tests.engine.api_process import ApiProcess
 from tests.engine.inline_stack import InlineStack
 from tests.engine.released import PLUGINS
-from tests.engine.test_changes import AU, LOGIN, command_without_machine
+from tests.engine.test_changes import AU, LOGIN
+from tests.engine.without_machines import COMMAND, command_without_machine
 from tests.unit.gateway_documents import PSK, PUBLIC_KEY
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(600)]
 
 REGION = "eu-west-2"
 IDENTITY = ("nat-gateway-address", "nat-gateway-interface", "nat-vpc")
@@ -63,7 +64,7 @@ def test_it_is_created_gets_its_first_peer_by_another_instance_and_is_taken_back
     monkeypatch: pytest.MonkeyPatch,
     more: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr("components.resources.remote_commands.remote.Command", command_without_machine)
+    monkeypatch.setattr(COMMAND, command_without_machine)
     others = api.left_over(REGION)
     stack = InlineStack(tmp_path / "stack", PLUGINS)
     alone, with_peer = gateway(**more), gateway(**more, peers=[AU], psk=PSK)

@@ -223,6 +223,11 @@ SOUND_PAIR: Final[Mapping[str, Strategy]] = {
     "ssh_public_key": _optional(st.just(PUBLIC_KEY)),
     "verify": _optional(st.booleans()),
     "verify_timeout_seconds": _optional(st.integers(30, 3600) | st.floats(30, 3600)),
+    "monitoring": _optional(
+        st.fixed_dictionaries(
+            {}, optional={"metrics": st.sampled_from(["basic", "detailed"]), "dashboard": st.booleans()}
+        )
+    ),
     "tags": _optional(st.dictionaries(st.sampled_from(["owner", "cost centre", "x:y"]), printable, max_size=3)),
 }
 """Argument of a pair -> values that fit any sides. `SOUND_SITE` makes the sides."""
@@ -268,6 +273,7 @@ SPOILT_PAIR: Final[Mapping[str, Strategy]] = {
     "ssh_public_key": st.sampled_from(NO_PUBLIC_KEY),
     "verify": st.sampled_from(["yes", "true", 1, 0, []]),
     "verify_timeout_seconds": st.sampled_from([29, 3601, -1, "600", True, float("nan"), float("inf"), []]),
+    "monitoring": st.sampled_from([True, "basic", {"metrics": "all"}, {"left_alarm_topic_arns": ["pager"]}]),
     "tags": st.sampled_from(
         [["owner"], "owner", {"Name": "x"}, {"aws:x": "y"}, {"owner": 7}, {"a": "b", "A": "c"}, {"owner": "ö" * 257}]
     ),
@@ -312,9 +318,12 @@ def _sound(draw: st.DrawFn, *, may_exist: bool = False) -> tuple[dict[str, Any],
         args["ssh_private_key"] = args["ssh_public_key"] = MISSING
     if args["profile"] in (TunnelProfile.ARTICLE_2014, TunnelProfile.ARTICLE_2014.value) or not args["postquantum"]:
         args["ppk"] = MISSING
+    without_role = args["secret_delivery"] in (SecretDelivery.USER_DATA, SecretDelivery.USER_DATA.value)
+    if without_role or args["verify"] is False:
+        args["monitoring"] = MISSING  # nothing would publish
     for side, frame in frames.items():
         args[side] = _given({field: draw(row(frame)) for field, row in SOUND_SITE.items()})
-        if args["secret_delivery"] in (SecretDelivery.USER_DATA, SecretDelivery.USER_DATA.value):
+        if without_role:
             args[side].pop("permissions_boundary_arn", None)  # there is no role to bound
     if args["verify"] is not False and draw(st.booleans()):
         begin, apart = draw(st.integers(0, 1439)), draw(st.integers(120, 1320))

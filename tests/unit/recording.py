@@ -110,7 +110,10 @@ class _Cloud(mocks.Mocks):
         computed: dict[str, dict[str, Any]] = {
             "aws:ec2/eip:Eip": {"publicIp": address_of(name), "allocationId": f"{name}-allocation"},
             "aws:ec2/keyPair:KeyPair": {"keyName": f"{name}-1234567"},
-            "aws:ec2/networkInterface:NetworkInterface": {"privateIp": (args.inputs.get("privateIps") or [""])[0]},
+            "aws:ec2/networkInterface:NetworkInterface": {
+                "arn": f"arn:aws:ec2:xx-test-1:123456789012:network-interface/{name}-id",
+                "privateIp": (args.inputs.get("privateIps") or [""])[0],
+            },
             "aws:ssm/parameter:Parameter": {
                 "arn": f"arn:aws:ssm:xx-test-1:123456789012:parameter/{name}-1234567",
                 "name": f"{name}-1234567",

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from components import VpnGatewayPair
+from components.decisions.monitoring import NAMESPACE
 from components.inputs.arguments import SecretDelivery
 from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings
@@ -150,7 +151,10 @@ def check_role(recorder: Recorder, made: ArgumentSet, site: SiteSettings, pair: 
     assert {**by_endpoint, "Condition": statement["Condition"]} == statement
     own = {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": statement["Resource"]}}
     decrypt = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": args.get("kms_key_arn"), "Condition": own}
-    assert others == ([decrypt] if "kms_key_arn" in args else [])
+    publishes = [each for each in others if each["Action"] == "cloudwatch:PutMetricData"]
+    assert all(each["Condition"]["StringEquals"]["cloudwatch:namespace"] == NAMESPACE for each in publishes)
+    assert len(publishes) == (0 if pair.left_monitoring is None else 2)
+    assert [each for each in others if each not in publishes] == ([decrypt] if "kms_key_arn" in args else [])
     assert role.inputs.get("permissionsBoundary") == args.get("permissions_boundary_arn")
     assert (statement.keys(), statement["Effect"]) == ({"Effect", "Action", "Resource", "Condition"}, "Allow")
     assert statement["Action"] == "ssm:GetParameter"

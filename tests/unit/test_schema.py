@@ -55,7 +55,9 @@ def test_every_argument_that_may_be_left_out_says_what_it_is_then() -> None:
         (token, owner["inputProperties"], owner["requiredInputs"]) for token, owner in SCHEMA["resources"].items()
     ]
     listed += [
-        (token, owner["properties"], owner["required"]) for token, owner in SCHEMA["types"].items() if "Args" in token
+        (token, owner["properties"], owner.get("required", ()))
+        for token, owner in SCHEMA["types"].items()
+        if "Args" in token
     ]
     texts = {
         f"{token}.{name}": each["description"]

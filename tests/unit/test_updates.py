@@ -134,9 +134,14 @@ def test_a_gateway_alone_has_a_window_if_something_can_bring_its_files() -> None
     assert gateway_settings("vpn", alone).site.update_window == "02:00"
 
 
+LIBRARY = ("expectations", "icmp", "ike_probe", "metadata", "pluto")
+"""The gateway's modules, which a gateway without peers does not have."""
+
+
 def test_the_files_are_those_of_the_tree_with_the_modes_that_git_has() -> None:
     modes = {path: mode & 0o777 for path, mode in tree("updates").items()}
-    assert {file.path: file.mode for file in update_files("02:00")} == modes
+    library = {f"/usr/local/lib/vpn-updates/{name}.py": 0o644 for name in LIBRARY}
+    assert {file.path: file.mode for file in update_files("02:00")} == {**modes, **library}
     assert modes["/usr/local/sbin/vpn-updates"] == 0o755
     assert update_files(None) == ()
 

@@ -122,7 +122,8 @@ def test_the_digest_of_the_program_is_of_every_file_and_template(monkeypatch: py
 
     files = [each for each in (ROOT / "userdata").rglob("*") if each.is_file() and "__pycache__" not in each.parts]
     alike = {each.relative_to(ROOT / "userdata").parts[0] for each in files if digest(each) == before}
-    assert alike == {"configure", "later", "proof", "updates"}, "what remote commands bring is not in the user data"
+    brought = {"configure", "later", "metrics", "proof", "updates"}
+    assert alike == brought, "what remote commands bring is not in the user data"
 
 
 def test_hidden_files_and_caches_in_the_tree_are_not_part_of_a_gateway(

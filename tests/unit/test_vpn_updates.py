@@ -130,6 +130,7 @@ def test_a_service_that_runs_a_replaced_library_restarts_or_needs_a_reboot(tmp_p
     process(tmp_path, 1, "/init.scope", "/usr/lib/x86_64-linux-gnu/libc.so.6")
     process(tmp_path, 7, "/system.slice/ipsec.service", f"{nss} (deleted)")
     process(tmp_path, 8, "/system.slice/ssh.service", nss, "/var/data (deleted)", "/memfd:x.socket (deleted)")
+    process(tmp_path, 13, "/system.slice/agent.service", "/opt/agent/libnetty.so (deleted)")
     process(tmp_path, 9, "/user.slice/user-1000.slice/session-3.scope", f"{nss} (deleted)")
     process(tmp_path, 10, "/")
     assert machine.needs(tmp_path) == Needs([], ["ipsec.service"])
@@ -269,8 +270,32 @@ def test_a_reboot_takes_the_lock_of_vpn_configure_and_waits_if_that_is_taken(com
     assert command.ran == [["flock", "-n", "-E", "75", "/run/vpn-configure.lock", "systemctl", "reboot"]]
     assert command.recorded == {"restart": (REBOOT, KERNEL.reboot[0])}
     command.code = 75
-    assert command.call("--finish") == 75
+    assert command.call("--finish") == 1
     assert command.recorded == {"restart": (HELD, "vpn-configure changes this gateway")}
+
+
+def test_nothing_restarts_while_packages_are_installed_by_hand(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "installs_packages", lambda _: True)
+    for command.needs in (KERNEL, Needs([], ["ssh.service"])):
+        assert (command.call("--finish"), command.ran) == (1, [])
+        assert command.recorded == {"restart": (HELD, "packages are being installed")}
+
+
+def test_the_lock_of_dpkg_tells_whether_packages_are_installed(tmp_path: Path) -> None:
+    assert not machine.installs_packages(tmp_path)
+    lock = tmp_path / "var/lib/dpkg/lock-frontend"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    assert not machine.installs_packages(tmp_path)
+    take = f"import fcntl, sys; file = open({str(lock)!r}, 'ab'); fcntl.lockf(file, fcntl.LOCK_EX)"
+    hold = f"{take}; print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert machine.installs_packages(tmp_path)
+        holder.kill()
 
 
 def test_a_reboot_waits_for_the_tunnel_and_the_unit_fails(command: Command) -> None:
@@ -281,7 +306,22 @@ def test_a_reboot_waits_for_the_tunnel_and_the_unit_fails(command: Command) -> N
 
 def test_services_are_restarted_and_a_failure_is_the_commands(command: Command) -> None:
     command.needs = Needs([], ["ipsec.service", "ssh.service"])
-    assert (command.call("--finish"), command.ran) == (0, [["systemctl", "restart", "ipsec.service", "ssh.service"]])
+    assert (command.call("--finish"), command.ran) == (
+        0,
+        [
+            [
+                "flock",
+                "-n",
+                "-E",
+                "75",
+                "/run/vpn-configure.lock",
+                "systemctl",
+                "restart",
+                "ipsec.service",
+                "ssh.service",
+            ]
+        ],
+    )
     command.code = 5
     assert command.call("--finish") == 5
 

@@ -14,7 +14,7 @@ from vpn_verify.examine import Report, examine
 from vpn_verify.layer import FinalError, LayerError, Ping
 
 NAMES = [layer.name for layer in table.LAYERS]
-BEYOND_CONNECTION = {"ike", "key", "policy", "ping", "mtu", "counters"}
+BEYOND_CONNECTION = {"ike", "key", "policy", "ping", "mtu", "counters", "metrics"}
 BEYOND_BOOT = set(NAMES) - {"boot", "clock", "conntrack", "address", "peer", "internet"}
 FILES = installed_files(gateway_document())
 EVIDENCE = (
@@ -58,10 +58,10 @@ def broken(gateway: expectations.Gateway, errors: Mapping[str, Exception]) -> Re
     [
         ("boot", BEYOND_BOOT),
         ("clock", set()),
-        ("packet_filter", {"ping", "mtu", "counters"}),
+        ("packet_filter", {"ping", "mtu", "counters", "metrics"}),
         ("nat", set()),
         ("sysctl", set()),
-        ("conntrack", {"internet"}),
+        ("conntrack", {"internet", "metrics"}),
         ("secrets", {"daemon", "connection", "configuration"} | BEYOND_CONNECTION),
         ("daemon", {"connection", "configuration"} | BEYOND_CONNECTION),
         ("connection", BEYOND_CONNECTION),
@@ -69,11 +69,12 @@ def broken(gateway: expectations.Gateway, errors: Mapping[str, Exception]) -> Re
         ("peer", BEYOND_CONNECTION),
         ("ike", BEYOND_CONNECTION - {"ike"}),
         ("key", set()),
-        ("policy", {"ping", "mtu", "counters"}),
-        ("ping", {"mtu", "counters"}),
+        ("policy", {"ping", "mtu", "counters", "metrics"}),
+        ("ping", {"mtu", "counters", "metrics"}),
         ("mtu", set()),
         ("counters", set()),
-        ("internet", set()),
+        ("internet", {"metrics"}),
+        ("metrics", set()),
         ("updates", set()),
         ("configuration", set()),
     ],
@@ -138,7 +139,7 @@ def test_people_read_what_failed_with_its_remedy_and_the_names_of_the_rest(gatew
         "                      -> load it",
         f"failed  ike           {EVIDENCE}",
         "                      -> make both alike",
-        "skipped key, policy, ping, mtu, counters: they need what failed",
+        "skipped key, policy, ping, mtu, counters, metrics: they need what failed",
         "ok      boot, clock, packet_filter, sysctl, conntrack, secrets, daemon, connection, address, peer, internet, "
         "updates, configuration",
     ]

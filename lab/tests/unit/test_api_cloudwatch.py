@@ -264,7 +264,7 @@ def test_the_reboot_action_reboots_the_instance_and_fails_when_it_does_not_run(
 
     assert set_state("ALARM") == set_state("OK") == "Successfully executed"
     after = lab_path(api, f"/_lab/generation?after={before['generation']}")
-    assert after["reboots"] == {instance_id: 2}
+    assert after["reboots"][instance_id] == 2
     site.end_instance()
     assert set_state("ALARM") == "Failed to execute"
     cloudwatch.delete_alarms(AlarmNames=[ALARM["AlarmName"]])

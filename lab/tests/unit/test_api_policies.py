@@ -69,6 +69,16 @@ def test_a_statement_allows_a_request_that_matches_all_of_its_parts(statement: d
     assert allowed(statement) is expected
 
 
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [([], True), (None, True), (["arn:aws:sns:x"], True), (["arn:aws:sns:x", "arn:aws:automate:x:ec2:stop"], False)],
+)
+def test_for_all_values_of_a_key_means_each_of_them(actions: list[str] | None, expected: bool) -> None:
+    statement = allow(Condition={"ForAllValues:StringLike": {"cloudwatch:AlarmActions": ["arn:aws:sns:*"]}})
+    context = {**CONTEXT, "cloudwatch:alarmactions": actions}
+    assert is_allowed([json.dumps({"Statement": statement})], "ssm:GetParameter", OWN, context) is expected
+
+
 def test_a_deny_wins_even_with_an_unknown_condition() -> None:
     assert not allowed(allow(), {"Effect": "Deny", "Action": "ssm:*", "Resource": "*"})
     unknown = {"Bool": {"aws:MultiFactorAuthPresent": "false"}}

@@ -3,7 +3,7 @@
 import ipsec_conf
 from vpn_configure import pluto
 from vpn_configure.act import act
-from vpn_configure.files import Changes
+from vpn_configure.files import BEFORE, Changes, File, dump_old
 from vpn_configure.machine import Machine
 from vpn_configure.steps import METRICS, UPDATES, plan
 
@@ -25,6 +25,8 @@ def put_in_place(machine: Machine, changes: Changes) -> None:
 
     A pluto that does not answer yet will read its file itself, because it answers before it reads its connections.
     """
+    # A run that is killed, or whose step fails, leaves this, and the next run takes all steps again.
+    machine.write(BEFORE, File(0o600, dump_old({path: change.old for path, change in changes.items()})))
     for path, change in changes.items():
         if change.new:
             machine.write(path, change.new)

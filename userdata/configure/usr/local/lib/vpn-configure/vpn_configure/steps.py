@@ -77,15 +77,21 @@ def _retire(changes: Changes) -> Step | None:
 
 
 def _timers(changes: Changes) -> Step | None:
-    """Restart the timers whose times change, also by additions: after a reload alone, systemd keeps the old times."""
-    changed = set[str]()
+    """Restart the timers whose times change, also by additions: after a reload alone, systemd keeps the old times.
+
+    Without its addition, a timer of Debian's makes up for a missed time at once, unless its stamp is new.
+    """
+    changed, freed = set[str](), set[str]()
     for path, change in changes.items():
         place = PurePosixPath(path)
         if str(place.parent.parent) == UNITS and place.parent.name.endswith(".timer.d"):
             changed.add(place.parent.name.removesuffix(".d"))
+            if not change.new:
+                freed.add(f"/var/lib/systemd/timers/stamp-{place.parent.name.removesuffix('.d')}")
         elif change.old and change.new and _unit(path).endswith(".timer"):
             changed.add(place.name)
-    return Step("timers", [["systemctl", "restart", *sorted(changed)]]) if changed else None
+    stamped = [["touch", *sorted(freed)]] if freed else []
+    return Step("timers", [*stamped, ["systemctl", "restart", *sorted(changed)]]) if changed else None
 
 
 def _filter(changes: Changes) -> Step | None:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import ipsec_conf
 from expectations import Gateway, Peer
-from vpn_verify import configuration, gateway_layers, key, packet_filter, tunnel_layers, updates
+from vpn_verify import configuration, gateway_layers, key, metrics, packet_filter, tunnel_layers, updates
 from vpn_verify.connections import pairs_of
 from vpn_verify.layer import IkeSa, Ping
 from vpn_verify.machine import file, modified, read, run, source
@@ -231,6 +231,12 @@ LAYERS = (
         "look at the public route table, the Internet gateway, the security group's egress and DNS",
     ),
     GatewayLayer(
+        "metrics",
+        "ping internet",
+        lambda _: metrics.metrics(read(metrics.RECORD), time.time()),
+        "journalctl -u vpn-metrics; may the role publish? sudo systemctl restart vpn-metrics",
+    ),
+    GatewayLayer(
         "updates",
         "boot",
         lambda _: updates.updates(
@@ -257,16 +263,21 @@ NO_PACKET: Final = "192.0.2.1"
 """An address of no host (RFC 5737). Nothing is sent to it: the kernel is asked for the way there."""
 
 
+_OF_SETTINGS: Final = {"metrics": metrics.SETTINGS, "updates": updates.PLAN}
+"""Layer -> the file without which a gateway does not have it."""
+
+
 def layers_of(gateway: Gateway) -> Sequence[GatewayLayer | TunnelLayer]:
     """Return the layers that a gateway has: without peers, those of the tunnels and their daemon are left out.
 
-    The layer `address` is then about the way to the Internet.
+    The layer `address` is then about the way to the Internet. What is not configured is left out as well.
     """
+    layers = [each for each in LAYERS if each.name not in _OF_SETTINGS or read(_OF_SETTINGS[each.name])]
     if gateway.peers:
-        return LAYERS
+        return layers
     return [
         layer if isinstance(layer, GatewayLayer) else GatewayLayer(layer.name, layer.needs, _way_out, layer.remedy)
-        for layer in LAYERS
+        for layer in layers
         if layer.name == "address" or (isinstance(layer, GatewayLayer) and layer.name != "daemon")
     ]
 

@@ -27,21 +27,19 @@ PATIENCE = 3 * 24 * 3600
 
 
 def updates(plan: str, record: str, *, modified: Callable[[str], float], now: float, pending: Callable[[], str]) -> str:
-    """Check that updates were installed in the last days.
+    """Check that updates can be installed, and tell when they were.
 
     `plan` and `record` are the texts of these files; `modified` returns when a file was written, 0 if there is none;
     `pending` returns what the installed updates still need, a line for each.
     """
-    if not plan:
-        return "as the image is configured: no window"
     window = json.loads(plan)
     if not modified(UPGRADER):
         raise FinalError("unattended-upgrades is not installed", "sudo apt-get install unattended-upgrades")
     ran, held = modified(STAMP), _held(record)
-    if now - max(ran, modified(PLAN)) > PATIENCE:
-        raise FinalError(f"no run for {PATIENCE // 86400} days: {', '.join([_last(ran), *held])}")
+    # Told, and no failure: a run needs the tunnel, and an `up` that mends the tunnel would still be red.
+    overdue = [f"overdue for {PATIENCE // 86400} days"] if now - max(ran, modified(PLAN)) > PATIENCE else []
     waiting = [f"pending: {line}" for line in pending().splitlines()]
-    return ", ".join([f"{window['begin']} to {window['end']} UTC", _last(ran), *held, *waiting])
+    return ", ".join([f"{window['begin']} to {window['end']} UTC", _last(ran), *overdue, *held, *waiting])
 
 
 def _last(ran: float) -> str:

@@ -1,5 +1,6 @@
 """What this machine runs, and whether its tunnels carry packets."""
 
+import fcntl
 import os
 import re
 import time
@@ -57,14 +58,30 @@ def _flavour(release: str) -> str:
     return found[1] if found else ""
 
 
+_REPLACED = r" /(?:usr/)?lib/\S*\.so[.\d]* \(deleted\)$"
+"""A line of proc_pid_maps(5). Not of a library elsewhere: some programs unpack one to /tmp and delete it."""
+
+
 def stale_units(root: Path) -> list[str]:
     """Return the system's units with a process that has loaded a library which is no longer installed."""
     found = set[str]()
     for process in (root / "proc").glob("[0-9]*"):
         cgroup = _read(process / "cgroup").strip()
-        if "/user.slice/" not in cgroup and re.search(r"\.so[.\d]* \(deleted\)$", _read(process / "maps"), re.M):
+        if "/user.slice/" not in cgroup and re.search(_REPLACED, _read(process / "maps"), re.M):
             found.add(cgroup.rpartition("/")[2])
     return sorted(found)
+
+
+def installs_packages(root: Path) -> bool:
+    """Return whether dpkg works, also for somebody who has called it by hand."""
+    try:
+        with (root / "var/lib/dpkg/lock-frontend").open("ab") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def faults(gateway: Gateway) -> list[str]:

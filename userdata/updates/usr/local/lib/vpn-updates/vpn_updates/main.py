@@ -20,10 +20,10 @@ WINDOW = "etc/vpn-gateway/updates.json"
 RECORD = "var/lib/vpn-gateway/updates.json"
 """The last decision of each kind that was taken inside the window. vpn-verify reads it."""
 
-REBOOT_COMMAND = ("flock", "-n", "-E", "75", "/run/vpn-configure.lock", "systemctl", "reboot")
-"""Not while vpn-configure changes the gateway."""
-
 _LOCKED = 75
+
+UNLESS_LOCKED = ("flock", "-n", "-E", str(_LOCKED), "/run/vpn-configure.lock")
+"""Not while vpn-configure changes the gateway."""
 
 
 def main() -> int:
@@ -51,14 +51,15 @@ def main() -> int:
 
 
 def _take(decision: Decision, units: Sequence[str]) -> int:
-    if decision.action == RESTART:
-        return subprocess.run(["systemctl", "restart", *units], check=False).returncode
-    if decision.action == REBOOT:
-        code = subprocess.run(REBOOT_COMMAND, check=False).returncode
-        if code == _LOCKED:
-            _told("restart", Decision(HELD, "vpn-configure changes this gateway"), set())
-        return code
-    return 0
+    if decision.action not in {RESTART, REBOOT}:
+        return 0
+    if machine.installs_packages(machine.ROOT):
+        return _told("restart", Decision(HELD, "packages are being installed"), set())
+    what = ["restart", *units] if decision.action == RESTART else ["reboot"]
+    code = subprocess.run([*UNLESS_LOCKED, "systemctl", *what], check=False).returncode
+    if code == _LOCKED:
+        return _told("restart", Decision(HELD, "vpn-configure changes this gateway"), set())
+    return code
 
 
 def _told(kind: str, decision: Decision, good: set[str]) -> int:

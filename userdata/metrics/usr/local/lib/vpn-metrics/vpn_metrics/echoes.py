@@ -1,0 +1,53 @@
+"""A minute of echoes through each tunnel."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Mapping
+
+from expectations import Gateway, Peer
+from icmp import Echoes
+from vpn_metrics.data import Answers
+
+
+def measure(gateway: Gateway, number: int) -> Mapping[str, Answers]:
+    """Send so many echoes to each peer gateway, one a second; return connection -> answers.
+
+    Each tunnel has its own thread, so that a silent peer delays no other.
+    """
+    found: dict[str, Answers] = {}
+
+    def run(peer: Peer) -> None:
+        found[peer.connection] = _minute(gateway.address, peer.private_ip, number)
+
+    threads = [threading.Thread(target=run, args=(peer,), daemon=True) for peer in gateway.peers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def _minute(source: str, target: str, number: int) -> Answers:
+    answers: list[float | None] = []
+    echoes: Echoes | None = None
+    for each in range(number):
+        began = time.monotonic()
+        # While pluto blocks the traffic of a tunnel, the kernel opens no socket to its other end.
+        with contextlib.suppress(OSError):
+            echoes = echoes or Echoes(source, target, only_target=True)
+        answers.append(_echo(echoes, each) if echoes else None)
+        time.sleep(max(0.0, began + 1 - time.monotonic()))
+    if echoes:
+        echoes.socket.close()
+    return answers
+
+
+def _echo(echoes: Echoes, number: int) -> float | None:
+    """Send an echo; return the seconds that its answer took, or None when it takes more than one."""
+    began = time.monotonic()
+    echoes.send(number)
+    while (answered := echoes.answer(began + 1)) is not None:
+        if answered == number:
+            return time.monotonic() - began
+    return None
