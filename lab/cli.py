@@ -121,6 +121,24 @@ def alarms() -> None:
 
 
 @app.command()
+def dashboard(
+    minutes: Annotated[int, typer.Option(help="how long ago the picture begins")] = 60,
+) -> None:
+    """Draw CloudWatch's dashboards with the lab's own data, as SVG files in .lab/dashboards/."""
+    from lab import daemons, settings
+    from lab.dashboards import pictures
+
+    if not daemons.api_answers():
+        _fail("the AWS API does not answer; run `lab up`")
+    folder = settings.STATE / "dashboards"
+    folder.mkdir(exist_ok=True)
+    for name, picture in pictures(minutes).items():
+        path = folder / f"{name}.svg"
+        path.write_text(picture)
+        print(path)
+
+
+@app.command()
 def env() -> None:
     """Print `export` lines; after `eval "$(lab env)"`, plain pulumi and aws commands work against the lab."""
     from lab.environment import export_lines
