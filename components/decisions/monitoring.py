@@ -59,7 +59,7 @@ def gateway_dimensions(gateway: str, interface_id: str) -> dict[str, str]:
 def alarms(gateway: str, tunnels: Mapping[str, str], verify_command: str) -> tuple[Alarm, ...]:
     """Return the alarms of a gateway. `tunnels` is name of a peer -> connection.
 
-    An alarm of a tunnel needs half a minute without an answer, so a gateway that restarts mostly raises none.
+    An alarm of a tunnel needs half a minute without an answer at the end of a minute.
     """
     first = f"First: {verify_command}"
     return (

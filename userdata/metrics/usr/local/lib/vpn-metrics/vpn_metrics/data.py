@@ -9,7 +9,7 @@ Answers = Sequence[float | None]
 
 RECENT = 30
 """The last echoes of a minute, of which one has to be answered if the tunnel is up. All of them would be too many: an
-outage that begins after an answer would raise its alarm a minute later. With fewer, a restart would raise one."""
+outage that begins after an answer would raise its alarm a minute later. With fewer, a short outage would raise one."""
 
 
 class Sa(NamedTuple):
