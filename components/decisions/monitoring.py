@@ -39,8 +39,6 @@ class Alarm:
     metric: str
     tunnel: str = ""
     """Connection; empty: the metric is one of the gateway, or of its instance."""
-    of_instance: bool = False
-    """Whether the metric is one of EC2's status checks, in the namespace `AWS/EC2`."""
     statistic: str
     comparison: str
     threshold: float
@@ -48,7 +46,13 @@ class Alarm:
     missing: str
     """What a period without data counts as."""
     action: Action | None = None
+    """For one of EC2's status checks, what EC2 does."""
     description: str
+
+    @property
+    def of_instance(self) -> bool:
+        """Whether the metric is EC2's own, of the instance, in the namespace `AWS/EC2`."""
+        return self.action is not None
 
 
 def gateway_dimensions(gateway: str, interface_id: str) -> dict[str, str]:
@@ -56,12 +60,11 @@ def gateway_dimensions(gateway: str, interface_id: str) -> dict[str, str]:
     return {"Gateway": gateway, "NetworkInterfaceId": interface_id}
 
 
-def alarms(gateway: str, tunnels: Mapping[str, str], verify_command: str) -> tuple[Alarm, ...]:
+def alarms(gateway: str, tunnels: Mapping[str, str]) -> tuple[Alarm, ...]:
     """Return the alarms of a gateway. `tunnels` is name of a peer -> connection.
 
     An alarm of a tunnel needs half a minute without an answer at the end of a minute.
     """
-    first = f"First: {verify_command}"
     return (
         *(
             Alarm(
@@ -74,7 +77,7 @@ def alarms(gateway: str, tunnels: Mapping[str, str], verify_command: str) -> tup
                 periods=1,
                 # A gateway that publishes nothing is down itself.
                 missing="breaching",
-                description=f"{gateway}: no echo crosses the tunnel {connection}. {first}",
+                description=f"{gateway}: no echo crosses the tunnel {connection}.",
             )
             for peer, connection in tunnels.items()
         ),
@@ -88,7 +91,7 @@ def alarms(gateway: str, tunnels: Mapping[str, str], verify_command: str) -> tup
                     threshold=0,
                     periods=1,
                     missing="notBreaching",
-                    description=f"{gateway}: dropped packets between the networks that had no IPsec. {first}",
+                    description=f"{gateway}: dropped packets between the networks that had no IPsec.",
                 ),
             )
             if tunnels
@@ -104,12 +107,12 @@ def alarms(gateway: str, tunnels: Mapping[str, str], verify_command: str) -> tup
             # A gateway with tunnels tells by their alarms that it publishes nothing.
             missing="notBreaching" if tunnels else "breaching",
             description=f"{gateway}: more than 80 % of NAT's table of connections is used, or nothing is published. "
-            f"Use a larger instance_type. {first}",
+            "Use a larger instance_type.",
         ),
         # Two periods and three, so that a recovery and a restart do not cross (EC2 user guide, "Add reboot actions to
         # Amazon CloudWatch alarms").
-        _status_check("system", "System", Action.RECOVER, 2, f"{gateway}: its hardware fails; EC2 moves it. {first}"),
-        _status_check("instance", "Instance", Action.REBOOT, 3, f"{gateway}: it hangs; EC2 restarts it. {first}"),
+        _status_check("system", "System", Action.RECOVER, 2, f"{gateway}: its hardware fails; EC2 moves it."),
+        _status_check("instance", "Instance", Action.REBOOT, 3, f"{gateway}: it hangs; EC2 restarts it."),
     )
 
 
@@ -117,7 +120,6 @@ def _status_check(name: str, check: str, action: Action, periods: int, descripti
     return Alarm(
         name=f"{name}-check-failed",
         metric=f"StatusCheckFailed_{check}",
-        of_instance=True,
         statistic="Maximum",
         comparison="GreaterThanOrEqualToThreshold",
         threshold=1,

@@ -22,7 +22,7 @@ class MonitoringSettings:
     alarm_topic_arns: tuple[pulumi.Input[str], ...]
     """SNS topics that every alarm notifies."""
     dashboard: bool
-    """Whether the gateway has a dashboard of its own."""
+    """Whether to create a dashboard of this gateway alone."""
 
 
 def read_monitoring(
@@ -61,6 +61,6 @@ def _topics(reader: Reader, key: str, region: str | None) -> tuple[pulumi.Input[
     )
     for topic in topics:
         if isinstance(topic, str) and region is not None and region_of(topic) != region:
-            rule = f"is not in {region}, and an alarm notifies topics of its own region"
+            rule = f"is not in {region}, and an alarm can notify only topics in its region"
             reader.report(reader.setting(key), topic, rule, "give a topic of that region")
     return topics

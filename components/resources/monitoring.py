@@ -29,11 +29,7 @@ def monitor_gateway(
 
     `gateway` is its host name, `tunnels` is name of a peer -> connection.
     """
-    # Only the description depends on the command, so the alarms themselves are known at preview.
-    descriptions = verify_command.apply(
-        lambda command: [each.description for each in alarms(gateway, tunnels, command)]
-    )
-    for number, alarm in enumerate(alarms(gateway, tunnels, "")):
+    for alarm in alarms(gateway, tunnels):
         _create_alarm(
             scope,
             monitoring,
@@ -41,7 +37,7 @@ def monitor_gateway(
             interface,
             instance,
             gateway=gateway,
-            description=descriptions[number],
+            description=pulumi.Output.concat(alarm.description, " First: ", verify_command),
             depends_on=depends_on,
         )
     shown = _watched(interface, instance, gateway=gateway, tunnels=[*tunnels.values()])
