@@ -41,7 +41,7 @@ class Subject:
 
 
 class StatusChecks:
-    """Checks the running instances of the current world in a thread of its own."""
+    """A thread that checks the running instances of the current world."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class StatusChecks:
         while not self._stopping.wait(_INTERVAL_SECONDS):
             try:
                 _report(self.results())
-            except Exception:
+            except Exception:  # the thread must go on, whatever fails
                 # The API may be gone for a moment. Alarms then see a missing datapoint.
                 _log.exception("the status checks could not be reported")
 

@@ -41,7 +41,7 @@ def _run() -> None:
         time.sleep(TICK_SECONDS)
         try:
             evaluate_all(time.time())
-        except Exception:
+        except Exception:  # the thread must go on, whatever fails
             # The next evaluation may succeed: the alarm that failed may be gone or changed.
             traceback.print_exc(file=sys.stdout)
 

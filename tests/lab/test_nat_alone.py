@@ -81,6 +81,7 @@ def test_a_private_host_reaches_the_internet_from_the_gateways_elastic_ip(consum
 def test_libreswan_is_not_installed_and_nothing_listens_on_its_ports(consumer: Example) -> None:
     assert GATEWAY.ask("dpkg-query -W -f '${Status}' libreswan | grep -q ' installed'").returncode != 0
     assert GATEWAY.ask("command -v ipsec").returncode != 0
+    # ls fails when there are none, which is what is wanted.
     assert GATEWAY.run("ls -d /etc/ipsec.* /run/pluto 2>/dev/null || true") == ""
     assert GATEWAY.run("ss -Hlun 'sport = :500 or sport = :4500'") == ""
     units = GATEWAY.run("systemctl list-unit-files --no-legend 'vpn-*' 'ipsec*'")

@@ -205,7 +205,7 @@ def test_an_address_that_is_not_there_yet_is_a_fault(
 
 
 class Command:
-    """vpn-updates on a root of its own: the time, the tunnels, and what it runs."""
+    """vpn-updates in a test's folder: the time, the tunnels, and what it runs."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.patch = root, monkeypatch

@@ -14,13 +14,13 @@ from lab.tests.unit.api_stack import Site, as_role, error_code, error_message, l
 
 REGION = "eu-west-2"
 NAMESPACE = "VpnGatewayPair"
-PUBLISH = {
+PUBLISH: dict[str, Any] = {
     "Effect": "Allow",
     "Action": "cloudwatch:PutMetricData",
     "Resource": "*",
     "Condition": {"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
 }
-DATUM = {"MetricName": "TunnelUp", "Value": 1.0, "Dimensions": [{"Name": "Gateway", "Value": "uk"}]}
+DATUM: dict[str, Any] = {"MetricName": "TunnelUp", "Value": 1.0, "Dimensions": [{"Name": "Gateway", "Value": "uk"}]}
 ALARM: dict[str, Any] = {
     "AlarmName": "vpn-uk-tunnel",
     "Namespace": NAMESPACE,
@@ -126,7 +126,7 @@ def test_an_sdk_publishes_with_json_under_the_same_checks(api: str, site: Site, 
 
 def test_publishing_is_bound_to_the_callers_address(api: str, site: Site) -> None:
     bound = {"IpAddress": {"aws:SourceIp": "203.0.113.10/32"}}
-    statement = {**PUBLISH, "Condition": {**PUBLISH["Condition"], **bound}}  # type: ignore[dict-item]
+    statement = {**PUBLISH, "Condition": {**PUBLISH["Condition"], **bound}}
     put = as_role(api, role_with(api, site, "stolen", [statement]), "cloudwatch").put_metric_data
     assert error_code(put, Namespace=NAMESPACE, MetricData=[DATUM]) == "AccessDenied"
 
@@ -173,7 +173,7 @@ def test_a_namespace_of_aws_and_an_old_value_are_refused(cloudwatch: Any) -> Non
 
 def test_statistics_are_of_exactly_the_metrics_dimensions_and_of_aligned_periods(cloudwatch: Any) -> None:
     minute = datetime.fromtimestamp(time.time() // 60 * 60, UTC) - timedelta(minutes=5)
-    more = [*DATUM["Dimensions"], {"Name": "Peer", "Value": "au"}]  # type: ignore[misc]
+    more = [*DATUM["Dimensions"], {"Name": "Peer", "Value": "au"}]
     data = [
         {**DATUM, "MetricName": "Aligned", "Value": 1.0, "Timestamp": minute + timedelta(seconds=59)},
         {**DATUM, "MetricName": "Aligned", "Value": 2.0, "Timestamp": minute + timedelta(seconds=61)},
