@@ -8,9 +8,9 @@ from typing import Any, Final
 from components.inputs.arguments import SiteArgs, VpnGatewayPairArgs
 from lab.api.images import BUILDS, image_id
 from tests.engine.plans import Plan, does, loses
-from tests.unit.argument_sets import MISSING
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 from tests.unit.recording import article_arguments
+from tests.unit.spoilt_values import MISSING
 
 THEIRS: Final = object()
 """Stands for an existing network with `BASE`'s left range, whose ids are not known beforehand."""
