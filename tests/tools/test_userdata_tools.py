@@ -227,7 +227,7 @@ def test_a_disk_on_which_nothing_can_be_written_keeps_no_secret_that_is_there_fr
         "rotated: 0",
         f"{keeping}: {read_only}: {draft}",
         "read-only: 0",
-        f"cannot write the secrets: {no_space}",
+        f"cannot install the secrets: {no_space}",
         "none: 1",
         "full",
         "more",

