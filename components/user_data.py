@@ -132,7 +132,7 @@ def site_files(
         End(
             site=peer.name,
             public_ip=peer_public_ip,
-            private_ip=str(peer.private_ip),
+            private_ip=str(peer.private_ip or ""),
             cidr_blocks=tuple(map(str, peer.ranges)),
         )
         for peer, peer_public_ip in zip(peers, peer_public_ips, strict=True)

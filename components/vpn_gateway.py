@@ -8,7 +8,7 @@ import pulumi_aws as aws
 from pulumi_aws import ec2
 
 from .decisions.files import File
-from .decisions.monitoring import Watched
+from .decisions.monitoring import Tunnel, Watched
 from .decisions.tunnel import PROFILES, connection_name
 from .gateway_files import boot_files, running_files, user_data
 from .inputs.arguments import SecretDelivery, VpnGatewayArgs
@@ -346,12 +346,18 @@ def _configure(
 
 
 def _connection_names(settings: GatewaySettings) -> list[str]:
-    return [*_tunnels(settings).values()]
+    return [each.connection for each in _tunnels(settings)]
 
 
-def _tunnels(settings: GatewaySettings) -> dict[str, str]:
-    """Return name of a peer -> connection."""
-    return {peer.name: connection_name(settings.site.name, peer.name) for peer in settings.peers}
+def _tunnels(settings: GatewaySettings) -> list[Tunnel]:
+    return [
+        Tunnel(
+            peer=peer.name,
+            connection=connection_name(settings.site.name, peer.name),
+            has_echoes=peer.private_ip is not None,
+        )
+        for peer in settings.peers
+    ]
 
 
 def _probe_host(

@@ -15,8 +15,8 @@ class MetricSet(Enum):
     """Which metrics a gateway publishes. CloudWatch charges for each."""
 
     BASIC = "basic"
-    """Of each tunnel `TunnelUp`, `RoundTripTime` and `LostEchoes`; of the gateway `PlaintextDropped` and
-    `ConnectionsTracked`.
+    """Of each tunnel `TunnelUp`, and with the peer's private address `RoundTripTime` and `LostEchoes`; of the gateway
+    `PlaintextDropped` and `ConnectionsTracked`.
     """
     DETAILED = "detailed"
     """Those, and of each tunnel `BytesIn`, `BytesOut` and `SaAge`."""
@@ -28,6 +28,17 @@ class Action(Enum):
     RECOVER = "recover"
     """Move the instance to other hardware."""
     REBOOT = "reboot"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tunnel:
+    """A tunnel of a gateway."""
+
+    peer: str
+    """Name of the peer."""
+    connection: str
+    has_echoes: bool
+    """Whether the peer's private address is known. Otherwise `TunnelUp` depends on SAs, and there is no round trip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,26 +71,28 @@ def gateway_dimensions(gateway: str, interface_id: str) -> dict[str, str]:
     return {"Gateway": gateway, "NetworkInterfaceId": interface_id}
 
 
-def alarms(gateway: str, tunnels: Mapping[str, str]) -> tuple[Alarm, ...]:
-    """Return the alarms of a gateway. `tunnels` is name of a peer -> connection.
+def alarms(gateway: str, tunnels: Sequence[Tunnel]) -> tuple[Alarm, ...]:
+    """Return the alarms of a gateway.
 
-    An alarm of a tunnel needs half a minute without an answer at the end of a minute.
+    An alarm of a tunnel needs half a minute without an answer at the end of a minute, or no SA there.
     """
     return (
         *(
             Alarm(
-                name=f"tunnel-{peer}-down",
+                name=f"tunnel-{tunnel.peer}-down",
                 metric="TunnelUp",
-                tunnel=connection,
+                tunnel=tunnel.connection,
                 statistic="Maximum",
                 comparison="LessThanThreshold",
                 threshold=1,
                 periods=1,
                 # A gateway that publishes nothing is down itself.
                 missing="breaching",
-                description=f"{gateway}: no echo crosses the tunnel {connection}.",
+                description=f"{gateway}: no echo crosses the tunnel {tunnel.connection}."
+                if tunnel.has_echoes
+                else f"{gateway}: the tunnel {tunnel.connection} has no SA.",
             )
-            for peer, connection in tunnels.items()
+            for tunnel in tunnels
         ),
         *(
             (
@@ -139,8 +152,7 @@ class Watched:
     region: str
     dimensions: Mapping[str, str]
     instance_id: str
-    tunnels: Sequence[str]
-    """Connections."""
+    tunnels: Sequence[Tunnel]
 
 
 _WIDTH: Final = 24
@@ -170,22 +182,21 @@ def _widgets(watched: Watched) -> list[tuple[int, dict[str, Any]]]:
     own = [each for pair in watched.dimensions.items() for each in pair]
     instance = ["InstanceId", watched.instance_id]
 
-    def of_tunnels(metric: str) -> list[list[Any]]:
-        return [[NAMESPACE, metric, *own, "Tunnel", each, {"label": each}] for each in watched.tunnels]
+    def of(metric: str, tunnels: Sequence[Tunnel]) -> list[list[Any]]:
+        names = [each.connection for each in tunnels]
+        return [[NAMESPACE, metric, *own, "Tunnel", name, {"label": name}] for name in names]
 
-    tunnels = [
-        (
-            4,
-            widget(
-                "tunnel up (1) or down (0)", of_tunnels("TunnelUp"), view="singleValue", stat="Minimum", sparkline=True
-            ),
-        ),
-        (6, widget("round trip, ms", of_tunnels("RoundTripTime"), yAxis={"left": {"min": 0}})),
-        (6, widget("lost echoes, %", of_tunnels("LostEchoes"), yAxis={"left": {"min": 0, "max": 100}})),
+    state = of("TunnelUp", watched.tunnels)
+    measured = [each for each in watched.tunnels if each.has_echoes]
+    up = widget("tunnel up (1) or down (0)", state, view="singleValue", stat="Minimum", sparkline=True)
+    echoes = [
+        (6, widget("round trip, ms", of("RoundTripTime", measured), yAxis={"left": {"min": 0}})),
+        (6, widget("lost echoes, %", of("LostEchoes", measured), yAxis={"left": {"min": 0, "max": 100}})),
     ]
     traffic = [["AWS/EC2", metric, *instance, {"stat": "Sum"}] for metric in ("NetworkIn", "NetworkOut")]
     return [
-        *(tunnels if watched.tunnels else []),
+        *([(4, up)] if watched.tunnels else []),
+        *(echoes if measured else []),
         # EC2's basic monitoring has these for nothing, every five minutes.
         (6, widget("traffic, bytes in five minutes", traffic, period=5 * _MINUTE)),
         (6, widget("plaintext dropped, packets", [[NAMESPACE, "PlaintextDropped", *own]], stat="Sum")),

@@ -107,9 +107,11 @@ class End:
 
     site: str
     public_ip: str
-    """The EIP: the address that IKE uses for this gateway, and its IKE identity."""
+    """The address that IKE uses for this gateway, e.g. its EIP, and its IKE identity."""
     private_ip: str
-    """The address on the gateway's own interface, behind the EIP; in one of `cidr_blocks`."""
+    """The address on the gateway's own interface, behind the EIP; in one of `cidr_blocks`. Empty: unknown, which only a
+    peer's may be.
+    """
     cidr_blocks: tuple[str, ...]
     """The ranges that are reached through the tunnel at this end."""
 
@@ -142,9 +144,9 @@ def connect(local: End, peer: End, profile: TunnelProfile, *, postquantum: bool)
 
     Each pair of a local range and a peer's range has its own `conn`, so a new range changes no existing `conn`.
     The pair with both gateways' addresses comes first and has the connection's name: `uk-to-au`. The echoes of the
-    watch belong to it. The other pairs have their ranges in the name, `uk-to-au/10.1.0.0/16=10.20.0.0/16`, and one
-    alias, `uk-to-au/others`. The keywords that all pairs share are in `uk-to-au/common`, which Libreswan does not load,
-    because it has no `auto`.
+    watch belong to it. For a peer whose address is unknown, its first range is taken. The other pairs have their ranges
+    in the name, `uk-to-au/10.1.0.0/16=10.20.0.0/16`, and one alias, `uk-to-au/others`. The keywords that all pairs
+    share are in `uk-to-au/common`, which Libreswan does not load, because it has no `auto`.
 
     Mirror property: the left side of `connect(a, b)` equals the right side of `connect(b, a)`, and the other way round.
     Everything else is the same on both.
@@ -174,7 +176,7 @@ def _pairs(local: End, peer: End) -> list[tuple[str, str]]:
 
 
 def _own_range(end: End) -> str:
-    if len(end.cidr_blocks) == 1:
+    if len(end.cidr_blocks) == 1 or not end.private_ip:
         return end.cidr_blocks[0]
     address = IPv4Address(end.private_ip)
     return next(block for block in end.cidr_blocks if address in IPv4Network(block))

@@ -291,16 +291,18 @@ class VpnGatewayPairArgs(TypedDict):
 
 
 class PeerArgs(TypedDict):
-    """A peer: the gateway at the other end of a tunnel."""
+    """A peer: the gateway at the other end of a tunnel, of this project or of another make."""
 
     name: str
     """Short name of the peer's site, e.g. `au`."""
 
     public_ip: pulumi.Input[str]
-    """Elastic IP of the peer, and its IKE identity. No other peer has it, and no range of a tunnel contains it."""
+    """Public IPv4 address of the peer, its IKE identity. No other peer has it, and no range of a tunnel contains it."""
 
-    private_ip: str
-    """Private IPv4 address of the peer. It answers the pings of the verification through the tunnel."""
+    private_ip: NotRequired[str]
+    """Private IPv4 address of the peer, in one of `cidr_blocks`. It answers pings through the tunnel. Default: unknown;
+    the tunnel is then judged by its SAs and counters, and nothing proves that packets cross it.
+    """
 
     cidr_blocks: list[str]
     """IPv4 CIDR blocks that are reached through the tunnel."""

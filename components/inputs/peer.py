@@ -27,7 +27,8 @@ class PeerSettings:
 
     name: str
     public_ip: IPv4Address | pulumi.Output[str]
-    private_ip: IPv4Address
+    private_ip: IPv4Address | None
+    """Answers pings through the tunnel; None: unknown."""
     ranges: tuple[IPv4Network, ...]
     """Its argument `cidr_blocks`: the part of the peer's site that goes through the tunnel."""
 
@@ -41,7 +42,7 @@ def read_peer(reader: Reader) -> PeerSettings | None:
     """Read the arguments of one peer; None when one of them is a problem."""
     before = len(reader.problems)
     name = reader.text("name", pattern=NAME, remedy=NAME_REMEDY)
-    private_ip = reader.address("private_ip", required=True)
+    private_ip = reader.address("private_ip")
     named_ranges = reader.networks("cidr_blocks")
     public_ip = _public_ip(reader)
     for setting, each in named_ranges:
@@ -52,7 +53,7 @@ def read_peer(reader: Reader) -> PeerSettings | None:
     if private_ip is not None and ranges and not any(private_ip in each for each in ranges):
         rule, remedy = f"is outside the peer's {', '.join(map(str, ranges))}", "give its address in one of them"
         reader.report(reader.setting("private_ip"), private_ip, rule, remedy)
-    if name is None or private_ip is None or public_ip is None or len(reader.problems) > before:
+    if name is None or public_ip is None or len(reader.problems) > before:
         return None
     return PeerSettings(name=name, public_ip=public_ip, private_ip=private_ip, ranges=ranges)
 
@@ -60,7 +61,7 @@ def read_peer(reader: Reader) -> PeerSettings | None:
 def _public_ip(reader: Reader) -> IPv4Address | pulumi.Output[str] | None:
     setting, value = reader.setting("public_ip"), reader.input_text("public_ip")
     if reader.value("public_ip") in (None, ""):
-        reader.report(setting, "", "is required", "give the Elastic IP of the peer")
+        reader.report(setting, "", "is required", "give the public address of the peer")
         return None
     if not isinstance(value, str):
         return None if value is None else pulumi.Output.from_input(value)

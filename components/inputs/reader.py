@@ -168,9 +168,9 @@ class Reader:
         parsed = [(setting, self._parsed(setting, value, parse_network, required=True)) for setting, value in named]
         return tuple((setting, network) for setting, network in parsed if network is not None)
 
-    def address(self, key: str, *, required: bool = False) -> IPv4Address | None:
+    def address(self, key: str) -> IPv4Address | None:
         """Return the address under `key`; None when it is absent or a problem."""
-        return self._parsed(self.setting(key), self._args.get(key), parse_address, required=required)
+        return self._parsed(self.setting(key), self._args.get(key), parse_address, required=False)
 
     def flag(self, key: str, *, default: bool) -> bool:
         """Return the boolean under `key`; `default` when it is absent or a problem."""

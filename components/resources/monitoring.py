@@ -9,7 +9,7 @@ import pulumi
 from pulumi_aws import cloudwatch, ec2
 
 from ..decisions.arn import partition_of, region_of
-from ..decisions.monitoring import NAMESPACE, Alarm, Watched, alarms, dashboard, gateway_dimensions
+from ..decisions.monitoring import NAMESPACE, Alarm, Tunnel, Watched, alarms, dashboard, gateway_dimensions
 from ..inputs.monitoring import MonitoringSettings
 from .scope import Scope
 
@@ -21,13 +21,13 @@ def monitor_gateway(
     instance: ec2.Instance,
     *,
     gateway: str,
-    tunnels: Mapping[str, str],
+    tunnels: Sequence[Tunnel],
     verify_command: pulumi.Output[str],
     depends_on: Sequence[pulumi.Resource],
 ) -> pulumi.Output[Watched]:
     """Create the alarms of a gateway, and its own dashboard if it has one; return what a dashboard shows of it.
 
-    `gateway` is its host name, `tunnels` is name of a peer -> connection.
+    `gateway` is its host name.
     """
     for alarm in alarms(gateway, tunnels):
         _create_alarm(
@@ -40,7 +40,7 @@ def monitor_gateway(
             description=pulumi.Output.concat(alarm.description, " First: ", verify_command),
             depends_on=depends_on,
         )
-    shown = _watched(interface, instance, gateway=gateway, tunnels=[*tunnels.values()])
+    shown = _watched(interface, instance, gateway=gateway, tunnels=tunnels)
     if monitoring.dashboard:
         create_dashboard(scope.name("dashboard"), [shown], scope.options())
     return shown
@@ -98,7 +98,7 @@ def _ec2_actions(alarm: Alarm, interface: ec2.NetworkInterface) -> list[pulumi.O
 
 
 def _watched(
-    interface: ec2.NetworkInterface, instance: ec2.Instance, *, gateway: str, tunnels: Sequence[str]
+    interface: ec2.NetworkInterface, instance: ec2.Instance, *, gateway: str, tunnels: Sequence[Tunnel]
 ) -> pulumi.Output[Watched]:
     """Return what a dashboard shows of a gateway."""
 

@@ -284,7 +284,8 @@ def test_parameters_are_encrypted_with_awss_own_key_again_after_the_callers_key_
 
 
 AU = {"name": "au", "public_ip": "203.0.113.1", "private_ip": "172.31.1.9", "cidr_blocks": ["172.31.0.0/16"]}
-US = {"name": "us", "public_ip": "203.0.113.2", "private_ip": "172.30.1.9", "cidr_blocks": ["172.30.0.0/16"]}
+US = {"name": "us", "public_ip": "203.0.113.2", "cidr_blocks": ["172.30.0.0/16"]}
+"""Its private address is unknown, until it takes AU's place."""
 
 
 LOGIN = {"ssh_private_key": HOST_KEY, "administrator_cidr_blocks": ["198.18.0.10/32"]}

@@ -68,6 +68,19 @@ for step in 'initiate', 'reset', 'initiate':
     assert _python(release, code, PLUTO) == ["{}", "False False"] + ["True True"] * 3
 
 
+def test_a_peer_whose_private_address_is_unknown_gets_no_echo_and_its_tunnel_is_not_up_without_an_sa(
+    release: str,
+) -> None:
+    code = """
+gateway = load()
+watch = Watch(gateway, gateway.peers[0])
+print(watch.echoes, watch.up(), watch.look())
+print(act(watch.names, 'initiate'), watch.up())
+"""
+    hidden = gateway_document(peer=replace(AU, private_ip=""))
+    assert _python(release, code, PLUTO, hidden) == ["None False None", "True False"]
+
+
 def test_a_reset_leaves_the_policy_that_traps_what_would_leak(release: str) -> None:
     code = """
 import subprocess

@@ -15,14 +15,13 @@ from components.inputs.settings import gateway_settings, pair_settings
 from tests.unit.existing_cloud import PUBLIC, TABLE_A, VPC
 from tests.unit.gateway_documents import HOST_KEY, PPK, PUBLIC_KEY
 
+PEER = {"name": "au", "public_ip": "192.0.2.1", "private_ip": "172.31.12.198", "cidr_blocks": ["172.31.0.0/16"]}
 GATEWAY = {
     "name": "uk",
     "cidr_block": "10.1.0.0/16",
     "psk": "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip",
     "ssh_public_key": PUBLIC_KEY,
-    "peers": [
-        {"name": "au", "public_ip": "192.0.2.1", "private_ip": "172.31.12.198", "cidr_blocks": ["172.31.0.0/16"]}
-    ],
+    "peers": [PEER],
 }
 
 
@@ -244,6 +243,7 @@ def test_a_gateway_needs_a_key_to_log_in_and_with_peers_a_pre_shared_one() -> No
         ({"name": "uk"}, "is the name of two gateways"),
         ({"cidr_blocks": ["10.1.9.0/24"], "private_ip": "10.1.9.9"}, "overlaps"),
         ({"private_ip": "192.0.2.9"}, "is outside the peer's"),
+        ({"private_ip": ""}, r"private_ip '': is not a valid IPv4 address"),
         ({"public_ip": None}, "is required"),
         ({"public_ip": 7}, "public_ip 'int': is not text"),
         ({"cidr_blocks": []}, "is required"),
@@ -268,16 +268,23 @@ def test_a_gateway_needs_a_key_to_log_in_and_with_peers_a_pre_shared_one() -> No
     ],
 )
 def test_a_peer_that_cannot_be_is_refused(peer: dict[str, Any], rule: str) -> None:
-    args: Any = {**GATEWAY, "peers": [{**GATEWAY["peers"][0], **peer}]}  # type: ignore[dict-item]  # a plain dict
+    args: Any = {**GATEWAY, "peers": [{**PEER, **peer}]}
     with pytest.raises(SettingsError, match=rule):
         gateway_settings("vpn", args)
+
+
+def test_a_peer_needs_no_private_address() -> None:
+    for hidden in ({**PEER, "private_ip": None}, {key: value for key, value in PEER.items() if key != "private_ip"}):
+        args: Any = {**GATEWAY, "peers": [hidden]}
+        (peer,) = gateway_settings("vpn", args).peers
+        assert peer.private_ip is None
 
 
 def test_two_peers_share_neither_a_public_address_nor_a_range() -> None:
     other = {"name": "us", "public_ip": "192.0.2.1", "private_ip": "172.31.12.9", "cidr_blocks": ["172.31.12.0/24"]}
     with pytest.raises(SettingsError) as caught:
         # A plain dict, not a TypedDict.
-        gateway_settings("vpn", {**GATEWAY, "peers": [*GATEWAY["peers"], other]})  # type: ignore[typeddict-item]
+        gateway_settings("vpn", {**GATEWAY, "peers": [PEER, other]})  # type: ignore[typeddict-item]
     said = [str(problem) for problem in caught.value.problems]
     assert len(said) == 2
     assert said[0].startswith("cidr_blocks of peer us '172.31.12.0/24': overlaps `cidr_blocks of peer au`")

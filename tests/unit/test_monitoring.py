@@ -224,6 +224,35 @@ def test_a_single_gateway_has_an_alarm_for_each_peer_and_a_dashboard_of_its_own(
     assert {each["width"] for each in json.loads(dashboard.inputs["dashboardBody"])["widgets"]} == {24}
 
 
+def test_a_peer_whose_address_is_unknown_has_an_alarm_of_its_sas_and_no_echoes_on_the_dashboard(
+    deployment: Deployment,
+) -> None:
+    router = {"name": "office", "public_ip": "192.0.2.7", "cidr_blocks": ["192.168.7.0/24"]}
+    other = {"name": "au", "public_ip": "192.0.2.1", "private_ip": "10.2.1.254", "cidr_blocks": ["10.2.0.0/16"]}
+
+    def shown(recorder: Recorder) -> dict[str, set[str]]:
+        """Return metric -> tunnels on the dashboard."""
+        (dashboard,) = recorder.of_type(DASHBOARD)
+        found: dict[str, set[str]] = {}
+        for each in json.loads(dashboard.inputs["dashboardBody"])["widgets"]:
+            assert each["properties"]["metrics"], each["properties"]["title"]
+            for metric in each["properties"]["metrics"]:
+                if "Tunnel" in metric:
+                    found.setdefault(metric[1], set()).add(metric[metric.index("Tunnel") + 1])
+        return found
+
+    recorder = _gateway(deployment, peers=[router, other], monitoring=ON)
+    assert shown(recorder) == {
+        "TunnelUp": {"uk-to-office", "uk-to-au"},
+        "RoundTripTime": {"uk-to-au"},
+        "LostEchoes": {"uk-to-au"},
+    }
+    alarm = _alarm(recorder, "hub-tunnel-office-down")
+    assert alarm["metricName"] == "TunnelUp"
+    assert alarm["alarmDescription"].startswith("uk-gateway: the tunnel uk-to-office has no SA. First: ")
+    assert shown(_gateway(Deployment(), peers=[router], monitoring=ON)) == {"TunnelUp": {"uk-to-office"}}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

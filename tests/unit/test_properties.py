@@ -5,8 +5,10 @@ engine gets (test_properties_plan.py), nor what AWS does with them.
 """
 
 import base64
+import json
 import re
 from collections import Counter
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 
@@ -21,6 +23,7 @@ from components.inputs.problems import SettingsError
 from components.inputs.settings import PairSettings, pair_settings
 from components.inputs.site import SiteSettings
 from components.user_data import USER_DATA_LIMIT, cloud_config, encode, site_files
+from expectations import PATH
 from tests.unit import ipsec_sections
 from tests.unit.argument_sets import ArgumentSet, argument_sets, rows_missing
 from tests.unit.gateway_documents import HOST_KEY, PPK, PSK, PUBLIC_KEY
@@ -122,12 +125,16 @@ def check_mirror(one: ConnectionDecision, other: ConnectionDecision, local: End,
     assert {each["right"] for each in own.values()} == {peer.public_ip}
 
 
-def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | GivenSecrets) -> None:
-    """Check that one side's user data is small enough for EC2, and has secrets only if it delivers them."""
-    local, peer = (made.left, made.right) if side == "left" else (made.right, made.left)
+def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | GivenSecrets, *, hidden: bool) -> None:
+    """Check that one side's user data is small enough for EC2, and has secrets only if it delivers them.
+
+    If the peer is `hidden`, its private address is unknown, as that of a peer of a `VpnGateway` may be.
+    """
+    local, other = (made.left, made.right) if side == "left" else (made.right, made.left)
+    peer = peer_of(other, IPv4Address("198.51.100.200"))
     files = site_files(
         local,
-        [peer_of(peer, IPv4Address("198.51.100.200"))],
+        [replace(peer, private_ip=None) if hidden else peer],
         made.profile,
         made.administrator_cidr_blocks,
         public_ip="203.0.113.10",
@@ -135,6 +142,8 @@ def check_user_data(made: PairSettings, side: str, secrets: StoredSecrets | Give
         secrets=secrets,
         host_public_key=PUBLIC_KEY,
     )
+    (expected,) = json.loads(next(file.text for file in files if file.path == PATH))["peers"]
+    assert expected["private_ip"] == ("" if hidden else str(peer.private_ip))
     text = cloud_config("host", files)
     assert len(base64.b64decode(encode(text))) <= USER_DATA_LIMIT
     assert yaml.safe_load(text)["hostname"] == "host"
@@ -177,8 +186,9 @@ def test_argument_sets_are_refused_by_name_or_keep_the_promises() -> None:
         made=argument_sets,
         rendered=st.sampled_from([None, None, None, None, None, None, "left", "right"]),
         inline=st.booleans(),
+        hidden=st.booleans(),
     )
-    def hold(made: ArgumentSet, rendered: str | None, inline: bool) -> None:
+    def hold(made: ArgumentSet, rendered: str | None, inline: bool, hidden: bool) -> None:
         result = outcome(made)
         kind = "refused" if isinstance(result, SettingsError) else "planned"
         seen[kind] += 1
@@ -189,7 +199,7 @@ def test_argument_sets_are_refused_by_name_or_keep_the_promises() -> None:
         assert not made.named, f"no problem names {made.named}"
         check_plan(result)
         if rendered is not None:
-            check_user_data(result, rendered, GIVEN if inline else STORED)
+            check_user_data(result, rendered, GIVEN if inline else STORED, hidden=hidden)
 
     hold()
     assert seen.total() >= SETS

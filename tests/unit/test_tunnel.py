@@ -24,12 +24,12 @@ addresses = st.ip_addresses(v=4).map(str)
 
 @st.composite
 def ends(draw: st.DrawFn) -> End:
-    """Draw an end with one to three ranges; one of them has the gateway's address."""
+    """Draw an end with one to three ranges; one of them has the gateway's address, unless that is unknown."""
     hosts = draw(st.lists(addresses, min_size=1, max_size=3, unique=True))
     return End(
         site=draw(st.from_regex(r"[a-z]{1,5}", fullmatch=True)),
         public_ip=draw(addresses),
-        private_ip=draw(st.sampled_from(hosts)),
+        private_ip=draw(st.sampled_from([*hosts, ""])),
         cidr_blocks=tuple(f"{address}/32" for address in hosts),
     )
 
@@ -49,7 +49,7 @@ def test_each_pair_of_ranges_is_one_connection_and_has_it_in_its_name_but_for_th
     decision = connect(one, other, profile, postquantum=False)
     found = ipsec_sections.loaded(decision.sections)
     pairs = {name: (each["leftsubnet"], each["rightsubnet"]) for name, each in found.items()}
-    base = f"{one.private_ip}/32", f"{other.private_ip}/32"
+    base = tuple(f"{end.private_ip}/32" if end.private_ip else end.cidr_blocks[0] for end in (one, other))
     assert next(iter(decision.sections)) == decision.name
     assert pairs.pop(decision.name) == base
     assert pairs == {

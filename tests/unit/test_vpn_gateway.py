@@ -11,6 +11,7 @@ from components.inputs.problems import SettingsError
 from components.inputs.settings import gateway_settings
 from components.resources.images import architecture
 from components.resources.security_groups import inbound_rules
+from tests.unit import ipsec_sections
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY, files_of, user_data_of
 from tests.unit.recording import Deployment, Recorder, address_of, public_key_of
 
@@ -57,6 +58,33 @@ def test_several_peers_have_a_connection_and_rules_each(deployment: Deployment) 
     configuration = files_of(user_data_of(recorder.named("site-gateway").inputs))["/etc/ipsec.d/vpn.conf"]
     assert "conn uk-to-au" in configuration
     assert "conn uk-to-us" in configuration
+
+
+def test_a_peer_whose_private_address_is_unknown_differs_in_nothing_but_what_the_gateway_expects_of_it(
+    deployment: Deployment,
+) -> None:
+    blocks = ["172.31.0.0/16", "172.30.0.0/16"]
+    known = {"name": "office", "public_ip": "192.0.2.1", "private_ip": "172.31.1.9", "cidr_blocks": blocks}
+    hidden = {key: value for key, value in known.items() if key != "private_ip"}
+    one, other = (_gateway(each, peers=[peer]) for each, peer in ((deployment, known), (Deployment(), hidden)))
+    assert {each.name for each in one.registrations} == {each.name for each in other.registrations}
+    before, after = (files_of(user_data_of(each.named("site-gateway").inputs)) for each in (one, other))
+    path = "/etc/vpn-gateway/gateway.json"
+    assert {name for name in before if before[name] != after[name]} == {path}
+    assert after[path] == before[path].replace('"172.31.1.9"', '""')
+    assert other.outputs["site"]["connection_names"] == ["uk-to-office"]
+
+
+def test_of_a_peer_whose_private_address_is_unknown_the_first_range_has_the_name_of_the_tunnel(
+    deployment: Deployment,
+) -> None:
+    blocks = ["172.31.0.0/16", "172.30.0.0/16"]
+    for each, first in ((deployment, blocks), (Deployment(), blocks[::-1])):
+        peer = {"name": "office", "public_ip": "192.0.2.1", "cidr_blocks": first}
+        files = files_of(user_data_of(_gateway(each, peers=[peer]).named("site-gateway").inputs))
+        conns = ipsec_sections.loaded(ipsec_sections.sections(files["/etc/ipsec.d/vpn.conf"]))
+        assert conns["uk-to-office"]["rightsubnet"] == first[0]
+        assert conns[f"uk-to-office/10.1.0.0/16={first[1]}"]["rightsubnet"] == first[1]
 
 
 LOGIN = {"ssh_private_key": HOST_KEY, "administrator_cidr_blocks": ["192.0.2.10/32"]}

@@ -77,6 +77,16 @@ def test_a_tunnel_without_an_answer_is_down_and_has_no_round_trip() -> None:
     assert values(of_tunnel("uk-to-au", [None] * 50, None, EMPTY, detailed=False)) == {"TunnelUp": 0, "LostEchoes": 100}
 
 
+@pytest.mark.parametrize(
+    ("sas", "up"),
+    [({"uk-to-au": {"#2": Sa(100, 0, 0)}}, 1), ({"uk-to-au": {}, "uk-to-us": {"#3": Sa(1, 1, 1)}}, 0), (None, 0)],
+    ids=["idle SA", "no SA", "pluto does not answer"],
+)
+def test_a_tunnel_without_echoes_is_up_while_it_has_an_sa_and_has_no_other_basic_metric(sas: Any, up: int) -> None:
+    data = of_tunnel("uk-to-au", None, EMPTY, EMPTY._replace(sas=sas), detailed=False)
+    assert values(data) == {"TunnelUp": up}
+
+
 def test_the_detailed_metrics_are_those_of_all_sas_of_the_tunnel() -> None:
     before = EMPTY._replace(sas={"uk-to-au": {"#2": Sa(100, 1000, 500)}})
     now = EMPTY._replace(sas={"uk-to-au": {"#2": Sa(160, 1500, 600), "#4": Sa(10, 40, 50)}})
@@ -268,3 +278,47 @@ def test_an_echo_counts_if_its_own_answer_comes_and_a_socket_that_cannot_be_open
         "uk-to-au": [False, True, False, True, False]
     }
     assert _Link.opened == 2
+
+
+HUB = Gateway(
+    "uk-gateway",
+    "52.0.0.1",
+    "10.1.1.254",
+    "10.1.0.0/16",
+    1400,
+    "",
+    443,
+    [
+        Peer("uk-to-au", "52.0.0.2", "10.2.1.254", "10.2.0.0/16", 2, "", ""),
+        Peer("uk-to-office", "192.0.2.7", "", "192.168.7.0/24", 2, "", ""),
+    ],
+)
+
+
+def test_no_echo_is_sent_to_a_peer_whose_address_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vpn_metrics.echoes._minute", lambda *asked: asked)
+    assert echoes.measure(HUB, 5) == {"uk-to-au": ("10.1.1.254", "10.2.1.254", 5)}
+
+
+@pytest.mark.parametrize(
+    ("looks", "up", "slept"),
+    [([True], 1, []), ([False, True], 1, [service.PAUSE]), ([False, False], 0, [service.PAUSE])],
+)
+def test_a_missing_sa_is_looked_for_again_because_a_peer_that_authenticates_afresh_has_none_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch, looks: list[bool], up: int, slept: list[float]
+) -> None:
+    found, naps = iter(looks), list[float]()
+
+    def counters(tunnels: list[str]) -> Counters:
+        assert tunnels == ["uk-to-au", "uk-to-office"]
+        return EMPTY._replace(sas={"uk-to-office": {"#2": Sa(1, 0, 0)} if next(found) else {}})
+
+    monkeypatch.setattr(service, "load", lambda: HUB)
+    monkeypatch.setattr("vpn_metrics.__main__.echoes.measure", lambda *_: {"uk-to-au": [None] * 50})
+    monkeypatch.setattr("vpn_metrics.__main__.machine.counters", counters)
+    monkeypatch.setattr("vpn_metrics.__main__.time.sleep", naps.append)
+    data, _ = service.collect(SETTINGS, None)
+    found_up = {each.tunnel: each.value for each in data if each.metric == "TunnelUp"}
+    assert found_up == {"uk-to-au": 0, "uk-to-office": up}
+    assert naps == slept
+    assert next(found, None) is None

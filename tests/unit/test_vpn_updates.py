@@ -33,6 +33,8 @@ from vpn_updates.decide import (
 NONE = Needs([], [])
 KERNEL = Needs(["kernel 6.12.9 is installed"], [])
 LIBRARY = Needs([], ["ipsec.service"])
+IDLE = '006 #2: "uk-to-au", type=ESP, add_time=1, inBytes=0, outBytes=0, id=x'
+"""What pluto says of a tunnel with a Child SA."""
 DOWN = ["172.31.12.198 answers no ping through uk-to-au"]
 
 
@@ -194,14 +196,40 @@ def test_a_peer_is_ill_that_answers_no_echo_or_whose_daemon_is_silent(
     assert machine.faults(gateway) == DOWN
 
 
-def test_an_address_that_is_not_there_yet_is_a_fault(
-    gateway: expectations.Gateway, monkeypatch: pytest.MonkeyPatch
+def test_a_peer_whose_address_is_unknown_is_well_with_a_child_sa_and_a_daemon_that_answers(
+    gateway: expectations.Gateway, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = gateway._replace(peers=[each._replace(private_ip="") for each in gateway.peers])
+
+    def faults(status: str | None) -> list[str]:
+        monkeypatch.setattr(machine, "whack", lambda _: status)
+        return machine.faults(hidden)
+
+    assert faults(IDLE) == []
+    for status in ("", None, '006 #2: "uk-to-au", type=ESP'):
+        assert faults(status) == ["uk-to-au has no Child SA"]
+    peer.ports[500] = "silent"
+    assert faults(IDLE) == ["the IKE daemon of 198.51.100.20 does not answer on UDP port 500"]
+    assert peer.sent == []
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"),
+    [
+        (IDLE, "no ping through uk-to-au: Operation not permitted"),
+        # Seen on a machine whose peer had lost its daemon.
+        ("", "uk-to-au has no Child SA"),
+    ],
+)
+def test_a_ping_that_cannot_be_sent_is_a_fault(
+    status: str, fault: str, gateway: expectations.Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
-        raise OSError("Cannot assign requested address")
+        raise PermissionError("Operation not permitted")
 
     monkeypatch.setattr(machine, "Echoes", refuse)
-    assert machine.faults(gateway) == ["no ping through uk-to-au: Cannot assign requested address"]
+    monkeypatch.setattr(machine, "whack", lambda _: status)
+    assert machine.faults(gateway) == [fault]
 
 
 class Command:

@@ -9,7 +9,7 @@ import pytest
 import expectations
 from tests.scenarios.diagnosis.answers import SCREEN_LINES, rows
 from tests.unit.gateway_documents import gateway_document, installed_files
-from vpn_verify import people, table
+from vpn_verify import people, table, tunnel_layers
 from vpn_verify.examine import Report, examine
 from vpn_verify.layer import FinalError, LayerError, Ping
 
@@ -129,6 +129,41 @@ def test_a_layer_gets_what_the_layers_that_it_needs_saw_of_the_same_tunnel(gatew
     ]
     evidence = [row.evidence for row in examine(layers, hub(gateway, 2), NOTHING).layers]
     assert evidence == ["1400 bytes", "uk-to-au; uk-to-1", "as uk-to-au; as uk-to-1"]
+
+
+def without_addresses(gateway: expectations.Gateway) -> expectations.Gateway:
+    return gateway._replace(peers=[peer._replace(private_ip="") for peer in gateway.peers])
+
+
+def names(gateway: expectations.Gateway) -> list[str]:
+    return [layer.name for layer in table.layers_of(gateway)]
+
+
+def test_without_any_peers_address_the_layers_of_echoes_are_left_out(gateway: expectations.Gateway) -> None:
+    known = names(gateway)
+    assert [name for name in known if name not in names(without_addresses(gateway))] == ["ping", "mtu"]
+    assert names(without_addresses(hub(gateway, 2))) == names(without_addresses(gateway))
+    one, other = hub(gateway, 2).peers
+    assert names(gateway._replace(peers=[one._replace(private_ip=""), other])) == known
+
+
+def test_echoes_go_only_to_peers_whose_address_is_known_and_each_tunnel_has_its_counters(
+    gateway: expectations.Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = hub(gateway, 2).peers
+    hidden = other._replace(private_ip="")
+    layers = [layer for layer in table.LAYERS if layer.name in {"ping", "mtu", "counters"}]
+    monkeypatch.setattr(tunnel_layers, "ping", lambda name, _: Ping(f"ping {name}", (84, 84)))
+    monkeypatch.setattr(tunnel_layers, "mtu", lambda ends, size: f"{size} to {ends[1]}")
+    monkeypatch.setattr(tunnel_layers, "associations", lambda _, pairs: f"SAs of {', '.join(pairs)}")
+    report = examine(layers, gateway._replace(peers=[one, hidden]), NOTHING)
+    assert [row.evidence for row in report.layers] == [
+        f"ping {one.connection}",
+        f"1400 to {one.private_ip}",
+        f"bytes in, out: [84, 84]; SAs of {hidden.connection}",
+    ]
+    (row,) = examine(layers[2:], gateway._replace(peers=[hidden]), NOTHING).layers
+    assert (row.name, row.status, row.evidence) == ("counters", "ok", f"SAs of {hidden.connection}")
 
 
 def test_people_read_what_failed_with_its_remedy_and_the_names_of_the_rest(gateway: expectations.Gateway) -> None:

@@ -49,6 +49,7 @@ class Tools:
         self.status = UP
         self.journal = ""
         self.carries = 84
+        self.traffic = ""
         self.passes = 1500
         self.policies = [("10.1.0.0/16", "172.31.0.0/16")]
         self.traps = list[tuple[str, str]]()
@@ -61,6 +62,8 @@ class Tools:
         if arguments == ("--status",):
             return self.status
         assert arguments == ("--trafficstatus",)
+        if self.traffic:
+            return self.traffic
         self.bytes += self.carries
         return f'006 #2: "uk-to-au", type=ESP, add_time=1, inBytes={self.bytes}, outBytes={self.bytes}, id=x'
 
@@ -318,3 +321,51 @@ def test_a_black_hole_is_measured(tools: Tools) -> None:
 def test_what_was_answered_without_the_sas_took_another_path() -> None:
     assert tunnel_layers.counters((84, 84)) == "bytes in, out: [84, 84]"
     assert fails(lambda: tunnel_layers.counters((84, 0))) == "bytes in, out: [84, 0]"
+
+
+def associations(tools: Tools, *lines: str, pairs: Sequence[str] = (NAME,)) -> str:
+    tools.traffic = "\n".join(lines)
+    return tunnel_layers.associations(NAME, pairs)
+
+
+OTHER_PAIR = f"{NAME}/10.1.0.0/16=10.20.0.0/16"
+
+
+def test_without_the_peers_address_the_evidence_is_a_child_sa_of_each_pair_and_what_it_has_carried(
+    tools: Tools,
+) -> None:
+    base = f'006 #2: "{NAME}", type=ESP, add_time=1, inBytes=840, outBytes=500, id=x'
+    other = f'006 #3: "{OTHER_PAIR}", type=ESP, add_time=1, inBytes=60, outBytes=0, id=x'
+    unknown = "; no ping, because private_ip is unknown"
+    assert associations(tools, base) == f"{NAME} has its Child SAs, bytes in, out: [840, 500]{unknown}"
+    both = associations(tools, base, other, pairs=(NAME, OTHER_PAIR))
+    assert both == f"{NAME} has its Child SAs, bytes in, out: [900, 500]{unknown}"
+    assert fails(lambda: associations(tools, base, pairs=(NAME, OTHER_PAIR))) == f"no Child SA of {OTHER_PAIR}"
+    assert fails(lambda: associations(tools, other, pairs=(NAME, OTHER_PAIR))) == f"no Child SA of {NAME}"
+    # The kernel has lost it.
+    assert fails(lambda: associations(tools, f'006 #2: "{NAME}", type=ESP')) == f"no Child SA of {NAME}"
+
+
+@pytest.mark.parametrize(("carried", "idle"), [((0, 0), "in or out"), ((0, 84), "in"), ((84, 0), "out")])
+def test_an_idle_tunnel_is_well_and_told_to_be_idle(tools: Tools, carried: tuple[int, int], idle: str) -> None:
+    sa = f'006 #2: "{NAME}", type=ESP, add_time=1, inBytes={carried[0]}, outBytes={carried[1]}, id=x'
+    assert f"{list(carried)}; idle: no byte {idle} by these SAs; no ping" in associations(tools, sa)
+
+
+def test_without_the_peers_address_pluto_is_asked_for_an_ike_sa(tools: Tools) -> None:
+    seen = tunnel_layers.ike(NAME, PUBLIC_IP, IKE, WAITING, (ENDS[0], ""), postquantum=False)
+    assert seen.evidence.startswith("IKEv2 ")
+    assert tools.asked == [NAME]
+
+
+def test_without_the_peers_address_the_layers_know_the_connections_that_are_in_the_user_data(tmp_path: Path) -> None:
+    uk = replace(UK, cidr_blocks=("10.5.0.0/16", "10.1.0.0/16"))
+    au = replace(AU, private_ip="", cidr_blocks=("10.20.0.0/16", "172.31.0.0/16"))
+    files, path = installed_files(gateway_document(uk, au)), tmp_path / "gateway.json"
+    path.write_text(files[PATH])
+    gateway = load(str(path))
+    assert gateway.peers[0].private_ip == ""
+    pairs = TunnelLook(gateway, cast("Start", None), gateway.peers[0], {}).pairs
+    conns = ipsec_sections.loaded(ipsec_sections.sections(files["/etc/ipsec.d/vpn.conf"]))
+    assert pairs == {name: (each["leftsubnet"], each["rightsubnet"]) for name, each in conns.items()}
+    assert pairs[NAME] == ("10.1.0.0/16", "10.20.0.0/16")

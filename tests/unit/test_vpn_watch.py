@@ -244,7 +244,7 @@ def test_only_changes_are_told_to_the_journal(capsys: pytest.CaptureFixture[str]
     world.run(20)
     assert capsys.readouterr().out.splitlines() == [
         "tunnel uk-to-au: silent, and so is the peer's IKE daemon",
-        "tunnel uk-to-au: carries packets again after 63 s",
+        "tunnel uk-to-au: is up again after 63 s",
     ]
 
 

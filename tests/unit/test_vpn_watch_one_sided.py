@@ -24,7 +24,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, folder: Path, traffic: str, *, answer
     path.write_text(installed_files(gateway_document())[expectations.PATH])
     gateway = expectations.load(str(path))
     heard, found = iter(answers), list[int]()
-    echoes = SimpleNamespace(answer=lambda _: 1 if next(heard) == "y" else None)
+    echoes = SimpleNamespace(send=lambda _: None, answer=lambda _: 1 if next(heard) == "y" else None)
     monkeypatch.setattr(vpn_watch, "Echoes", lambda *_, **__: echoes)
     monkeypatch.setattr(vpn_watch, "whack", lambda *_, **__: traffic)
     monkeypatch.setattr(vpn_watch, "probe", lambda *_: "silent")

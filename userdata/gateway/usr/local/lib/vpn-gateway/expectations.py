@@ -12,6 +12,7 @@ class Peer(NamedTuple):
     connection: str
     public_ip: str
     private_ip: str
+    """Empty: unknown."""
     cidr_blocks: str
     """Its ranges, separated by commas."""
     ike_version: int

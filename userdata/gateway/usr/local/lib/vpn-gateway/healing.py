@@ -49,9 +49,9 @@ class Tunnel:
             print(f"tunnel {self.name}: {text}", flush=True)
 
     def answer(self, now: float) -> None:
-        """Note that the peer has answered an echo."""
+        """Note that the tunnel is up."""
         if self.written:
-            self.say(f"carries packets again after {now - self.heard:.0f} s")
+            self.say(f"is up again after {now - self.heard:.0f} s")
             self.written = ""
         self.heard, self.proven = now, True
         self.calm()

@@ -1,7 +1,7 @@
 """Watches each tunnel and heals it: Libreswan alone needs up to minutes to notice that a peer is back.
 
 `healing` decides; this module looks and acts. It never touches policies or the packet filter, so a tunnel that is down
-still drops what must not leave in the clear. Each tunnel has its own thread, so that a silent peer delays no other.
+leaks nothing. Each tunnel has its own thread, so that a silent peer delays no other.
 """
 
 import sys
@@ -9,7 +9,7 @@ import threading
 import time
 
 from expectations import ExpectationsError, Gateway, Peer, load
-from healing import Strays, Tunnel
+from healing import PATIENCE, Strays, Tunnel
 from icmp import Echoes
 from ike_probe import probe
 from pluto import initiate, traffic, whack
@@ -44,27 +44,32 @@ class Watch:
 
     def __init__(self, gateway: Gateway, peer: Peer) -> None:
         self.name, self.address = peer.connection, peer.public_ip
-        self.echoes, self.number = Echoes(gateway.address, peer.private_ip, only_target=True), 0
+        self.echoes = Echoes(gateway.address, peer.private_ip, only_target=True) if peer.private_ip else None
         self.tunnel = Tunnel(self.name, gateway.local_id < self.address, time.monotonic())
         several = "," in gateway.local_cidr_blocks + peer.cidr_blocks
         self.names = [self.name, self.name + "/others"][: 1 + several]
-        self.strays = Strays() if several else None
+        self.strays = None if self.echoes and not several else Strays()
         self.answers = 0
 
     def run(self) -> None:
         """Watch without end."""
         while True:
             began = time.monotonic()
-            self.number = (self.number + 1) % 0x10000
-            self.echoes.send(self.number)
             self.look()
             time.sleep(max(0.0, began + 1 - time.monotonic()))
 
+    def up(self) -> bool:
+        """Return whether an echo is answered, also an earlier one; without echoes, whether an SA stands."""
+        if self.echoes:
+            self.echoes.send(0)
+            return self.echoes.answer(time.monotonic() + 0.5) is not None
+        return any(seen is not None for seen in (inward(self.name) or {}).values())
+
     def look(self) -> None:
-        """Check the answer to an echo, also a late one to an earlier echo, and act if necessary."""
-        if self.echoes.answer(time.monotonic() + 0.5) is not None:
+        """Look at the tunnel, and act if necessary."""
+        if self.up():
             self.tunnel.answer(time.monotonic())
-            self.answers += 1
+            self.answers += bool(self.echoes)
             # Two negotiations at once leave an SA that the peer lacks (libreswan #2184). Another is the newest on both.
             if self.answers == 5 and any(sa < "/" and not seen for sa, seen in (inward(self.name) or {}).items()):
                 act([self.name], "initiate")
@@ -73,6 +78,9 @@ class Watch:
                 act(self.names, "initiate")
             return
         self.answers = 0
+        # A peer that authenticates again has no SA for a moment.
+        if not self.echoes and time.monotonic() - self.tunnel.heard < PATIENCE:
+            return
         seen = inward(self.name)
         step = self.tunnel.judge(time.monotonic(), seen, self.reachable)
         if step and not act(self.names, step):
@@ -89,8 +97,7 @@ def main() -> None:
         gateway = load()
     except ExpectationsError as error:
         sys.exit(str(error))
-    watches = [Watch(gateway, peer) for peer in gateway.peers]
-    threads = [threading.Thread(target=watch.run, daemon=True) for watch in watches]
+    threads = [threading.Thread(target=Watch(gateway, peer).run, daemon=True) for peer in gateway.peers]
     for thread in threads:
         thread.start()
     while all(thread.is_alive() for thread in threads):

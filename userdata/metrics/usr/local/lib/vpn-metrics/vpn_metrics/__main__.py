@@ -8,7 +8,7 @@ from typing import Any
 
 from expectations import ExpectationsError, load
 from vpn_metrics import cloudwatch, echoes, machine
-from vpn_metrics.data import Counters, Datum, of_gateway, of_tunnel
+from vpn_metrics.data import Counters, Datum, has_sa, of_gateway, of_tunnel
 from vpn_metrics.settings import Settings, read_settings
 
 INTERVAL = 60
@@ -20,15 +20,23 @@ RECORD = Path("/run/vpn-metrics/last.json")
 ECHOES = 50
 """Echoes of each minute, one a second."""
 
+PAUSE = 5
+"""Seconds after which a tunnel that is judged by its SAs, and has none, is looked at again: a peer that authenticates
+afresh has none for a moment."""
+
 
 def collect(settings: Settings, before: Counters | None) -> tuple[list[Datum], Counters]:
     """Measure for `ECHOES` seconds; return the data, and the counters that the next minute begins with."""
     gateway = load()
-    seen = echoes.measure(gateway, ECHOES)
-    now = machine.counters([peer.connection for peer in gateway.peers])
+    answers = echoes.measure(gateway, ECHOES)
+    tunnels = [peer.connection for peer in gateway.peers]
+    now = machine.counters(tunnels)
+    if any(each not in answers and not has_sa(each, now) for each in tunnels):
+        time.sleep(PAUSE)
+        now = machine.counters(tunnels)
     data = of_gateway(before, now)
-    for tunnel, answers in seen.items():
-        data += of_tunnel(tunnel, answers, before, now, detailed=settings.detailed)
+    for tunnel in tunnels:
+        data += of_tunnel(tunnel, answers.get(tunnel), before, now, detailed=settings.detailed)
     return data, now
 
 

@@ -44,10 +44,17 @@ class Datum(NamedTuple):
     tunnel: str = ""
 
 
-def of_tunnel(tunnel: str, answers: Answers, before: Counters | None, now: Counters, *, detailed: bool) -> list[Datum]:
-    """Return the data of one tunnel."""
-    trips = [each for each in answers if each is not None]
-    is_up = any(each is not None for each in answers[-RECENT:])
+def has_sa(tunnel: str, now: Counters) -> bool:
+    """Return whether a tunnel has a Child SA."""
+    return bool(now.sas and now.sas.get(tunnel))
+
+
+def of_tunnel(
+    tunnel: str, answers: Answers | None, before: Counters | None, now: Counters, *, detailed: bool
+) -> list[Datum]:
+    """Return the data of one tunnel. `answers` is None if no echoes are sent; its SAs then tell whether it is up."""
+    trips = [each for each in answers or () if each is not None]
+    is_up = has_sa(tunnel, now) if answers is None else any(each is not None for each in answers[-RECENT:])
     data = [Datum("TunnelUp", 1 if is_up else 0, "None", tunnel)]
     if answers:
         data.append(Datum("LostEchoes", 100 * (1 - len(trips) / len(answers)), "Percent", tunnel))

@@ -11,7 +11,7 @@ from vpn_metrics.data import Answers
 
 
 def measure(gateway: Gateway, number: int) -> Mapping[str, Answers]:
-    """Send so many echoes to each peer gateway, one a second; return connection -> answers.
+    """Send so many echoes to each peer whose private address is known, one a second; return connection -> answers.
 
     Each tunnel has its own thread, so that a silent peer delays no other.
     """
@@ -20,7 +20,7 @@ def measure(gateway: Gateway, number: int) -> Mapping[str, Answers]:
     def run(peer: Peer) -> None:
         found[peer.connection] = _minute(gateway.address, peer.private_ip, number)
 
-    threads = [threading.Thread(target=run, args=(peer,), daemon=True) for peer in gateway.peers]
+    threads = [threading.Thread(target=run, args=(peer,), daemon=True) for peer in gateway.peers if peer.private_ip]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -9,10 +9,11 @@ def pairs_of(
 ) -> Mapping[str, tuple[str, str]]:
     """Return each connection's name -> its local and remote range.
 
-    `name` alone is the pair with the private addresses of both gateways, `ends`. The others have their ranges in it.
+    `name` alone is the pair with the private addresses of both gateways, `ends`; for one that is unknown (empty), the
+    first range is taken. The others have their ranges in it.
     """
     own = tuple(
-        next((block for block in blocks if IPv4Address(end) in IPv4Network(block)), "")
+        next((block for block in blocks if not end or IPv4Address(end) in IPv4Network(block)), "")
         for end, blocks in zip(ends, (local, remote), strict=True)
     )
     return {name if (a, b) == own else f"{name}/{a}={b}": (a, b) for a in local for b in remote}

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from expectations import Gateway
 from vpn_verify.layer import FinalError, LayerError
 from vpn_verify.start import Start
-from vpn_verify.table import GatewayLayer, Look, TunnelLayer, TunnelLook
+from vpn_verify.table import GatewayLayer, Look, TunnelLayer, TunnelLook, applies
 
 
 class Row(NamedTuple):
@@ -69,6 +69,8 @@ def _each(layer: TunnelLayer, gateway: Gateway, start: Start, tunnels: list[dict
     """Return the evidence of all tunnels, each text once. `tunnels` is what earlier layers saw of each."""
     texts = list[str]()
     for peer, seen in zip(gateway.peers, tunnels, strict=True):
+        if not applies(layer, peer):
+            continue
         needed = {name: seen[name] for name in layer.needs.split() if name in seen}
         try:
             seen[layer.name] = layer.look(TunnelLook(gateway, start, peer, needed))

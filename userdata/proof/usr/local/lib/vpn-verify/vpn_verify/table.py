@@ -36,7 +36,7 @@ class TunnelLook(NamedTuple):
 
     @property
     def ends(self) -> tuple[str, str]:
-        """Private addresses of both gateways."""
+        """Private addresses of both gateways; that of the peer is empty if it is unknown."""
         return self.gateway.address, self.peer.private_ip
 
     @property
@@ -73,6 +73,8 @@ class TunnelLayer(NamedTuple):
     needs: str
     look: Callable[[TunnelLook], str | IkeSa | Ping]
     remedy: str
+    echoes: bool = False
+    """Whether it sends echoes. A tunnel to a peer whose private address is unknown has no such layer."""
 
 
 LAYERS = (
@@ -209,17 +211,23 @@ LAYERS = (
         "policy packet_filter",
         lambda tunnel: tunnel_layers.ping(tunnel.peer.connection, tunnel.ends),
         "run vpn-verify on the peer; is UDP 4500 open both ways?",
+        echoes=True,
     ),
     TunnelLayer(
         "mtu",
         "ping",
         lambda tunnel: tunnel_layers.mtu(tunnel.ends, tunnel.gateway.mtu),
         "what on the path between the gateways drops packets of 1500 bytes: a filter, another tunnel?",
+        echoes=True,
     ),
     TunnelLayer(
         "counters",
-        "ping",
-        lambda tunnel: tunnel_layers.counters(tunnel.needed["ping"].growth),
+        "policy ping",
+        lambda tunnel: (
+            tunnel_layers.counters(tunnel.needed["ping"].growth)
+            if tunnel.peer.private_ip
+            else tunnel_layers.associations(tunnel.peer.connection, tunnel.pairs)
+        ),
         "does another path lead to the peer? ip route",
     ),
     GatewayLayer(
@@ -267,6 +275,11 @@ _OF_SETTINGS: Final = {"metrics": metrics.SETTINGS, "updates": updates.PLAN}
 """Layer -> the file without which a gateway does not have it."""
 
 
+def applies(layer: GatewayLayer | TunnelLayer, peer: Peer) -> bool:
+    """Return whether the tunnel to a peer has a layer, or the gateway."""
+    return isinstance(layer, GatewayLayer) or not layer.echoes or bool(peer.private_ip)
+
+
 def layers_of(gateway: Gateway) -> Sequence[GatewayLayer | TunnelLayer]:
     """Return the layers that a gateway has: without peers, those of the tunnels and their daemon are left out.
 
@@ -274,7 +287,7 @@ def layers_of(gateway: Gateway) -> Sequence[GatewayLayer | TunnelLayer]:
     """
     layers = [each for each in LAYERS if each.name not in _OF_SETTINGS or read(_OF_SETTINGS[each.name])]
     if gateway.peers:
-        return layers
+        return [each for each in layers if any(applies(each, peer) for peer in gateway.peers)]
     return [
         layer if isinstance(layer, GatewayLayer) else GatewayLayer(layer.name, layer.needs, _way_out, layer.remedy)
         for layer in layers

@@ -88,14 +88,17 @@ def ike(name: str, public_ip: str, wanted: str, status: str, ends: tuple[str, st
 
     With `postquantum`, its keys must depend on the postquantum key. pluto deletes the SAs of a connection that it loads
     again, so the SA was negotiated as the loaded connection says. `ends` are the private addresses of both gateways: an
-    echo between them makes the trap policy start a negotiation.
+    echo between them makes the trap policy start a negotiation. If the peer's is unknown, pluto is asked for one.
     """
     lines = about(name, status)
     for attempt in range(6):
         if found := algorithms("IKEv[12]", lines):
             break
         if not attempt:
-            answered(*ends, [84], 0)
+            if ends[1]:
+                answered(*ends, [84], 0)
+            else:
+                initiate(name)
         time.sleep(0.5)
         lines = about(name, whack("--status", seconds=SECONDS) or "")
     if not found:
@@ -159,6 +162,23 @@ def growth(before: Mapping[str, Growth], after: Mapping[str, Growth]) -> Growth:
     """Return how many bytes went in and out; an SA that came with a rekey counts whole."""
     inward, outward = (sum(after[sa][way] - before.get(sa, (0, 0))[way] for sa in after) for way in (0, 1))
     return inward, outward
+
+
+def associations(name: str, pairs: Iterable[str]) -> str:
+    """Check that each pair of ranges has a Child SA, of a tunnel to a peer whose private address is unknown.
+
+    Sends nothing. An idle tunnel passes: the bytes that the SAs have carried are only reported. `pairs` are the names
+    of the connections.
+    """
+    sas = _traffic(name)
+    established = {name + sa.partition("#")[0] for sa in sas}
+    for each in pairs:
+        if each not in established:
+            raise LayerError(f"no Child SA of {each}", "does the peer want one? journalctl -u ipsec -u vpn-watch")
+    carried = growth({}, sas)
+    idle = [way for way, number in zip(("in", "out"), carried, strict=True) if not number]
+    told = f"; idle: no byte {' or '.join(idle)} by these SAs" if idle else ""
+    return f"{name} has its Child SAs, bytes in, out: {list(carried)}{told}; no ping, because private_ip is unknown"
 
 
 def mtu(ends: tuple[str, str], size: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from expectations import Gateway, Peer
 from icmp import Echoes
 from ike_probe import probe
+from pluto import traffic, whack
 from vpn_updates.decide import Needs
 
 ROOT = Path("/")
@@ -90,16 +91,29 @@ def faults(gateway: Gateway) -> list[str]:
 
 
 def _fault(gateway: Gateway, peer: Peer) -> str:
-    try:
-        echoes = Echoes(gateway.address, peer.private_ip, only_target=True)
-    except OSError as error:
-        return f"no ping through {peer.connection}: {error}"
-    with echoes.socket:
-        if not any(_answers(echoes, number) for number in range(ECHOES)):
-            return f"{peer.private_ip} answers no ping through {peer.connection}"
+    if fault := _unanswered(gateway, peer) if peer.private_ip else _without_sa(peer.connection):
+        return fault
     # After a reboot here, the tunnel needs the peer's daemon, not only its SAs.
     silent = [port for port in (500, 4500) if probe(peer.public_ip, port) != "answers"]
     return f"the IKE daemon of {peer.public_ip} does not answer on UDP port {silent[0]}" if silent else ""
+
+
+def _without_sa(connection: str) -> str:
+    """Return the fault of a tunnel that has no SA."""
+    has_sa = any(traffic(connection, whack("--trafficstatus") or "").values())
+    return "" if has_sa else f"{connection} has no Child SA"
+
+
+def _unanswered(gateway: Gateway, peer: Peer) -> str:
+    try:
+        echoes = Echoes(gateway.address, peer.private_ip, only_target=True)
+    except OSError as error:
+        # Without SAs, the kernel says EPERM, because nothing may go to the peer in the clear.
+        return _without_sa(peer.connection) or f"no ping through {peer.connection}: {error}"
+    with echoes.socket:
+        if not any(_answers(echoes, number) for number in range(ECHOES)):
+            return f"{peer.private_ip} answers no ping through {peer.connection}"
+    return ""
 
 
 def _answers(echoes: Echoes, number: int) -> bool:
