@@ -163,7 +163,7 @@ def key_files(
         key_connection(site, peer, public_ip, peer_public_ip, keywords)
         for peer, peer_public_ip in peer_public_ips.items()
     ]
-    return _rendered("later", {"sections": sections})
+    return _rendered("key", {"sections": sections})
 
 
 def metrics_files(*, region: str, endpoint: str, dimensions: Mapping[str, str], detailed: bool) -> tuple[File, ...]:
