@@ -1,11 +1,12 @@
 """Identify the caller of a request and check its rights.
 
 Any long-term key (the lab's `test`) is the administrator. Credentials that STS issued for a role are checked as on AWS:
-token, expiry, SigV4 signature, and the role's own policies.
+token, expiry, SigV4 signature and its date, and the role's own policies.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hmac import compare_digest
 from typing import Final
 
@@ -24,6 +25,8 @@ from lab.api.policies import Context, is_allowed
 
 ADMINISTRATOR: Final = "administrator"
 _PARTITION: Final = "aws"
+_DATE: Final = "%Y%m%dT%H%M%SZ"
+_MOST_SKEW: Final = timedelta(minutes=5)
 _NOTHING: Final = '{"Statement": []}'
 
 
@@ -80,6 +83,7 @@ def authorize(request: Request, scope: Scope, needs: Iterable[Need]) -> str:
         return ADMINISTRATOR
     session = _session(request, scope)
     _require_signature(request, scope, session)
+    _require_date(request, scope)
     documents, boundary = list(_role_policies(session)), list(_boundary(session))
     common = {"aws:requestedregion": scope.region, "aws:principalaccount": settings.ACCOUNT_ID}
     caller = {"aws:sourceip": request.remote_addr} if request.remote_addr else {}
@@ -124,6 +128,23 @@ def _require_signature(request: Request, scope: Scope, session: AssumedRole) -> 
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
             "Access Key and signing method. Consult the service documentation for details.",
         )
+
+
+def _require_date(request: Request, scope: Scope) -> None:
+    """Refuse a request whose signature is more than five minutes older or younger than now.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_aws-signing.html
+    """
+    date, now = request.headers["X-Amz-Date"], utcnow()
+    skew = datetime.strptime(date, _DATE) - now
+    if abs(skew) <= _MOST_SKEW:
+        return
+    if skew < timedelta():
+        limit, sign, words = now - _MOST_SKEW, "-", "Signature expired: {} is now earlier than"
+    else:
+        limit, sign, words = now + _MOST_SKEW, "+", "Signature not yet current: {} is still later than"
+    code = {"ec2": "RequestExpired", "ssm": "InvalidSignatureException"}.get(scope.service, "SignatureDoesNotMatch")
+    raise ApiError(403, code, f"{words.format(date)} {limit:{_DATE}} ({now:{_DATE}} {sign} 5 min.)")
 
 
 def _role_policies(session: AssumedRole) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import re
 import shutil
 import socket
 import subprocess
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -77,6 +78,26 @@ def test_expired_credentials_are_refused(api: str, site: Site) -> None:
     session.expiration -= timedelta(hours=2)
     ssm = as_role(api, answer, "ssm")
     assert error_code(ssm.get_parameter, Name="/vpn/uk/psk") == "ExpiredTokenException"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"), [(-6, "Signature expired: .* - 5 min"), (6, "Signature not yet current: .* [+] 5 min")]
+)
+def test_a_request_signed_by_a_clock_that_is_off_is_refused(
+    api: str, credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch, minutes: int, words: str
+) -> None:
+    def call(skew: timedelta) -> Any:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: now + skew)
+        return as_role(api, credentials, "ssm").get_parameter
+
+    assert call(timedelta(minutes=minutes) * 0.7)(Name="/vpn/uk/psk")["Parameter"]["Name"] == "/vpn/uk/psk"
+    refused = call(timedelta(minutes=minutes))
+    assert error_code(refused, Name="/vpn/uk/psk") == "InvalidSignatureException"
+    assert re.search(words, error_message(refused, Name="/vpn/uk/psk"))
+    cloudwatch = as_role(api, credentials, "cloudwatch").put_metric_data
+    datum = {"MetricName": "TunnelUp", "Value": 1}
+    assert error_code(cloudwatch, Namespace="VpnGatewayPair", MetricData=[datum]) == "SignatureDoesNotMatch"
 
 
 def test_deleting_a_policy_takes_effect_at_once(api: str, site: Site) -> None:
