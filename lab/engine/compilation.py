@@ -13,7 +13,8 @@ from lab import settings
 from lab.engine import golang
 from lab.engine.errors import EngineError
 
-# Without DWARF compilation takes 10 % less time, and these programs are not debugged.
+# Without DWARF compilation takes 10 % less time, and these programs are not debugged. Without inlining (-l) it takes
+# another 20 % less, but each command of the engine takes 0.05 s more, and the tests run hundreds of them.
 _RECIPE = ("build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-gcflags=all=-dwarf=false")
 _SECONDS_BETWEEN_LINES = 15.0
 

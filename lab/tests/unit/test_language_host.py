@@ -251,12 +251,11 @@ def test_a_plugin_ends_when_the_engine_disconnects(
     client: language_pb2_grpc.LanguageRuntimeStub, tmp_path: Path
 ) -> None:
     stream = client.RunPlugin(plugin_request(tmp_path, "import os, time\nprint(os.getpid())\ntime.sleep(600)\n"))
-    pid = int(next(stream).stdout)
+    process = psutil.Process(int(next(stream).stdout))
     # By then the host waits for more output. Between two pieces of output it would notice the end by itself.
     time.sleep(0.5)
-    stream.cancel()
-    process = psutil.Process(pid)
     try:
+        stream.cancel()
         _, alive = psutil.wait_procs([process], timeout=10)
         assert alive == []
     finally:
