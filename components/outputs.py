@@ -64,7 +64,7 @@ class SiteOutputs(TypedDict):
 
     verify_command: pulumi.Output[str]
     """Command that verifies the gateway and its tunnels, with the private key in the file `KEY`. It runs `vpn-verify`,
-    which the proof of a `VpnGatewayPair`, or of a `VpnGateway` without peers, installs.
+    which the proof of a `VpnGatewayPair` installs, and a `VpnGateway` with `ssh_private_key`.
     """
 
 

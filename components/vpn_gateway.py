@@ -63,7 +63,8 @@ class VpnGateway(pulumi.ComponentResource):
     """
 
     def __init__(self, name: str, args: VpnGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        self._create(name, gateway_settings(name, args), opts, peers_prepared=())
+        settings = gateway_settings(name, args)
+        self._create(name, settings, opts, programs=(*configure_files(), *proof_files()), peers_prepared=())
         self.monitor([] if self._proved is None else [self._proved])
 
     @classmethod
@@ -77,10 +78,10 @@ class VpnGateway(pulumi.ComponentResource):
     ) -> Self:
         """Create a gateway from settings, which are read and checked already: `VpnGatewayPair` has them.
 
-        The running gateway is not changed before the commands `peers_prepared` have run.
+        The running gateway is not changed before the commands `peers_prepared` have run. The caller proves it.
         """
         gateway = cls.__new__(cls)
-        gateway._create(name, settings, opts, peers_prepared=peers_prepared)
+        gateway._create(name, settings, opts, programs=configure_files(), peers_prepared=peers_prepared)
         return gateway
 
     def _create(
@@ -89,6 +90,7 @@ class VpnGateway(pulumi.ComponentResource):
         settings: GatewaySettings,
         opts: pulumi.ResourceOptions | None,
         *,
+        programs: Sequence[File],
         peers_prepared: Sequence[pulumi.Input[pulumi.Resource]],
     ) -> None:
         super().__init__("vpn-gateway-pair:index:VpnGateway", name, None, opts)
@@ -163,6 +165,7 @@ class VpnGateway(pulumi.ComponentResource):
             ),
             delivered,
             self._revision,
+            programs=programs,
             path=self._path,
             # SSH needs the same as the boot.
             depends_on=(*gateway.rules, *network.way_out, identity.association),
@@ -310,6 +313,7 @@ def _configure(
     files: pulumi.Output[tuple[File, ...]],
     revision: pulumi.Output[str],
     *,
+    programs: Sequence[File],
     path: Sequence[pulumi.Output[str]],
     depends_on: Sequence[pulumi.Resource],
     peers_prepared: Sequence[pulumi.Input[pulumi.Resource]],
@@ -327,7 +331,7 @@ def _configure(
         host,
         files=files,
         revision=revision,
-        programs=configure_files(),
+        programs=programs,
         depends_on=depends_on,
         peers_prepared=peers_prepared,
     )

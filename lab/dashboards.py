@@ -15,6 +15,9 @@ from lab.observe import regions
 COLUMN, ROW, GAP, TOP, LEGEND = 50, 26, 6, 30, 22
 """Sizes of the picture: of a column and a row of the dashboard, between widgets, and inside a widget."""
 
+WELL = {"TunnelUp": 1, "LayersFailed": 0}
+"""Metric -> its value when all is well. Another last value is drawn in red."""
+
 Point = tuple[datetime, float]
 Values = Callable[["Metric"], Sequence[Point]]
 
@@ -41,6 +44,7 @@ class Line:
     points: str
     """As the attribute `points` of a polyline has them."""
     last: str
+    is_bad: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +90,7 @@ def panels(body: Mapping[str, Any], values: Values, begin: datetime, end: dateti
 
 def _panel(widget: Mapping[str, Any], values: Values, begin: datetime, end: datetime) -> Panel:
     width, height = widget["width"] * COLUMN - GAP, widget["height"] * ROW - GAP
-    data = [(metric.label, sorted(values(metric))) for metric in metrics(widget)]
+    data = [(metric, sorted(values(metric))) for metric in metrics(widget)]
     bounds = widget["properties"].get("yAxis", {}).get("left", {})
     every = [value for _, points in data for _, value in points]
     lowest = min([bounds.get("min", min(every, default=0)), *every])
@@ -100,11 +104,12 @@ def _panel(widget: Mapping[str, Any], values: Values, begin: datetime, end: date
 
     lines = [
         Line(
-            label=label,
+            label=metric.label,
             points=" ".join(place(*point) for point in points),
             last=f"{points[-1][1]:.4g}" if points else "no data",
+            is_bad=bool(points) and points[-1][1] != WELL.get(metric.name, points[-1][1]),
         )
-        for label, points in data
+        for metric, points in data
     ]
     return Panel(
         x=widget["x"] * COLUMN,

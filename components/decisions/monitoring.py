@@ -16,7 +16,7 @@ class MetricSet(Enum):
 
     BASIC = "basic"
     """Of each tunnel `TunnelUp`, and with the peer's private address `RoundTripTime` and `LostEchoes`; of the gateway
-    `PlaintextDropped` and `ConnectionsTracked`.
+    `PlaintextDropped`, `ConnectionsTracked` and `LayersFailed`.
     """
     DETAILED = "detailed"
     """Those, and of each tunnel `BytesIn`, `BytesOut` and `SaAge`."""
@@ -122,6 +122,19 @@ def alarms(gateway: str, tunnels: Sequence[Tunnel]) -> tuple[Alarm, ...]:
             description=f"{gateway}: more than 80 % of NAT's table of connections is used, or nothing is published. "
             "Use a larger instance_type.",
         ),
+        Alarm(
+            name="gateway-fault",
+            metric="LayersFailed",
+            statistic="Maximum",
+            comparison="GreaterThanThreshold",
+            threshold=0,
+            # A second one would take longer than three minutes from the fault. vpn-metrics leaves out what passes.
+            periods=1,
+            # The other alarms tell of a gateway that publishes nothing, and while it is changed it has no such metric.
+            missing="notBreaching",
+            description=f"{gateway}: its own packet filter, NAT, table of connections, kernel keys, secrets, IPsec "
+            "daemon or files are not in order.",
+        ),
         # Two periods and three, so that a recovery and a restart do not cross (EC2 user guide, "Add reboot actions to
         # Amazon CloudWatch alarms").
         _status_check("system", "System", Action.RECOVER, 2, f"{gateway}: its hardware fails; EC2 moves it."),
@@ -187,6 +200,7 @@ def _widgets(watched: Watched) -> list[tuple[int, dict[str, Any]]]:
         return [[NAMESPACE, metric, *own, "Tunnel", name, {"label": name}] for name in names]
 
     state = of("TunnelUp", watched.tunnels)
+    failed = [[NAMESPACE, "LayersFailed", *own]]
     measured = [each for each in watched.tunnels if each.has_echoes]
     up = widget("tunnel up (1) or down (0)", state, view="singleValue", stat="Minimum", sparkline=True)
     echoes = [
@@ -196,6 +210,7 @@ def _widgets(watched: Watched) -> list[tuple[int, dict[str, Any]]]:
     traffic = [["AWS/EC2", metric, *instance, {"stat": "Sum"}] for metric in ("NetworkIn", "NetworkOut")]
     return [
         *([(4, up)] if watched.tunnels else []),
+        (4, widget("own layers that fail", failed, view="singleValue", stat="Maximum", sparkline=True)),
         *(echoes if measured else []),
         # EC2's basic monitoring has these for nothing, every five minutes.
         (6, widget("traffic, bytes in five minutes", traffic, period=5 * _MINUTE)),

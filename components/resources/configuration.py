@@ -50,11 +50,11 @@ def configure_gateway(
     depends_on: Sequence[pulumi.Resource],
     peers_prepared: Sequence[pulumi.Input[pulumi.Resource]],
 ) -> Configuration:
-    """Install `vpn-configure` (`programs`) on a gateway, let it check `files` and fetch their secrets, then apply them.
+    """Install `programs` on a gateway, let `vpn-configure` check `files` and fetch their secrets, then apply them.
 
-    Nothing is applied before the peers are prepared too (`peers_prepared`, their commands). So a fault on one side
-    leaves both as they were, and both change at the same time. A command runs again when the files change, and for
-    another instance. A preview shows the lines that change.
+    `vpn-configure` is one of the programs. Nothing is applied before the peers are prepared too (`peers_prepared`,
+    their commands). So a fault on one side leaves both as they were, and both change at the same time. A command runs
+    again when the files change, and for another instance. A preview shows the lines that change.
     """
     hooks = pulumi.ResourceHookBinding(
         before_update=hook(scope.name("change-announced"), _announce(scope), ignore_errors=True)

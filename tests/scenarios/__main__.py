@@ -24,10 +24,10 @@ def of_scenario(one: Scenario) -> list[str]:
 def of_cause(one: Cause) -> list[str]:
     """Return the lines about a cause."""
     answers = [f"{side} says {_answer(one.symptom(side))}" for side in one.sides()]
-    return [
-        f"{one.name}: {one.description}",
-        "; ".join([*answers, *(f"ping of {side} says /{text}/" for side, text in one.pings.items())]),
-    ]
+    pings = (f"ping of {side} says /{text}/" for side, text in one.pings.items())
+    alarms = (f"alarm {name}" for name in sorted(one.alarms))
+    silent = (f"{side} publishes nothing" for side in sorted(one.silent))
+    return [f"{one.name}: {one.description}", "; ".join([*answers, *pings, *alarms, *silent])]
 
 
 def _answer(symptom: Symptom | None) -> str:

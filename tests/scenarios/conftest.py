@@ -19,6 +19,7 @@ from lab import daemons, network_faults
 from lab.tests.own_machine import take_down
 from tests.scenarios import report, sites
 from tests.scenarios.first_boot import FirstBoot
+from tests.scenarios.in_place import Program, configured
 from tests.scenarios.report import Result
 from tests.scenarios.sites import Pair
 from tests.scenarios.stream import Stream
@@ -110,6 +111,13 @@ def stream(running_stack: None) -> Iterator[Stream]:
     """Yield a stream between the private hosts for the tests of one file. At first it only probes the Internet."""
     with Stream(sites.find()) as stream:
         yield stream
+
+
+@pytest.fixture(scope="module")
+def monitored(running_stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """Switch monitoring on at the running pair for the tests of one file, in place, and off again."""
+    with configured(tmp_path_factory.mktemp("monitored") / "program", monitoring={"metrics": "detailed"}) as program:
+        yield program
 
 
 @pytest.fixture

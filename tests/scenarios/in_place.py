@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -105,3 +107,16 @@ class Program:
         resources = json.loads(exported.stdout)["deployment"]["resources"]
         kind = "random:index/randomPassword:RandomPassword"
         return [word for each in resources if each["type"] == kind for word in ("--replace", each["urn"])]
+
+
+@contextmanager
+def configured(folder: Path, **values: object) -> Iterator[Program]:
+    """Give the running pair these keys of the configuration until the block ends. Yield its program in `folder`."""
+    program = Program(folder)
+    program.configure(**values)
+    try:
+        program.up()
+        yield program
+    finally:
+        program.reset()
+        program.up()

@@ -16,6 +16,7 @@ from components import SettingsError, VpnGateway
 from components.decisions.monitoring import NAMESPACE
 from components.resources.configuration import NEXT
 from components.resources.remote_commands import installed_files
+from components.user_data import proof_files
 from tests.generated import ROOT, section
 from tests.unit.recording import HOST_KEY, PSK, Deployment, Recorder, deploy_pair, public_key_of
 from vpn_metrics.data import Counters, Sa, of_gateway, of_tunnel
@@ -54,6 +55,7 @@ def test_each_gateway_of_a_pair_has_its_alarms_with_the_provider_of_its_side(
             f"tunnel-{peer}-down",
             "plaintext-dropped",
             "connections-nearly-full",
+            "gateway-fault",
             "system-check-failed",
             "instance-check-failed",
         )
@@ -86,11 +88,28 @@ def test_each_gateway_of_a_pair_has_its_alarms_with_the_provider_of_its_side(
         0,
     )
     assert plaintext["treatMissingData"] == "notBreaching"
+    assert _alarm(recorder, "vpn-au-gateway-fault") == {
+        "namespace": NAMESPACE,
+        "metricName": "LayersFailed",
+        "dimensions": {"Gateway": "au-gateway", "NetworkInterfaceId": "vpn-au-gateway-interface-id"},
+        "statistic": "Maximum",
+        "period": 60,
+        "evaluationPeriods": 1,
+        "comparisonOperator": "GreaterThanThreshold",
+        "threshold": 0,
+        "treatMissingData": "notBreaching",
+        "alarmDescription": "au-gateway: its own packet filter, NAT, table of connections, kernel keys, secrets, IPsec "
+        "daemon or files are not in order. First: ssh -i KEY "
+        f"admin@{recorder.outputs['vpn']['right']['public_ip']} sudo vpn-verify",
+        "alarmActions": [],
+        "okActions": [],
+        "tags": {"owner": "network", "Name": "au-gateway-fault"},
+    }
 
 
 def test_no_alarm_exists_before_the_tunnel_is_proved(deployment: Deployment, article: dict[str, Any]) -> None:
     recorder = deploy_pair(deployment, article, monitoring=ON)
-    assert len(recorder.of_type(ALARM)) == 10
+    assert len(recorder.of_type(ALARM)) == 12
     for alarm in recorder.of_type(ALARM):
         assert {"vpn-verify-uk", "vpn-verify-au", "vpn-ping-uk", "vpn-ping-au"} <= alarm.depends_on, alarm.name
 
@@ -162,14 +181,14 @@ def test_the_dashboard_has_a_column_for_each_side_and_every_metric_that_is_publi
     shown = {(metric[0], metric[1]) for each in widgets for metric in each["properties"]["metrics"]}
     assert shown == {
         *((NAMESPACE, name) for name in ("TunnelUp", "RoundTripTime", "LostEchoes")),
-        *((NAMESPACE, name) for name in ("PlaintextDropped", "ConnectionsTracked")),
+        *((NAMESPACE, name) for name in ("PlaintextDropped", "ConnectionsTracked", "LayersFailed")),
         *(("AWS/EC2", name) for name in ("NetworkIn", "NetworkOut", "StatusCheckFailed", "CPUCreditBalance")),
     }
 
 
 def test_no_dashboard_is_created_if_none_is_wanted(deployment: Deployment, article: dict[str, Any]) -> None:
     recorder = deploy_pair(deployment, article, monitoring={"dashboard": False})
-    assert (len(recorder.of_type(ALARM)), recorder.of_type(DASHBOARD)) == (10, [])
+    assert (len(recorder.of_type(ALARM)), recorder.of_type(DASHBOARD)) == (12, [])
 
 
 def test_the_documents_have_every_metric_and_alarm_and_the_price_of_what_is_created(
@@ -182,7 +201,7 @@ def test_the_documents_have_every_metric_and_alarm_and_the_price_of_what_is_crea
     per_gateway = {
         detailed: {
             each.metric
-            for each in (*of_tunnel("uk-to-au", [0.1], down, down, detailed=detailed), *of_gateway(down, down))
+            for each in (*of_tunnel("uk-to-au", [0.1], down, down, detailed=detailed), *of_gateway(down, down, 0))
         }
         for detailed in (False, True)
     }
@@ -222,6 +241,34 @@ def test_a_single_gateway_has_an_alarm_for_each_peer_and_a_dashboard_of_its_own(
     assert all("hub-configure" in each.depends_on for each in recorder.of_type(ALARM))
     (dashboard,) = recorder.of_type(DASHBOARD)
     assert {each["width"] for each in json.loads(dashboard.inputs["dashboardBody"])["widgets"]} == {24}
+
+
+def _brought(recorder: Recorder) -> set[str]:
+    """Return the paths of all files that the commands of a single gateway install."""
+    commands = recorder.of_type("command:remote:Command")
+    sent = [each.inputs["stdin"] for each in commands if "stdin" in each.inputs]
+    return {file.path for program in sent for file in installed_files(program)}
+
+
+@pytest.mark.parametrize(
+    ("peers", "alarms"),
+    [
+        ({}, {"tunnel-au-down", "tunnel-us-down", "plaintext-dropped"}),
+        ({"peers": [], "psk": None}, set[str]()),
+    ],
+    ids=["hub", "NAT alone"],
+)
+def test_a_single_gateway_has_vpn_verify_and_the_alarm_of_the_layers_that_it_counts(
+    deployment: Deployment, peers: dict[str, Any], alarms: set[str]
+) -> None:
+    recorder = _gateway(deployment, monitoring=ON, **peers)
+    assert {file.path for file in proof_files()} <= _brought(recorder)
+    own = {"connections-nearly-full", "gateway-fault", "system-check-failed", "instance-check-failed"}
+    assert {each.name for each in recorder.of_type(ALARM)} == {f"hub-{each}" for each in own | alarms}
+    assert _alarm(recorder, "hub-gateway-fault")["dimensions"] == {
+        "Gateway": "uk-gateway",
+        "NetworkInterfaceId": "hub-gateway-interface-id",
+    }
 
 
 def test_a_peer_whose_address_is_unknown_has_an_alarm_of_its_sas_and_no_echoes_on_the_dashboard(

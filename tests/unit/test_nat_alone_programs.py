@@ -110,6 +110,14 @@ def test_each_layer_that_makes_sense_holds_and_no_other_is_reported(gateway: Gat
     assert (evidence["packet_filter"], evidence["nat"]) == ("17 rules", "2 rules")
 
 
+def test_its_own_layers_are_those_that_send_nothing(gateway: Gateway, tmp_path: Path) -> None:
+    gateway.look()
+    read = expectations.load(str(tmp_path / "gateway.json"))
+    assert [each.name for each in table.layers_of(read, own=True)] == [
+        *("packet_filter", "nat", "sysctl", "conntrack", "configuration"),
+    ]
+
+
 def test_a_gateway_with_peers_has_all_layers_of_what_is_configured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

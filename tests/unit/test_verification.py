@@ -14,9 +14,10 @@ import pytest
 from components import VpnGatewayPair, vpn_gateway_pair
 from components.decisions.files import File
 from components.resources import proof as verification
+from components.resources.configuration import NEXT
 from components.resources.proof import Route, ping_script
 from components.resources.remote_commands import DIAL_SECONDS, dials, installed_files, installer
-from components.user_data import proof_files
+from components.user_data import configure_files, proof_files
 from tests.unit.recording import Deployment, Recorder, address_of, public_key_of
 
 COMMAND = "command:remote:Command"
@@ -174,6 +175,8 @@ def test_a_vpn_verify_that_cannot_be_installed_is_not_run(tmp_path: Path) -> Non
 def test_the_gateways_commands_bring_the_files_of_the_proof_and_the_pings_bring_none(article_pair: Recorder) -> None:
     sent = installer(proof_files())
     for side in ("uk", "au"):
+        prepared = installed_files(article_pair.named(f"vpn-{side}-prepare").inputs["stdin"])
+        assert [file for file in prepared if file.path != NEXT] == [*configure_files()]
         assert article_pair.named(f"vpn-verify-{side}").inputs["stdin"] == sent
         assert "stdin" not in article_pair.named(f"vpn-ping-{side}").inputs
 

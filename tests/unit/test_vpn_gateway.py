@@ -9,8 +9,11 @@ import pytest
 from components import VpnGateway
 from components.inputs.problems import SettingsError
 from components.inputs.settings import gateway_settings
+from components.resources.configuration import NEXT
 from components.resources.images import architecture
+from components.resources.remote_commands import installed_files
 from components.resources.security_groups import inbound_rules
+from components.user_data import configure_files, proof_files
 from tests.unit import ipsec_sections
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY, files_of, user_data_of
 from tests.unit.recording import Deployment, Recorder, address_of, public_key_of
@@ -98,6 +101,17 @@ def test_with_the_private_key_the_running_gateway_is_changed_over_ssh(deployment
         assert command.inputs["connection"]["privateKey"] == HOST_KEY
         assert command.secrets == {"connection"}
     assert "userDataBase64" in recorder.named("site-gateway").request.ignoreChanges
+
+
+@pytest.mark.parametrize("peers", [{}, {"peers": [], "psk": None}], ids=["with a peer", "NAT alone"])
+def test_the_command_that_prepares_brings_vpn_verify_so_a_preview_never_shows_it_as_removed(
+    deployment: Deployment, peers: dict[str, Any]
+) -> None:
+    (prepare, configure, *_) = _gateway(deployment, **LOGIN, **peers).of_type("command:remote:Command")
+    brought = installed_files(prepare.inputs["stdin"])
+    programs = [file for file in brought if file.path != NEXT]
+    assert programs == [*configure_files(), *proof_files()]
+    assert "stdin" not in configure.inputs
 
 
 def test_without_the_private_key_nothing_logs_in_and_the_user_data_counts(deployment: Deployment) -> None:

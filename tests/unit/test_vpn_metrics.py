@@ -19,8 +19,6 @@ from vpn_metrics import __main__ as service
 from vpn_metrics import cloudwatch, echoes, machine
 from vpn_metrics.data import Counters, Datum, Sa, of_gateway, of_tunnel, since
 from vpn_metrics.settings import Settings, read_settings
-from vpn_verify.layer import LayerError
-from vpn_verify.metrics import metrics
 
 STATUS = """006 #2: "uk-to-au", type=ESP, add_time=1700000000, inBytes=840, outBytes=920, maxBytes=2^63B, id='52.0.0.1'
 006 #4: "uk-to-au/10.1.0.0/16=10.20.0.0/16", type=ESP, add_time=1700000600, inBytes=10, outBytes=20, maxBytes=2^63B
@@ -108,9 +106,16 @@ def test_a_tunnel_without_sas_has_no_age(sas: Any) -> None:
 
 def test_the_first_minute_has_no_count_of_dropped_packets() -> None:
     now = EMPTY._replace(plaintext_dropped=7, connections=25)
-    assert values(of_gateway(None, now)) == {"ConnectionsTracked": 25}
-    assert values(of_gateway(EMPTY, now)) == {"PlaintextDropped": 7, "ConnectionsTracked": 25}
-    assert values(of_gateway(now, now)) == {"PlaintextDropped": 0, "ConnectionsTracked": 25}
+    assert values(of_gateway(None, now, None)) == {"ConnectionsTracked": 25}
+    assert values(of_gateway(EMPTY, now, None)) == {"PlaintextDropped": 7, "ConnectionsTracked": 25}
+    assert values(of_gateway(now, now, None)) == {"PlaintextDropped": 0, "ConnectionsTracked": 25}
+
+
+def test_the_layers_that_fail_are_published_if_vpn_verify_says_how_many() -> None:
+    (failed,) = (each for each in of_gateway(EMPTY, EMPTY, 2) if each.metric == "LayersFailed")
+    assert failed == Datum("LayersFailed", 2, "Count")
+    assert values(of_gateway(EMPTY, EMPTY, 0))["LayersFailed"] == 0
+    assert "LayersFailed" not in values(of_gateway(EMPTY, EMPTY, None))
 
 
 def test_a_counter_that_has_started_again_counts_from_zero() -> None:
@@ -207,45 +212,6 @@ def test_the_service_reads_what_the_component_writes(tmp_path: Path) -> None:
     assert read_settings(str(path)) == SETTINGS
 
 
-def _layer(record: str, *, now: float = 0) -> str:
-    """Return what vpn-verify says of vpn-metrics' record."""
-    try:
-        return metrics(record, now)
-    except LayerError as error:
-        return str(error.args[0])
-
-
-def test_the_layer_holds_once_a_minute_was_published_in_which_every_tunnel_was_up() -> None:
-    up = json.dumps({"published": 1000, "down": []})
-    assert _layer(up, now=1060) == "published 60 s ago"
-    assert _layer(up, now=1151) == "published nothing for 151 s"
-    assert _layer("") == "vpn-metrics has not published yet: it does so once a minute"
-
-
-def test_a_minute_that_fails_is_told_once_and_the_next_is_published(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    outcomes: list[Any] = [OSError("no route"), OSError("no route"), None, None, KeyboardInterrupt()]
-    told = []
-
-    def publish(settings: Settings, data: Any) -> None:
-        if service.RECORD.exists():
-            told.append(_layer(service.RECORD.read_text()))
-        if (outcome := outcomes.pop(0)) is not None:
-            raise outcome
-
-    down = Datum("TunnelUp", 0, "None", "uk-to-au")
-    monkeypatch.setattr(service, "RECORD", tmp_path / "last.json")
-    monkeypatch.setattr(service, "read_settings", lambda: SETTINGS)
-    monkeypatch.setattr(service, "collect", lambda *_: ([down, Datum("TunnelUp", 1, "None", "uk-to-us")], EMPTY))
-    monkeypatch.setattr("vpn_metrics.__main__.cloudwatch.publish", publish)
-    monkeypatch.setattr("vpn_metrics.__main__.time.sleep", lambda _: None)
-    with pytest.raises(KeyboardInterrupt):
-        service.main()
-    assert capsys.readouterr().out.splitlines() == ["no route", "published again"]
-    assert told == ["no route", "no route", *2 * ["the last minute was published with uk-to-au down"]]
-
-
 class _Link:
     """Echoes of which each second one is answered. The first attempt to open it fails."""
 
@@ -317,7 +283,9 @@ def test_a_missing_sa_is_looked_for_again_because_a_peer_that_authenticates_afre
     monkeypatch.setattr("vpn_metrics.__main__.echoes.measure", lambda *_: {"uk-to-au": [None] * 50})
     monkeypatch.setattr("vpn_metrics.__main__.machine.counters", counters)
     monkeypatch.setattr("vpn_metrics.__main__.time.sleep", naps.append)
+    monkeypatch.setattr("vpn_metrics.__main__.layers.failed", lambda: 3)
     data, _ = service.collect(SETTINGS, None)
+    assert values(data)["LayersFailed"] == 3
     found_up = {each.tunnel: each.value for each in data if each.metric == "TunnelUp"}
     assert found_up == {"uk-to-au": 0, "uk-to-office": up}
     assert naps == slept

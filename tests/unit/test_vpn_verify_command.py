@@ -16,8 +16,8 @@ from tests.unit.test_vpn_verify_gateway_layers import DATE, NOW, WELL, loaded
 from tests.unit.test_vpn_verify_parsers import ROUTES
 from tests.unit.test_vpn_verify_tunnel_layers import INSISTS
 from vpn_verify import configuration, main, table, tunnel_layers
-from vpn_verify.layer import Ping
-from vpn_verify.start import CONNTRACK, Start
+from vpn_verify.layer import LayerError, Ping
+from vpn_verify.start import CONNTRACK, Start, start
 
 NAMES = [layer.name for layer in table.LAYERS if layer.name not in {"metrics", "updates"}]
 """The layers of a gateway without `monitoring` and a window for updates."""
@@ -61,8 +61,12 @@ class Machine:
         """Fail, until a test puts another one here."""
         pytest.fail(f"waits {seconds} s")
 
-    def start(self, gateway: expectations.Gateway) -> Start:
-        """Return results that have come."""
+    def start(self, gateway: expectations.Gateway, *, own: bool = False) -> Start:
+        """Return results that have come; with `own`, only those that are asked then."""
+        if own:
+            return start(gateway, own=True)._replace(
+                rules=came(loaded()), connections=came("12"), status=came(self.status)
+            )
         probes = {peer.public_ip: {500: came("answers"), 4500: came("answers")} for peer in gateway.peers}
         return Start(came((DATE, "203.0.113.10")), came(None), came(loaded()), came("12"), came(self.status), probes)
 
@@ -204,6 +208,74 @@ def test_without_expectations_it_cannot_look_and_says_why(
     monkeypatch.setattr(main, "load", lambda: load(text, tmp_path))
     assert call(monkeypatch, "--json") == 2
     assert capsys.readouterr().err.startswith(f"{tmp_path}/gateway.json is not what the user data writes (")
+
+
+OWN = [
+    *("packet_filter", "nat", "sysctl", "conntrack"),
+    *("secrets", "daemon", "connection", "configuration"),
+]
+"""The layers that look at the gateway alone."""
+
+
+def test_with_own_exactly_the_layers_that_look_at_the_gateway_alone_are_asked(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "--own", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [layer["name"] for layer in document["layers"]] == OWN
+    assert document["ok"]
+    machine.status = ""
+    assert call(monkeypatch, "--own", "--json") == 1
+    statuses = {layer["name"]: layer["status"] for layer in json.loads(capsys.readouterr().out)["layers"]}
+    assert statuses == dict.fromkeys(OWN, "ok") | {
+        "daemon": "failed",
+        "connection": "skipped",
+        "configuration": "skipped",
+    }
+
+
+def test_with_own_a_hub_is_asked_for_each_tunnel_and_names_the_one_that_is_ill(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one = load(FILES[expectations.PATH], tmp_path)
+    (au,) = one.peers
+    us = au._replace(connection="uk-to-us", public_ip="192.0.2.3", private_ip="10.8.0.254", cidr_blocks="10.8.0.0/16")
+    monkeypatch.setattr(main, "load", lambda: one._replace(peers=[au, us]))
+    assert call(monkeypatch, "--own", "--json") == 1
+    rows = {layer["name"]: layer for layer in json.loads(capsys.readouterr().out)["layers"]}
+    assert [name for name, row in rows.items() if row["status"] != "ok"] == ["connection"]
+    assert rows["connection"]["evidence"] == "uk-to-us is not loaded"
+    machine.status += INSISTS.replace("uk-to-au", "uk-to-us")
+    assert call(monkeypatch, "--own", "--json") == 0
+    assert [layer["name"] for layer in json.loads(capsys.readouterr().out)["layers"]] == OWN
+
+
+def test_a_layer_of_the_gateway_alone_needs_no_other_but_the_boot() -> None:
+    assert {name for layer in table.LAYERS if layer.own for name in layer.needs.split()} <= {"boot", *OWN}
+
+
+def test_a_boot_that_is_not_over_is_no_fault_of_the_gateway(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    del machine.files[table.FINISHED]
+    assert call(monkeypatch) == 1
+    assert call(monkeypatch, "--own") == 0
+
+
+def test_with_own_nothing_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def send(*_: object) -> str:
+        pytest.fail("something is sent")
+
+    monkeypatch.setattr("vpn_verify.start.machine.date_and_public_address", send)
+    monkeypatch.setattr("vpn_verify.start.machine.open_tcp", send)
+    monkeypatch.setattr("vpn_verify.start.probe", send)
+    monkeypatch.setattr("vpn_verify.start.machine.run", lambda _: "rules")
+    monkeypatch.setattr("vpn_verify.start.machine.read", lambda _: "12")
+    monkeypatch.setattr("vpn_verify.start.whack", lambda *_, **__: "status")
+    begun = start(load(FILES[expectations.PATH], tmp_path), own=True)
+    assert [begun.rules.result(), begun.connections.result(), begun.status.result()] == ["rules", "12", "status"]
+    for unasked in (begun.metadata, begun.internet):
+        with pytest.raises(LayerError, match="not asked with --own"):
+            unasked.result()
+    assert begun.probes == {}
 
 
 def test_keys_that_an_older_vpn_verify_does_not_know_are_ignored(tmp_path: Path) -> None:

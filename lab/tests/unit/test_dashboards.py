@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
+
 from lab.dashboards import Metric, Point, draw, metrics, panels
 
 BEGIN = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
@@ -52,3 +54,20 @@ def test_the_picture_is_xml_with_titles_and_last_values() -> None:
     picture = draw("vpn-dashboard", panels(body, values, BEGIN, END), BEGIN, END)
     texts = {each.text for each in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")}  # noqa: S314 - our own
     assert {"vpn-dashboard", "uk: loss", "uk: <up>", "uk-to-au: 50", "NetworkIn: no data", "50"} <= texts
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "is_bad"),
+    [
+        ("TunnelUp", 1, False),
+        ("TunnelUp", 0, True),
+        ("LayersFailed", 0, False),
+        ("LayersFailed", 2, True),
+        ("LostEchoes", 0, False),
+    ],
+)
+def test_a_number_is_red_if_its_metric_says_that_something_is_wrong(name: str, last: float, is_bad: bool) -> None:
+    shown = widget(view="singleValue", metrics=[["VpnGatewayPair", name]])
+    drawn = panels({"widgets": [shown]}, lambda _: [(BEGIN, last)], BEGIN, END)
+    assert drawn[0].lines[0].is_bad is is_bad
+    assert ("#cf222e" in draw("vpn-dashboard", drawn, BEGIN, END)) is is_bad

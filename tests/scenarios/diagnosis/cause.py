@@ -1,4 +1,4 @@
-"""What a cause is: the change that breaks the tunnel, and the one diagnosis expected on each side."""
+"""What a cause is: the change that breaks the tunnel, the diagnosis expected on each side, and the alarms."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -38,6 +38,15 @@ class Cause:
     """Side -> regular expression for the message of its probe host's ping, where both gateways are well.
 
     It begins with `^`, because the text of the whole script is shown, too.
+    """
+    alarms: frozenset[str] = frozenset()
+    """The alarms that begin in the promised time, with `monitoring`. Their names are those of `alarms.raised`.
+
+    Empty where no gateway sees the cause, and where the only one that does is silent.
+    """
+    silent: frozenset[str] = frozenset()
+    """Sides whose gateway publishes nothing meanwhile. The alarm of its tunnel then begins without data, some minutes
+    later.
     """
     absent: frozenset[str] = frozenset()
     """Sides whose gateway does not run, so that vpn-verify cannot run there."""

@@ -1,4 +1,4 @@
-"""The table of causes: each with what breaks, the change that breaks it, and the one diagnosis expected on each side.
+"""The table of causes: each with what breaks, the change that breaks it, the diagnosis of each side, and its alarms.
 
 The causes that hold up a first boot share one boot, so they are in test_diagnosis.py.
 """
@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import PurePosixPath
 
 from components.decisions.tunnel import TunnelProfile
+from tests.scenarios.alarms import AU_DOWN, DOWN, UK_FAULT
 from tests.scenarios.diagnosis import changes, ipsec_conf
 from tests.scenarios.diagnosis.cause import WELL, Cause, Symptom
 from tests.scenarios.sites import LEFT, RIGHT, Pair
@@ -132,6 +133,7 @@ CAUSES = (
         broken=lambda pair: wrong_key("PSK", pair),
         uk=Symptom("ike", "pre-shared key"),
         au=Symptom("ike", "pre-shared key"),
+        alarms=frozenset(DOWN),
     ),
     Cause(
         name="wrong postquantum key",
@@ -139,6 +141,7 @@ CAUSES = (
         broken=lambda pair: wrong_key('PPKS "vpn"', pair),
         uk=Symptom("ike", "pre-shared key"),
         au=Symptom("ike", "pre-shared key"),
+        alarms=frozenset(DOWN),
     ),
     Cause(
         name="security group without UDP 4500",
@@ -176,6 +179,7 @@ CAUSES = (
         broken=no_nat_exemption,
         uk=Symptom("nat", "ACCEPT|exempt"),
         au=WELL,
+        alarms=frozenset({UK_FAULT}),
     ),
     Cause(
         name="NAT exemption after masquerade",
@@ -183,6 +187,7 @@ CAUSES = (
         broken=late_nat_exemption,
         uk=Symptom("nat", "order|after"),
         au=WELL,
+        alarms=frozenset({UK_FAULT}),
     ),
     Cause(
         name="profiles differ",
@@ -190,6 +195,7 @@ CAUSES = (
         broken=other_profile,
         uk=Symptom("ike", "version|proposal"),
         au=Symptom("ike", "version|proposal"),
+        alarms=frozenset({*DOWN, UK_FAULT}),
     ),
     Cause(
         name="networks differ",
@@ -197,6 +203,7 @@ CAUSES = (
         broken=other_ranges,
         uk=Symptom("policy|ike", "network"),
         au=Symptom("policy|ike", "network"),
+        alarms=frozenset({*DOWN, UK_FAULT}),
     ),
     Cause(
         name="forwarding off",
@@ -204,6 +211,7 @@ CAUSES = (
         broken=no_forwarding,
         uk=Symptom("sysctl", "ip_forward"),
         au=WELL,
+        alarms=frozenset({UK_FAULT}),
     ),
     Cause(
         name="table of connections full",
@@ -211,6 +219,8 @@ CAUSES = (
         broken=full_table,
         uk=Symptom("conntrack", r"full: \d+ of 1\b"),
         au=WELL,
+        # Its call of CloudWatch needs connections, too.
+        silent=frozenset({LEFT}),
     ),
     Cause(
         name="daemon stopped",
@@ -218,6 +228,7 @@ CAUSES = (
         broken=no_daemon,
         uk=Symptom("daemon", "inactive|stopped|not running"),
         au=Symptom("peer", "refused|silent"),
+        alarms=frozenset({*DOWN, UK_FAULT}),
     ),
     Cause(
         name="peer instance stopped",
@@ -228,6 +239,8 @@ CAUSES = (
         au=Symptom("peer", "500.*silent.*4500.*silent|500 and 4500.*silent"),
         shown_by_up=False,
         heals_within=300.0,
+        alarms=frozenset({AU_DOWN}),
+        silent=frozenset({LEFT}),
     ),
     Cause(
         name="Elastic IP not associated",
@@ -236,6 +249,8 @@ CAUSES = (
         uk=Symptom("address", "."),
         au=Symptom("peer", "500.*silent.*4500.*silent|500 and 4500.*silent"),
         shown_by_up=False,
+        alarms=frozenset({AU_DOWN}),
+        silent=frozenset({LEFT}),
     ),
     Cause(
         name="MTU black hole",
@@ -259,5 +274,7 @@ CAUSES = (
         broken=wrong_clock,
         uk=Symptom("clock", "."),
         au=WELL,
+        # AWS refuses what it signs.
+        silent=frozenset({LEFT}),
     ),
 )

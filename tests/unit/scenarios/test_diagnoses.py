@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from components.decisions import monitoring
 from components.decisions.tunnel import TunnelProfile
 from lab import settings
 from tests.scenarios.diagnosis import answers, causes, deployment, ipsec_conf, table
@@ -184,6 +185,31 @@ def test_every_cause_has_a_name_of_its_own_and_a_diagnosis_somewhere() -> None:
     names = [cause.name for cause in causes.CAUSES]
     assert len(set(names)) == len(names) == 18
     assert all(cause.uk or cause.au or cause.pings for cause in causes.CAUSES)
+
+
+def test_the_causes_without_an_alarm_are_those_that_no_gateway_sees() -> None:
+    assert [cause.name for cause in causes.CAUSES if not (cause.alarms or cause.silent)] == [
+        "security group without UDP 4500",
+        "security group without UDP 500",
+        "source/destination check on",
+        "no private default route",
+        "MTU black hole",
+        "private host's security group closed",
+    ]
+
+
+def test_the_alarms_of_a_cause_are_created_and_belong_to_gateways_that_publish() -> None:
+    created = {
+        f"vpn-{side}-{alarm.name}": side
+        for side, peer in (("uk", "au"), ("au", "uk"))
+        for alarm in monitoring.alarms(
+            f"{side}-gateway", [monitoring.Tunnel(peer=peer, connection=f"{side}-to-{peer}", has_echoes=True)]
+        )
+    }
+    for cause in causes.CAUSES:
+        assert cause.alarms <= created.keys(), cause.name
+        assert not cause.silent & {created[name] for name in cause.alarms}, cause.name
+        assert cause.absent <= cause.silent, cause.name
 
 
 def test_a_side_that_does_not_run_is_not_asked() -> None:

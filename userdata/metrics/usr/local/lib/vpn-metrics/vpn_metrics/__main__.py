@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from expectations import ExpectationsError, load
-from vpn_metrics import cloudwatch, echoes, machine
+from vpn_metrics import cloudwatch, echoes, layers, machine
 from vpn_metrics.data import Counters, Datum, has_sa, of_gateway, of_tunnel
 from vpn_metrics.settings import Settings, read_settings
 
@@ -34,7 +34,7 @@ def collect(settings: Settings, before: Counters | None) -> tuple[list[Datum], C
     if any(each not in answers and not has_sa(each, now) for each in tunnels):
         time.sleep(PAUSE)
         now = machine.counters(tunnels)
-    data = of_gateway(before, now)
+    data = of_gateway(before, now, layers.failed())
     for tunnel in tunnels:
         data += of_tunnel(tunnel, answers.get(tunnel), before, now, detailed=settings.detailed)
     return data, now
@@ -54,19 +54,21 @@ def main() -> None:
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f"/etc/vpn-gateway/metrics.json is not what vpn-configure brings ({error!r}): sudo vpn-configure")
     before: Counters | None = None
+    well_since: float | None = None
     problem = ""
     while True:
         began = time.monotonic()
         try:
             data, before = collect(settings, before)
             cloudwatch.publish(settings, data)
-            record(
-                published=time.time(),
-                down=[each.tunnel for each in data if each.metric == "TunnelUp" and not each.value],
-            )
+            now = time.time()
+            down = [each.tunnel for each in data if each.metric == "TunnelUp" and not each.value]
+            failed = next((each.value for each in data if each.metric == "LayersFailed"), None)
+            well_since = None if down or failed else well_since or now
+            record(published=now, well_since=well_since, down=down, layers_failed=failed)
             found = ""
         except (OSError, ValueError, KeyError, ExpectationsError) as error:
-            found = str(error)
+            found, well_since = str(error), None
             record(problem=found)
         # Once, not in each minute: the journal is small.
         if found != problem:

@@ -80,14 +80,16 @@ def _of_sas(tunnel: str, before: Counters | None, now: Counters) -> list[Datum]:
     ]
 
 
-def of_gateway(before: Counters | None, now: Counters) -> list[Datum]:
-    """Return the data of the gateway itself."""
+def of_gateway(before: Counters | None, now: Counters, layers_failed: int | None) -> list[Datum]:
+    """Return the data of the gateway itself. `layers_failed` is what vpn-verify says; None: nothing."""
     data = []
     if before is not None and before.plaintext_dropped is not None and now.plaintext_dropped is not None:
         dropped = since(before.plaintext_dropped, now.plaintext_dropped)
         data.append(Datum("PlaintextDropped", dropped, "Count"))
     if now.connections is not None and now.most_connections:
         data.append(Datum("ConnectionsTracked", 100 * now.connections / now.most_connections, "Percent"))
+    if layers_failed is not None:
+        data.append(Datum("LayersFailed", layers_failed, "Count"))
     return data
 
 

@@ -23,12 +23,13 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="to stdout; what is not well also to stderr, for people")
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="look until all is well")
     parser.add_argument("--revision", default="", help="fail unless vpn-configure has put this one in place")
+    parser.add_argument("--own", action="store_true", help="only what this gateway knows of itself; nothing is sent")
     options = parser.parse_args()
     if os.geteuid():
         print("needs root: sudo vpn-verify", file=sys.stderr)
         return 2
     try:
-        report = _look(options.wait, options.revision)
+        report = _look(options.wait, options.revision, own=options.own)
     except ExpectationsError as error:
         print(error, file=sys.stderr)
         return 2
@@ -39,15 +40,18 @@ def main() -> int:
     return 0 if report.ok else 1
 
 
-def _look(seconds: float, revision: str) -> Report:
-    """Return the report of the last look: the first one that is well or final, or one after so many seconds."""
+def _look(seconds: float, revision: str, *, own: bool) -> Report:
+    """Return the report of the last look: the first one that is well or final, or one after so many seconds.
+
+    With `own`, it looks at this gateway alone.
+    """
     deadline, printed = time.monotonic() + seconds, ""
     # A look is a dozen processes and threads: a machine that boots on one processor would be slower for it.
     while time.monotonic() < deadline and not read(FINISHED):
         time.sleep(2)
     while True:
         gateway = load()
-        report = examine(layers_of(gateway), gateway, start(gateway), revision)
+        report = examine(layers_of(gateway, own=own), gateway, start(gateway, own=own), revision)
         if report.ok or report.final or time.monotonic() >= deadline:
             return report
         broken = next(row for row in report.layers if row.status == "failed")

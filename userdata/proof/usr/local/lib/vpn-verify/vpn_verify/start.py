@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from expectations import Gateway
 from ike_probe import probe
 from pluto import whack
 from vpn_verify import machine, tunnel_layers
+from vpn_verify.layer import LayerError
 
 CONNTRACK = "/proc/sys/net/netfilter/nf_conntrack"
 
@@ -28,20 +29,28 @@ class Start(NamedTuple):
     """A peer's public address -> port -> what the probe of it returns."""
 
 
-def start(gateway: Gateway) -> Start:
-    """Start everything."""
+def start(gateway: Gateway, *, own: bool = False) -> Start:
+    """Start everything; with `own`, only what sends nothing to anybody."""
     begin = _threads.submit
     return Start(
-        metadata=begin(machine.date_and_public_address),
-        internet=begin(machine.open_tcp, gateway.internet_host, gateway.internet_port),
+        metadata=_not_asked() if own else begin(machine.date_and_public_address),
+        internet=_not_asked() if own else begin(machine.open_tcp, gateway.internet_host, gateway.internet_port),
         rules=begin(machine.run, "iptables-save"),
         connections=begin(machine.read, f"{CONNTRACK}_count"),
         status=begin(_status),
         probes={
             peer.public_ip: {port: begin(probe, peer.public_ip, port, PROBE_SECONDS) for port in (500, 4500)}
             for peer in gateway.peers
+            if not own
         },
     )
+
+
+def _not_asked() -> Future[Any]:
+    """Return a result that fails the layer that uses it."""
+    future = Future[Any]()
+    future.set_exception(LayerError("not asked with --own"))
+    return future
 
 
 def _status() -> str:

@@ -64,6 +64,8 @@ class GatewayLayer(NamedTuple):
     needs: str
     look: Callable[[Look], str]
     remedy: str
+    own: bool = False
+    """Whether it looks at this gateway alone, and sends nothing to anybody."""
 
 
 class TunnelLayer(NamedTuple):
@@ -75,6 +77,8 @@ class TunnelLayer(NamedTuple):
     remedy: str
     echoes: bool = False
     """Whether it sends echoes. A tunnel to a peer whose private address is unknown has no such layer."""
+    own: bool = False
+    """The same as of a layer of the gateway."""
 
 
 LAYERS = (
@@ -102,18 +106,21 @@ LAYERS = (
             read(packet_filter.RULES), look.start.rules.result(), ("filter", "mangle", "raw")
         ),
         "sudo systemctl reload-or-restart vpn-filter",
+        own=True,
     ),
     GatewayLayer(
         "nat",
         "boot",
         lambda look: packet_filter.tables(read(packet_filter.RULES), look.start.rules.result(), ("nat",)),
         "the exemption must come before MASQUERADE: sudo systemctl reload-or-restart vpn-filter",
+        own=True,
     ),
     GatewayLayer(
         "sysctl",
         "boot",
         lambda _: gateway_layers.sysctl(read("/proc/net/route"), lambda key: read(f"/proc/sys/net/ipv4/{key}")),
         "sudo systemctl restart vpn-filter vpn-sysctl",
+        own=True,
     ),
     GatewayLayer(
         "conntrack",
@@ -124,6 +131,7 @@ LAYERS = (
             lambda: read("/proc/net/nf_conntrack"),
         ),
         "what opens so many connections? Stop it, or take an instance_type with more memory",
+        own=True,
     ),
     TunnelLayer(
         "secrets",
@@ -132,18 +140,21 @@ LAYERS = (
             tunnel.secrets, tunnel.gateway.local_id, tunnel.peer.public_ip, postquantum=tunnel.postquantum
         ),
         "sudo vpn-secrets --fresh; sudo systemctl restart ipsec",
+        own=True,
     ),
     GatewayLayer(
         "daemon",
         "secrets",
         lambda look: gateway_layers.daemon(look.start.status.result(), lambda: run("systemctl is-active ipsec")),
         "journalctl -u ipsec; sudo systemctl restart ipsec",
+        own=True,
     ),
     TunnelLayer(
         "connection",
         "daemon",
         lambda tunnel: tunnel_layers.connection(tunnel.pairs, tunnel.start.status.result()),
         "journalctl -u ipsec; sudo systemctl restart ipsec",
+        own=True,
     ),
     TunnelLayer(
         "address",
@@ -264,6 +275,7 @@ LAYERS = (
             read(configuration.DEPLOYED), look.revision, file, look.start.status.result()
         ),
         "sudo vpn-configure",
+        own=True,
     ),
 )
 
@@ -280,12 +292,14 @@ def applies(layer: GatewayLayer | TunnelLayer, peer: Peer) -> bool:
     return isinstance(layer, GatewayLayer) or not layer.echoes or bool(peer.private_ip)
 
 
-def layers_of(gateway: Gateway) -> Sequence[GatewayLayer | TunnelLayer]:
+def layers_of(gateway: Gateway, *, own: bool = False) -> Sequence[GatewayLayer | TunnelLayer]:
     """Return the layers that a gateway has: without peers, those of the tunnels and their daemon are left out.
 
-    The layer `address` is then about the way to the Internet. What is not configured is left out as well.
+    The layer `address` is then about the way to the Internet. What is not configured is left out as well. With `own`,
+    only the layers are returned that look at this gateway alone.
     """
-    layers = [each for each in LAYERS if each.name not in _OF_SETTINGS or read(_OF_SETTINGS[each.name])]
+    asked = [each for each in LAYERS if each.own or not own]
+    layers = [each for each in asked if each.name not in _OF_SETTINGS or read(_OF_SETTINGS[each.name])]
     if gateway.peers:
         return [each for each in layers if any(applies(each, peer) for peer in gateway.peers)]
     return [
