@@ -14,6 +14,7 @@ import pytest
 
 import expectations
 from components.decisions.files import File as UserDataFile
+from components.user_data import update_files
 from tests.unit.configured_gateway import booted
 from tests.unit.gateway_documents import gateway_document
 from tests.unit.test_nat_alone import alone
@@ -125,9 +126,19 @@ def test_a_gateway_with_peers_has_all_layers_of_what_is_configured(
     path.write_text(next(file.text for file in gateway_document().files if file.path == expectations.PATH))
     gateway = expectations.load(str(path))
     left_out = [each.name for each in table.LAYERS if each not in table.layers_of(gateway)]
-    assert left_out == ["metrics", "updates"]
+    assert left_out == ["metrics"]
     monkeypatch.setattr(table, "read", lambda _: "{}")
     assert table.layers_of(gateway) == [*table.LAYERS]
+
+
+def test_with_a_window_it_looks_at_the_window_and_not_for_libreswan(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.files |= {file.path: file.text for file in update_files("02:00")}
+    monkeypatch.setattr(table, "run", {"pidof -x vpn-boot": "", "vpn-updates --pending": ""}.__getitem__)
+    monkeypatch.setattr(table, "modified", lambda _: NOW)
+    (row,) = (row for row in gateway.look().layers if row.name == "updates")
+    assert (row.status, row.evidence[:22]) == ("ok", "02:00 to 04:00 UTC, la")
 
 
 def test_it_is_not_ok_when_it_does_not_reach_the_internet(gateway: Gateway) -> None:

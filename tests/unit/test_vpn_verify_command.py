@@ -15,12 +15,12 @@ from tests.unit.gateway_documents import gateway_document, installed_files
 from tests.unit.test_vpn_verify_gateway_layers import DATE, NOW, WELL, loaded
 from tests.unit.test_vpn_verify_parsers import ROUTES
 from tests.unit.test_vpn_verify_tunnel_layers import INSISTS
-from vpn_verify import configuration, main, table, tunnel_layers
+from vpn_verify import configuration, floor, main, table, tunnel_layers
 from vpn_verify.layer import LayerError, Ping
 from vpn_verify.start import CONNTRACK, Start, start
 
-NAMES = [layer.name for layer in table.LAYERS if layer.name not in {"metrics", "updates"}]
-"""The layers of a gateway without `monitoring` and a window for updates."""
+NAMES = [layer.name for layer in table.LAYERS if layer.name != "metrics"]
+"""The layers of a gateway without `monitoring`."""
 FILES = installed_files(gateway_document())
 
 
@@ -50,7 +50,9 @@ class Machine:
             f"{CONNTRACK}_max": "60160",
             "/var/lib/vpn-gateway/boot": "done",
             table.FINISHED: WELL,
+            floor.RELEASE: 'ID=debian\nVERSION_ID="12"\n',
         }
+        self.package = f"installed={floor.FLOORS['debian-12'].version}"
         self.written: dict[str, float] = {}
         """Path -> when the file was written."""
         self.status = INSISTS
@@ -84,7 +86,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
         monkeypatch.setattr(module, "read", lambda path: made.files.get(path, "").strip())
     monkeypatch.setattr(table, "file", lambda path: (0o644, made.files[path]) if path in made.files else None)
     monkeypatch.setattr(table, "modified", lambda path: made.written.get(path, 0.0))
-    monkeypatch.setattr(table, "run", tools.__getitem__)
+    monkeypatch.setattr(table, "run", lambda command: made.package if command == floor.PACKAGE else tools[command])
+    monkeypatch.setattr(table, "older", lambda version, than: version != than)
     monkeypatch.setattr(table, "source", lambda _: "10.1.1.254")
     monkeypatch.setattr(table, "time", SimpleNamespace(time=lambda: NOW))
     for name, seen in {
@@ -116,12 +119,13 @@ def test_every_layer_holds_on_a_gateway_on_which_all_is_well(
     assert list(document) == ["ok", "gateway", "layers"]
     assert {layer["status"] for layer in document["layers"]} == {"ok"}
     assert [layer["name"] for layer in document["layers"]] == NAMES
-    assert document["layers"][-2] == {
+    assert document["layers"][-3] == {
         "name": "internet",
         "status": "ok",
         "evidence": "TCP to ssm.eu-west-2.amazonaws.com:443",
         "remedy": "",
     }
+    assert document["layers"][-2]["evidence"] == "Libreswan 4.10-2+deb12u1, floor 4.10-2+deb12u1"
     assert printed.err == ""
     assert call(monkeypatch) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(NAMES)
@@ -208,6 +212,24 @@ def test_without_expectations_it_cannot_look_and_says_why(
     monkeypatch.setattr(main, "load", lambda: load(text, tmp_path))
     assert call(monkeypatch, "--json") == 2
     assert capsys.readouterr().err.startswith(f"{tmp_path}/gateway.json is not what the user data writes (")
+
+
+def test_a_libreswan_older_than_the_floor_fails_after_three_days_without_waiting_and_is_no_own_fault(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.package = "installed=4.10-2"
+    machine.written[table.BOOT] = NOW - 3600
+    assert call(monkeypatch) == 0
+    assert "Libreswan 4.10-2 is older than 4.10-2+deb12u1, which has" in capsys.readouterr().out
+    machine.written[table.BOOT] = NOW - 4 * 86400
+    assert call(monkeypatch, "--wait", "600") == 1
+    evidence, remedy = capsys.readouterr().out.splitlines()[1:3]
+    assert evidence == (
+        "failed  updates       Libreswan 4.10-2 is older than 4.10-2+deb12u1, which has the fixes of CVE-2022-23094, "
+        "CVE-2023-23009, CVE-2023-30570"
+    )
+    assert remedy.strip() == f"-> {floor.REMEDY}"
+    assert call(monkeypatch, "--own") == 0
 
 
 OWN = [

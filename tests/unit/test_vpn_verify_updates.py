@@ -11,7 +11,7 @@ from components.user_data import update_files
 from vpn_updates import main as vpn_updates_main
 from vpn_updates.decide import HELD, UPGRADE, Decision
 from vpn_verify.layer import FinalError
-from vpn_verify.updates import PLAN, RECORD, STAMP, UPGRADER, updates
+from vpn_verify.updates import PLAN, RECORD, STAMP, UPGRADER, updates, window
 
 FILES = {file.path: file.text for file in update_files("02:00")}
 NOW = float(calendar.timegm((2026, 11, 30, 12, 0, 0)))
@@ -20,7 +20,7 @@ WELL = {UPGRADER: 1.0, PLAN: NOW - 30 * 86400, STAMP: NIGHT}
 
 
 def look(written: dict[str, float], record: str = "", pending: str = "") -> str:
-    return updates(FILES[PLAN], record, modified=lambda path: written.get(path, 0.0), now=NOW, pending=lambda: pending)
+    return window(FILES[PLAN], record, modified=lambda path: written.get(path, 0.0), now=NOW, pending=lambda: pending)
 
 
 def recorded(tmp_path: Any, decisions: dict[str, Decision]) -> str:
@@ -70,3 +70,13 @@ def test_an_image_without_unattended_upgrades_fails_at_once_with_the_remedy() ->
     with pytest.raises(FinalError) as error:
         look({PLAN: NOW})
     assert error.value.args == ("unattended-upgrades is not installed", "sudo apt-get install unattended-upgrades")
+
+
+def test_a_daemon_that_is_too_old_is_named_before_a_window_without_effect() -> None:
+    def old() -> str:
+        raise FinalError("too old")
+
+    with pytest.raises(FinalError, match="too old"):
+        updates(old, lambda: look({PLAN: NOW}))
+    assert updates(lambda: "Libreswan", lambda: look(WELL)) == f"Libreswan, {look(WELL)}"
+    assert (updates(lambda: "Libreswan", None), updates(None, lambda: "02:00")) == ("Libreswan", "02:00")

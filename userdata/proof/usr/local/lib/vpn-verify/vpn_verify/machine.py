@@ -37,8 +37,17 @@ def modified(path: str) -> float:
 
 def run(command: str) -> str:
     """Return what a command printed, also when it failed."""
+    return _run(command).stdout.strip()
+
+
+def older(version: str, than: str) -> bool:
+    """Return whether a version of a package is older than another one, by Debian's rules."""
+    return not _run(f"dpkg --compare-versions {version} lt {than}").returncode
+
+
+def _run(command: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command.split(), capture_output=True, text=True, timeout=20, check=False).stdout.strip()
+        return subprocess.run(command.split(), capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LayerError(f"{command}: {error}") from error
 

@@ -6,14 +6,18 @@ from typing import Any, Final, NamedTuple
 
 import ipsec_conf
 from expectations import Gateway, Peer
-from vpn_verify import configuration, gateway_layers, key, metrics, packet_filter, tunnel_layers, updates
+from vpn_verify import configuration, floor, gateway_layers, key, metrics, packet_filter, tunnel_layers, updates
 from vpn_verify.connections import pairs_of
 from vpn_verify.layer import IkeSa, Ping
-from vpn_verify.machine import file, modified, read, run, source
+from vpn_verify.machine import file, modified, older, read, run, source
 from vpn_verify.start import CONNTRACK, Start
 
 FINISHED = "/run/cloud-init/result.json"
 """Written when cloud-init has done all of a boot, with or without success."""
+
+
+BOOT = "/var/lib/vpn-gateway/boot"
+"""How far the first boot has come. It installs the newest packages that the mirror has, and then writes this."""
 
 
 class Look(NamedTuple):
@@ -86,7 +90,7 @@ LAYERS = (
         "boot",
         "",
         lambda _: gateway_layers.boot(
-            lambda: read("/var/lib/vpn-gateway/boot"),
+            lambda: read(BOOT),
             read("/var/log/vpn-boot.log"),
             read(FINISHED),
             lambda: bool(run("pidof -x vpn-boot")),
@@ -258,12 +262,8 @@ LAYERS = (
     GatewayLayer(
         "updates",
         "boot",
-        lambda _: updates.updates(
-            read(updates.PLAN),
-            read(updates.RECORD),
-            modified=modified,
-            now=time.time(),
-            pending=lambda: run("vpn-updates --pending"),
+        lambda look: updates.updates(
+            _libreswan if look.gateway.peers else None, _window if read(updates.PLAN) else None
         ),
         "journalctl -u apt-daily-upgrade -u vpn-updates; ls -l /var/log/unattended-upgrades",
     ),
@@ -284,7 +284,7 @@ NO_PACKET: Final = "192.0.2.1"
 
 
 _OF_SETTINGS: Final = {"metrics": metrics.SETTINGS, "updates": updates.PLAN}
-"""Layer -> the file without which a gateway does not have it."""
+"""Layer -> the file without which a gateway does not have it. With peers, it always has the layer `updates`."""
 
 
 def applies(layer: GatewayLayer | TunnelLayer, peer: Peer) -> bool:
@@ -299,7 +299,7 @@ def layers_of(gateway: Gateway, *, own: bool = False) -> Sequence[GatewayLayer |
     only the layers are returned that look at this gateway alone.
     """
     asked = [each for each in LAYERS if each.own or not own]
-    layers = [each for each in asked if each.name not in _OF_SETTINGS or read(_OF_SETTINGS[each.name])]
+    layers = [each for each in asked if each.name not in _OF_SETTINGS or _is_set(each.name, gateway)]
     if gateway.peers:
         return [each for each in layers if any(applies(each, peer) for peer in gateway.peers)]
     return [
@@ -316,4 +316,22 @@ def _way_out(look: Look) -> str:
         expected=look.gateway.address,
         local_id=look.gateway.local_id,
         public_ip=NO_PACKET,
+    )
+
+
+def _is_set(layer: str, gateway: Gateway) -> bool:
+    return bool(read(_OF_SETTINGS[layer]) or (layer == "updates" and gateway.peers))
+
+
+def _libreswan() -> str:
+    return floor.libreswan(read(floor.RELEASE), run(floor.PACKAGE), older=older, age=time.time() - modified(BOOT))
+
+
+def _window() -> str:
+    return updates.window(
+        read(updates.PLAN),
+        read(updates.RECORD),
+        modified=modified,
+        now=time.time(),
+        pending=lambda: run("vpn-updates --pending"),
     )

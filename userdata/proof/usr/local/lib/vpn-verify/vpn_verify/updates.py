@@ -1,8 +1,4 @@
-"""The layer `updates`: whether security updates are installed in the gateway's window, and what waits for it.
-
-There is no check of Libreswan's version against known flaws: Debian's packages for releases 12 and 13, 4.10-2+deb12u1
-and 5.2-2.2, have had no security update that such a check could ask for.
-"""
+"""The layer `updates`: Libreswan's version, whether updates are installed in the gateway's window, and what waits."""
 
 import json
 import time
@@ -26,20 +22,26 @@ PATIENCE = 3 * 24 * 3600
 """Seconds. A tunnel may be down in one window, and vpn-verify is no alarm for that."""
 
 
-def updates(plan: str, record: str, *, modified: Callable[[str], float], now: float, pending: Callable[[], str]) -> str:
+def updates(daemon: Callable[[], str] | None, window: Callable[[], str] | None) -> str:
+    """Tell what is known of the daemon's version, and of the window; each is None on a gateway without it."""
+    # A daemon that is too old is named first, because it is what the Internet reaches.
+    return ", ".join(each() for each in (daemon, window) if each)
+
+
+def window(plan: str, record: str, *, modified: Callable[[str], float], now: float, pending: Callable[[], str]) -> str:
     """Check that updates can be installed, and tell when they were.
 
     `plan` and `record` are the texts of these files; `modified` returns when a file was written, 0 if there is none;
     `pending` returns what the installed updates still need, a line for each.
     """
-    window = json.loads(plan)
+    times = json.loads(plan)
     if not modified(UPGRADER):
         raise FinalError("unattended-upgrades is not installed", "sudo apt-get install unattended-upgrades")
     ran, held = modified(STAMP), _held(record)
     # Told, and no failure: a run needs the tunnel, and an `up` that mends the tunnel would still be red.
     overdue = [f"overdue for {PATIENCE // 86400} days"] if now - max(ran, modified(PLAN)) > PATIENCE else []
     waiting = [f"pending: {line}" for line in pending().splitlines()]
-    return ", ".join([f"{window['begin']} to {window['end']} UTC", _last(ran), *overdue, *held, *waiting])
+    return ", ".join([f"{times['begin']} to {times['end']} UTC", _last(ran), *overdue, *held, *waiting])
 
 
 def _last(ran: float) -> str:
