@@ -9,8 +9,10 @@ from email.utils import format_datetime
 from pathlib import Path
 
 
-def write_indices(directory: Path, *, codename: str) -> int:
+def write_indices(directory: Path, *, codename: str, origin: str = "lab", label: str = "lab") -> int:
     """Write Packages, Packages.gz and Release for the .deb files of `directory`; return the number of packages.
+
+    A guest's unattended-upgrades chooses suites by `codename`, `origin` and `label`.
 
     The format is the flat repository of https://wiki.debian.org/DebianRepository/Format.
     """
@@ -24,7 +26,7 @@ def write_indices(directory: Path, *, codename: str) -> int:
         f" {hashlib.sha256(path.read_bytes()).hexdigest()} {path.stat().st_size} {path.name}\n" for path in indices
     )
     (directory / "Release").write_text(
-        f"Origin: lab\nLabel: lab\nSuite: {codename}\nCodename: {codename}\nArchitectures: amd64 all\n"
+        f"Origin: {origin}\nLabel: {label}\nSuite: {codename}\nCodename: {codename}\nArchitectures: amd64 all\n"
         f"Date: {format_datetime(datetime.now(UTC), usegmt=True)}\nSHA256:\n{sums}"
     )
     return packages.count(b"\nFilename: ")

@@ -33,8 +33,11 @@ PACKAGES = (
 )
 """Packages in the image; the release's DHCP client is added."""
 
-MIRRORED_PACKAGES = ("libreswan", "iptables", "nftables", "conntrack", "jq")
-"""Packages that user data can install at boot: these and all their dependencies are in the lab's package mirror."""
+MIRRORED_PACKAGES = ("libreswan", "iptables", "nftables", "conntrack", "jq", "unattended-upgrades")
+"""Packages that a guest can install: these and all their dependencies are in the lab's package mirror.
+
+Debian's EC2 image contains unattended-upgrades. Here, a test installs it, because it slows every boot.
+"""
 
 TOOL_PACKAGES = ("libreswan", "iptables")
 """Packages that the tool root has in addition, for tests that check configuration with the real tools."""

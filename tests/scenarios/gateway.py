@@ -154,9 +154,9 @@ class Gateway(Instance):
         """Reboot the instance. Does not wait."""
         self.ec2.reboot_instances(InstanceIds=[self.id])
 
-    def wait_until_down(self) -> None:
+    def wait_until_down(self, seconds: float = _API_SECONDS) -> None:
         """Wait until the machine no longer answers. A busy one may miss a single greeting."""
-        wait_until(f"{self.name} goes down", lambda: not any(self.greets() for _ in range(5)), _API_SECONDS)
+        wait_until(f"{self.name} goes down", lambda: not any(self.greets() for _ in range(5)), seconds)
 
     def wait_until_booted(self) -> None:
         """Wait until sshd greets (RFC 4253, 4.2). Time that the tunnel takes after that is the tunnel's."""

@@ -12,6 +12,7 @@ from vpn_configure.files import File
 from vpn_configure.machine import Done
 
 RELOAD = "systemctl daemon-reload"
+STAMPS = "mkdir -p /var/lib/systemd/timers"
 STAMPED = f"touch {' '.join(f'/var/lib/systemd/timers/stamp-apt-daily{each}.timer' for each in ('-upgrade', ''))}"
 """Without it, Debian's timers would make up for the runs that they have missed, on both sides at once."""
 APT_TIMERS = "systemctl restart apt-daily-upgrade.timer apt-daily.timer"
@@ -50,6 +51,7 @@ def test_without_a_window_debians_timers_get_their_own_times_again(gateway: Gate
         "systemctl stop vpn-updates.timer",
         "rm -f /etc/systemd/system/timers.target.wants/vpn-updates.timer",
         RELOAD,
+        STAMPS,
         STAMPED,
         APT_TIMERS,
     ]
@@ -80,7 +82,7 @@ def test_timers_that_cannot_be_restarted_take_the_change_back(gateway: Gateway) 
     said = gateway.refuse(with_window("r2", "02:00"))
     assert f"{APT_TIMERS} fails with 1: Unit apt-daily.timer is masked." in said
     assert "The change was taken back" in said
-    assert gateway.did(*CHECKED) == [RELOAD, APT_TIMERS, RELOAD, STAMPED, APT_TIMERS]
+    assert gateway.did(*CHECKED) == [RELOAD, APT_TIMERS, RELOAD, STAMPS, STAMPED, APT_TIMERS]
     assert not any(gateway.machine.place(file.path).exists() for file in update_files("02:00"))
 
 

@@ -148,6 +148,13 @@ def test_the_mirrors_indices_describe_its_packages(tmp_path: Path) -> None:
     assert gzip.decompress((tmp_path / "Packages.gz").read_bytes()) == packages
     release = (tmp_path / "Release").read_text()
     assert f" {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n" in release
+    assert "Origin: lab\nLabel: lab\nSuite: trixie\nCodename: trixie\n" in release
+
+
+def test_a_mirror_can_be_debians_security_suite_to_the_guests(tmp_path: Path) -> None:
+    mirror.write_indices(tmp_path, codename="trixie-security", origin="Debian", label="Debian-Security")
+    release = (tmp_path / "Release").read_text()
+    assert "Origin: Debian\nLabel: Debian-Security\nSuite: trixie-security\n" in release
 
 
 def test_a_new_mirror_replaces_the_old_one(tmp_path: Path) -> None:

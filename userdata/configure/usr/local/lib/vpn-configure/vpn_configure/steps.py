@@ -22,6 +22,9 @@ UPDATES = (
 )
 """Beginnings of the paths of what installs security updates."""
 
+STAMPS = "/var/lib/systemd/timers"
+"""systemd creates it for the first timer with Persistent=true, and a gateway may have had none."""
+
 Command = Sequence[str]
 
 
@@ -87,10 +90,10 @@ def _timers(changes: Changes) -> Step | None:
         if str(place.parent.parent) == UNITS and place.parent.name.endswith(".timer.d"):
             changed.add(place.parent.name.removesuffix(".d"))
             if not change.new:
-                freed.add(f"/var/lib/systemd/timers/stamp-{place.parent.name.removesuffix('.d')}")
+                freed.add(f"{STAMPS}/stamp-{place.parent.name.removesuffix('.d')}")
         elif change.old and change.new and _unit(path).endswith(".timer"):
             changed.add(place.name)
-    stamped = [["touch", *sorted(freed)]] if freed else []
+    stamped = [["mkdir", "-p", STAMPS], ["touch", *sorted(freed)]] if freed else []
     return Step("timers", [*stamped, ["systemctl", "restart", *sorted(changed)]]) if changed else None
 
 
