@@ -331,6 +331,7 @@ def _configure(
         host,
         files=files,
         revision=revision,
+        root_gib=settings.site.root_volume_size,
         programs=programs,
         depends_on=depends_on,
         peers_prepared=peers_prepared,

@@ -3,7 +3,7 @@
 import base64
 import json
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network
@@ -113,10 +113,14 @@ def _observe_region(region: str, reboots: dict[str, int]) -> World:
         for vpc in descriptions
     )
     known = {vpc.id for vpc in vpcs}
+    described = [
+        instance for reservation in ec2.describe_instances()["Reservations"] for instance in reservation["Instances"]
+    ]
+    # After the instances, so that none lacks its volume.
+    sizes = {volume["VolumeId"]: volume["Size"] for volume in ec2.describe_volumes()["Volumes"]}
     instances = tuple(
-        _instance(ec2, region, instance, reboots.get(instance["InstanceId"], 0))
-        for reservation in ec2.describe_instances()["Reservations"]
-        for instance in reservation["Instances"]
+        _instance(ec2, region, instance, reboots.get(instance["InstanceId"], 0), sizes)
+        for instance in described
         if instance["State"]["Name"] != "terminated" and instance.get("VpcId") in known
     )
     return World(vpcs=vpcs, instances=instances)
@@ -182,7 +186,9 @@ def _network_interface(interface: "NetworkInterfaceTypeDef") -> NetworkInterface
     )
 
 
-def _instance(ec2: "EC2Client", region: str, instance: "InstanceTypeDef", reboots: int) -> Instance:
+def _instance(
+    ec2: "EC2Client", region: str, instance: "InstanceTypeDef", reboots: int, sizes: Mapping[str, int]
+) -> Instance:
     tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
     primary = next(i for i in instance["NetworkInterfaces"] if i["Attachment"]["DeviceIndex"] == 0)
     attribute: dict[str, Any] = dict(
@@ -198,12 +204,23 @@ def _instance(ec2: "EC2Client", region: str, instance: "InstanceTypeDef", reboot
         image_id=instance["ImageId"],
         image_name=_image_name(region, instance["ImageId"]),
         instance_type=instance["InstanceType"],
+        root_gib=_root_gib(instance, sizes),
         network_interface_id=primary["NetworkInterfaceId"],
         user_data=base64.b64decode(attribute.get("Value") or ""),
         ssh_public_key=_public_key(region, instance["KeyName"]) if instance.get("KeyName") else None,
         instance_profile_arn=instance.get("IamInstanceProfile", {}).get("Arn"),
         tags=tags,
     )
+
+
+def _root_gib(instance: "InstanceTypeDef", sizes: Mapping[str, int]) -> int:
+    """Return the size of an instance's root volume; 0 while the volume goes with its instance."""
+    volumes = (
+        mapping.get("Ebs", {}).get("VolumeId", "")
+        for mapping in instance["BlockDeviceMappings"]
+        if mapping.get("DeviceName") == instance.get("RootDeviceName")
+    )
+    return sum(sizes.get(volume, 0) for volume in volumes)
 
 
 @cache

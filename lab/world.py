@@ -101,6 +101,8 @@ class Instance:
     image_name: str
     """The AMI's name, e.g. `debian-13-amd64-20260901-1234`, which determines the guest image."""
     instance_type: str
+    root_gib: int
+    """The size of its root volume."""
     network_interface_id: str
     """The primary ENI."""
     user_data: bytes

@@ -184,8 +184,10 @@ class CommonArgs(TypedDict):
     """
 
     root_volume_size: NotRequired[int]
-    """Size in GiB of the root volumes of the gateway and of the probe host, at least the size of the image. A change
-    replaces the instances. Default: 8.
+    """Size in GiB of the root volumes of the gateway and of the probe host, at least the size of the image. Larger
+    volumes grow in place: with a login (`verify`, or `ssh_private_key`), the gateway's file system grows at once,
+    otherwise at its next boot, as the probe host's does. A volume cannot shrink: a smaller size is refused unless the
+    instances are replaced. Default: 8.
     """
 
     update_window: NotRequired[str]

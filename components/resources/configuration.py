@@ -22,6 +22,9 @@ NEXT = "/var/lib/vpn-gateway/next.json"
 _CHANGE_SECONDS = 300
 """Seconds that a change may take after the boot has ended."""
 
+_GROWTH_SECONDS = 300
+"""Seconds that a larger root volume may take before the change: until it is seen, growpart, and resize2fs."""
+
 
 def revision_of(files: Sequence[File]) -> str:
     """Return a short name of a list of files: the same for the same paths, modes and texts, and for no other list.
@@ -46,11 +49,15 @@ def configure_gateway(
     *,
     files: pulumi.Output[Sequence[File]],
     revision: pulumi.Output[str],
+    root_gib: int,
     programs: Sequence[File],
     depends_on: Sequence[pulumi.Resource],
     peers_prepared: Sequence[pulumi.Input[pulumi.Resource]],
 ) -> Configuration:
     """Install `programs` on a gateway, let `vpn-configure` check `files` and fetch their secrets, then apply them.
+
+    The second command also waits for a root volume of `root_gib`, and grows the file system to it. It runs after the
+    update of the instance, which makes the volume larger.
 
     `vpn-configure` is one of the programs. Nothing is applied before the peers are prepared too (`peers_prepared`,
     their commands). So a fault on one side leaves both as they were, and both change at the same time. A command runs
@@ -74,7 +81,7 @@ def configure_gateway(
         login,
         host,
         scope.name("configure"),
-        revision.apply(lambda known: configure_script(known, wait=login.timeout)),
+        revision.apply(lambda known: configure_script(known, root_gib=root_gib, wait=login.timeout)),
         triggers=[host.instance.id],
         options=pulumi.ResourceOptions.merge(scope.options(), all_prepared),
     )
@@ -95,13 +102,16 @@ def prepare_script(*, wait: int) -> str:
     return f"{INSTALL}{_vpn_configure('--prepare', wait)}"
 
 
-def configure_script(revision: str, *, wait: int) -> str:
-    """Return a POSIX shell script that lets `vpn-configure` apply what was prepared as this revision."""
-    return _vpn_configure(f"--revision {revision}", wait)
+def configure_script(revision: str, *, root_gib: int, wait: int) -> str:
+    """Return a POSIX shell script that lets `vpn-configure` apply what was prepared as this revision.
+
+    It first makes use of a root volume of `root_gib`.
+    """
+    return _vpn_configure(f"--revision {revision} --root-volume {root_gib}", wait, _GROWTH_SECONDS)
 
 
-def _vpn_configure(what: str, wait: int) -> str:
-    most = wait + _CHANGE_SECONDS
+def _vpn_configure(what: str, wait: int, more: int = 0) -> str:
+    most = wait + _CHANGE_SECONDS + more
     return f"{limited('vpn-configure', f'--wait {wait} {what}', most)} {or_exit('vpn-configure', most)}"
 
 

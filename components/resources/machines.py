@@ -1,14 +1,16 @@
 """The disposable machines of one site: the gateway's instance and the probe host."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 from pulumi_aws import ec2, iam
 
+from ..decisions.root_volume import shrink_refusal
 from ..inputs.site import SiteSettings
+from .hooks import known
 from .images import Image
-from .refusals import refusing
+from .refusals import Reason, refusing
 from .scope import Scope
 
 METADATA_OPTIONS = ec2.InstanceMetadataOptionsArgs(
@@ -46,7 +48,7 @@ def create_gateway(
         # (terraform-provider-aws #44768).
         ignore_changes=["sourceDestCheck", *(["userDataBase64"] if keeps_user_data else [])],
         replacement_trigger=replaced_for,
-        **_instance_options(scope, "gateway", image),
+        **_instance_options(scope, "gateway", site, image),
     )
     return ec2.Instance(
         scope.name("gateway"),
@@ -77,7 +79,7 @@ def create_probe_host(
 ) -> ec2.Instance:
     """Create the probe host: an instance without user data or public address, at its fixed private one."""
     # One instance at a time can have its address.
-    options = pulumi.ResourceOptions(delete_before_replace=True, **_instance_options(scope, "probe-host", image))
+    options = pulumi.ResourceOptions(delete_before_replace=True, **_instance_options(scope, "probe-host", site, image))
     return ec2.Instance(
         scope.name("probe-host"),
         ami=image.id,
@@ -94,15 +96,27 @@ def create_probe_host(
     )
 
 
-def _instance_options(scope: Scope, machine: str, image: Image) -> dict[str, Any]:
-    """Return the options that gateway and probe host share."""
-    refused = refusing(scope.name(f"{machine}-refused"), image.loss)
-    return {
-        # A volume can grow while it is in use, its file system only at the next boot. Neither can shrink.
-        "replace_on_changes": ["rootBlockDevice.volumeSize"],
-        # This refuses at preview, before the existing instance is deleted.
-        "hooks": pulumi.ResourceHookBinding(before_create=refused),
-    }
+def _instance_options(scope: Scope, machine: str, site: SiteSettings, image: Image) -> dict[str, Any]:
+    """Return the options that gateway and probe host share. Their hooks refuse at preview, too."""
+    # Before the existing instance is deleted.
+    lost = refusing(scope.name(f"{machine}-refused"), image.loss)
+    # Only an instance that is not replaced keeps its volume.
+    shrunk = refusing(scope.name(f"{machine}-shrink-refused"), _why_not_shrink(f"{scope.site}-{machine}", site))
+    return {"hooks": pulumi.ResourceHookBinding(before_create=lost, before_update=shrunk)}
+
+
+def _why_not_shrink(machine: str, site: SiteSettings) -> Reason:
+    async def reason(args: pulumi.ResourceHookArgs) -> str:
+        before = await _root_size(args.old_outputs)
+        return shrink_refusal(machine, args.urn, before=before, wanted=site.root_volume_size)
+
+    return reason
+
+
+async def _root_size(properties: Mapping[str, Any] | None) -> int | None:
+    root = await known((properties or {}).get("rootBlockDevice")) or {}
+    size = await known(root.get("volumeSize"))
+    return None if size is None else int(size)
 
 
 def _root_volume(site: SiteSettings) -> ec2.InstanceRootBlockDeviceArgs:

@@ -1,5 +1,7 @@
 """Refusals by the engine, which knows whether a resource is to be created; the program does not know it."""
 
+from collections.abc import Awaitable, Callable
+
 import pulumi
 from pulumi.resource_hooks import ResourceHookFunction
 
@@ -10,11 +12,15 @@ class RefusedError(Exception):
     """A refusal. The engine shows its text."""
 
 
-def refusing(name: str, reason: pulumi.Output[str]) -> list[pulumi.ResourceHook | ResourceHookFunction]:
+Reason = Callable[[pulumi.ResourceHookArgs], Awaitable[str]]
+"""Returns why an operation is refused; empty if it is not."""
+
+
+def refusing(name: str, reason: pulumi.Output[str] | Reason) -> list[pulumi.ResourceHook | ResourceHookFunction]:
     """Return a hook that fails with `reason`, at preview too, unless `reason` is empty; see `hook`."""
 
-    async def refuse(_: pulumi.ResourceHookArgs) -> None:
-        text = await reason.future()
+    async def refuse(args: pulumi.ResourceHookArgs) -> None:
+        text = await (reason.future() if isinstance(reason, pulumi.Output) else reason(args))
         if text:
             raise RefusedError(text)
 

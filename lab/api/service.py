@@ -4,6 +4,7 @@ import json
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+import moto.ec2.models.elastic_block_store
 import moto.ec2.models.elastic_ip_addresses
 import moto.ec2.models.elastic_network_interfaces
 import moto.ec2.models.instances
@@ -47,6 +48,7 @@ from lab.api import (
     security_groups,
     subnets,
     tags,
+    volumes,
 )
 from lab.api.errors import in_aws_words
 from lab.api.state import API_FAULTS, LOCK
@@ -61,10 +63,13 @@ CHECKING_MODULES: Final = (
     routes,
     security_groups,
     subnets,
+    volumes,
 )
 """Importing these declares the checks."""
 
 MODELS: Final[tuple[tuple[Any, str, type], ...]] = (
+    (moto.ec2.models.elastic_block_store, "Volume", volumes.ChangingVolume),
+    (moto.ec2.models.elastic_block_store, "VolumeModification", volumes.TimedModification),
     (moto.ec2.models.elastic_ip_addresses, "ElasticAddress", addresses.BoundElasticAddress),
     (moto.ec2.models.elastic_network_interfaces, "NetworkInterface", interfaces.AccountedInterface),
     (moto.ec2.models.instances, "Instance", instances.LivingInstance),

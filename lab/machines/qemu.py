@@ -25,6 +25,9 @@ _KERNEL_ARGUMENTS = (
     "TERM=dumb",
 )
 
+DISK_NODE = "disk"
+"""The name by which QEMU's monitor knows the root disk."""
+
 # tb-size: MiB of translated code that QEMU keeps; all of it becomes resident.
 _ACCELERATION = {"kvm": "kvm", "tcg": "tcg,thread=multi,tb-size=256"}
 
@@ -60,8 +63,8 @@ def command(hardware: Hardware) -> list[str]:
         *("-kernel", str(hardware.kernel), "-initrd", str(hardware.initrd), "-append", " ".join(_KERNEL_ARGUMENTS)),
         *_identity(hardware),
         *("-blockdev", f"driver=file,node-name=file,filename={_escaped(hardware.disk)},cache.no-flush=on"),
-        *("-blockdev", "driver=qcow2,node-name=disk,file=file,discard=unmap,cache.no-flush=on"),
-        *("-device", f"virtio-blk-pci,drive=disk,addr={_DISK_SLOT}"),
+        *("-blockdev", f"driver=qcow2,node-name={DISK_NODE},file=file,discard=unmap,cache.no-flush=on"),
+        *("-device", f"virtio-blk-pci,drive={DISK_NODE},addr={_DISK_SLOT}"),
         *("-netdev", f"tap,id=network,ifname={hardware.tap},script=no,downscript=no"),
         *(
             "-device",

@@ -21,6 +21,7 @@ PACKAGES = (
     "netbase",
     "procps",
     "cloud-init",
+    "e2fsprogs",
     "openssh-server",
     "sudo",
     "python3",
@@ -44,8 +45,8 @@ TOOL_PACKAGES = ("libreswan", "iptables")
 
 INITRAMFS_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
 
-DISK_BYTES = 3 * 1024**3
-"""Size of the root disk that a guest sees; the file is sparse."""
+DISK_BYTES = 8 * 1024**3
+"""Size of the root disk in the image, as of Debian's images; the file is sparse. A guest sees that of its volume."""
 
 ENABLED_UNITS = ("systemd-networkd.service", "ssh.service")
 MASKED_UNITS = (
@@ -111,8 +112,9 @@ def _cloud_config() -> str:
             "apt": {"preserve_sources_list": True},
             "disable_root": True,
             "manage_etc_hosts": True,
+            # The root file system is on the whole disk.
             "growpart": {"mode": "off"},
-            "resize_rootfs": False,
+            "resize_rootfs": True,
             "locale": "C.UTF-8",
             # Debian's images also generate an RSA key, which takes an emulated processor several seconds.
             "ssh_genkeytypes": ["ed25519", "ecdsa"],

@@ -87,7 +87,10 @@ class Machines:
             processes.stop(machine.process_name)
             self._start(instance, machine)
         elif instance.reboots > machine.reboots:
+            # Before the disk grows, which needs an answer of QEMU: a reboot starts a silent QEMU again.
             self._reboot(instance, machine)
+        elif machine.kind == "virtual-machine" and instance.root_gib > machine.root_gib:
+            virtual_machine.grow_disk(machine, instance.root_gib)
         elif machine.kind == "virtual-machine" and virtual_machine.is_powered_off(machine):
             # By default EC2 stops an instance that shuts itself down. The changed state then stops the machine.
             client("ec2", instance.region).stop_instances(InstanceIds=[instance.id])

@@ -32,6 +32,8 @@ class Machine:
     kind: Kind
     namespace: str
     """The network namespace in which its process runs."""
+    root_gib: int = 0
+    """Size of a virtual machine's disk."""
     reboots: int = 0
     """How many RebootInstances calls have been carried out."""
     started_at: float = 0.0

@@ -4,6 +4,7 @@ import logging
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -21,6 +22,7 @@ _POWER_DOWN_SECONDS = 60.0
 # "If an instance does not cleanly shut down within a few minutes, we perform a hard reboot" (API_RebootInstances).
 _REBOOT_SECONDS = 240.0
 _MONITOR_SECONDS = 5.0
+_GIB = 1024**3
 # sun_path of unix(7), minus the final zero: QEMU binds its sockets by their path.
 _SOCKET_PATH_LENGTH = 107
 
@@ -39,7 +41,7 @@ class Boot:
 
 
 def start(machine: Machine, boot: Boot) -> Machine:
-    """Start QEMU; create the disk at the first start. Return the new record."""
+    """Start QEMU; create the disk at the first start, later let it have its volume's size. Return the new record."""
     if len(str(machine.agent_socket).encode()) > _SOCKET_PATH_LENGTH:
         raise MachineError(
             f"the socket path {machine.agent_socket} is longer than {_SOCKET_PATH_LENGTH} bytes, the system's limit; "
@@ -47,8 +49,11 @@ def start(machine: Machine, boot: Boot) -> Machine:
         )
     machine.directory.mkdir(parents=True, exist_ok=True)
     disk = machine.directory / "disk.qcow2"
+    root_gib = max(boot.instance.root_gib, machine.root_gib)
     if not disk.exists():
-        _make_disk(machine, boot.image)
+        _make_disk(machine, boot.image, root_gib)
+    elif root_gib > machine.root_gib:
+        _qemu_img(disk, "resize", "-q", "-f", "qcow2", str(disk), f"{root_gib}G")
     machine.console.parent.mkdir(parents=True, exist_ok=True)
     hardware = qemu.Hardware(
         instance_id=machine.id,
@@ -64,7 +69,9 @@ def start(machine: Machine, boot: Boot) -> Machine:
         accelerator=accelerator.choose(boot.image),
     )
     offset = machine.console.stat().st_size if machine.console.exists() else 0
-    started = machine.with_changes(started_at=time.time(), console_offset=offset, reboots=boot.instance.reboots)
+    started = machine.with_changes(
+        started_at=time.time(), console_offset=offset, reboots=boot.instance.reboots, root_gib=root_gib
+    )
     processes.start(
         machine.process_name,
         qemu.command(hardware),
@@ -110,6 +117,17 @@ def reboot(machine: Machine, reboots: int) -> Machine:
     return machine.with_changes(reboots=reboots, started_at=time.time(), console_offset=offset)
 
 
+def grow_disk(machine: Machine, root_gib: int) -> Machine:
+    """Make the disk of a running guest larger, which the guest sees at once. Return the new record.
+
+    Raises OSError or ChannelError if QEMU does not answer or refuses.
+    """
+    with channel.monitor(machine.qmp_socket, timeout=_MONITOR_SECONDS) as monitor:
+        monitor.command("block_resize", node_name=qemu.DISK_NODE, size=root_gib * _GIB)
+    _log.info("%s (%s): its disk has %d GiB", machine.name, machine.id, root_gib)
+    return machine.with_changes(root_gib=root_gib)
+
+
 def remove(machine: Machine) -> None:
     """End QEMU and delete everything but the logs."""
     processes.stop(machine.process_name)
@@ -140,16 +158,16 @@ def _wait_for_power_off(machine: Machine, process: psutil.Process) -> None:
         time.sleep(0.2)
 
 
-def _make_disk(machine: Machine, image: GuestImage) -> None:
+def _make_disk(machine: Machine, image: GuestImage, root_gib: int) -> None:
     disk = machine.directory / "disk.qcow2"
     new = machine.directory / "disk.new"
     new.unlink(missing_ok=True)
-    result = subprocess.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image.disk), str(new)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        raise MachineError(f"qemu-img cannot create {disk}: {result.stderr.strip()}")
+    backing = ("-F", "raw", "-b", str(image.disk))
+    _qemu_img(disk, "create", "-q", "-f", "qcow2", *backing, str(new), f"{root_gib}G")
     new.rename(disk)
+
+
+def _qemu_img(disk: Path, command: str, *arguments: str) -> None:
+    result = subprocess.run(["qemu-img", command, *arguments], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise MachineError(f"qemu-img cannot {command} {disk}: {result.stderr.strip()}")

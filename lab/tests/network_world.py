@@ -163,6 +163,7 @@ def instances(side: Side, *, user_data: bytes = b"") -> tuple[Instance, ...]:
             image_id="ami-0",
             image_name="debian-13-amd64-20260901-1234",
             instance_type="t3.micro",
+            root_gib=8,
             network_interface_id=side.eni_id(role),
             user_data=user_data if role == "gateway" else b"",
             ssh_public_key=None,

@@ -51,6 +51,8 @@ class Change:
     """Beginning of its refusal; empty if it is not refused."""
     needs_verify: bool = False
     """Whether it is refused only because `BASE` has no `verify`."""
+    kept: str = ""
+    """Beginning of the refusal to take it back; empty if it can be taken back without other instances."""
     in_make_test: bool = False
     """Whether `make test` applies it: changes that once failed, and refused ones."""
 
@@ -207,7 +209,12 @@ CHANGES: Final = (
     Change(argument="left.instance_type", value="t3.micro", what="another type, same architecture"),
     Change(argument="left.image", value="debian-12", what="another release"),
     Change(argument="left.image", value=OWN_IMAGE, what="an image's id"),
-    Change(argument="left.root_volume_size", value=20, what="larger"),
+    Change(
+        argument="left.root_volume_size",
+        value=20,
+        what="larger",
+        kept="root_volume_size '8': is less than the 20 GiB of uk-",
+    ),
     Change(
         argument="left.update_window",
         value="02:00",

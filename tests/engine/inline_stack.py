@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class InlineStack:
         program: Callable[[], None],
         *,
         refresh: bool = False,
+        replace: Sequence[str] = (),
         on_event: Callable[[automation.EngineEvent], Any] | None = None,
     ) -> Up:
         """Run `pulumi up`. Raises CommandError with the engine's output when it fails."""
@@ -70,7 +71,7 @@ class InlineStack:
         stack = self.stack(program)
         # Otherwise, three more commands ask for the outputs and for a summary.
         with patch.object(stack, "outputs"), patch.object(stack, "info"):
-            stack.up(on_output=self._collect(), on_event=note, refresh=refresh, color="never")
+            stack.up(on_output=self._collect(), on_event=note, refresh=refresh, replace=[*replace], color="never")
         return Up(changes, stack)
 
     def refresh(self, program: Callable[[], None]) -> automation.RefreshResult:
@@ -95,7 +96,8 @@ class InlineStack:
         """Return the state's resources by logical name, with secrets as plain text."""
         deployment = self.stack(lambda: None).export_stack().deployment
         assert deployment is not None
-        return {each["urn"].rpartition("::")[2]: each for each in json.loads(json.dumps(deployment))["resources"]}
+        resources = json.loads(json.dumps(deployment)).get("resources", [])
+        return {each["urn"].rpartition("::")[2]: each for each in resources}
 
     def export(self) -> dict[str, Any]:
         """Return the state as `pulumi stack export` does, with encrypted secrets."""

@@ -1,8 +1,8 @@
 """The operations of a preview or an update, and the words for them in docs/changes.md."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 INSTANCE: Final = "aws:ec2/instance:Instance"
@@ -22,6 +22,8 @@ class Plan:
 
     operations: Mapping[tuple[str, str], str]
     """Type and name of a resource -> create, update, replace or delete."""
+    changed: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
+    """Type and name of a resource -> the properties that change."""
     warnings: tuple[str, ...] = ()
     refused: str = ""
     """The first problem; empty if the change is not refused."""
@@ -68,9 +70,11 @@ def does(plan: Plan) -> str:
 def loses(plan: Plan) -> str:
     """Describe in words the traffic that a change interrupts."""
     gateways = [name for name in plan.lost(INSTANCE) if name.endswith("-gateway")]
-    stopped = [name for name in plan.names("update", INSTANCE) if name.endswith("-gateway")]
-    # A change of tags updates the VPC, too, and does not stop the instance.
-    only_tags = bool(plan.names("update", "aws:ec2/vpc:Vpc"))
+    stopped = [
+        name
+        for name in plan.names("update", INSTANCE)
+        if name.endswith("-gateway") and "instanceType" in plan.changed[INSTANCE, name]
+    ]
     losses: list[tuple[object, str]] = [
         (
             plan.lost("aws:ec2/vpc:Vpc") and plan.lost(ADDRESS),
@@ -83,6 +87,6 @@ def loses(plan: Plan) -> str:
         (len(gateways) > 1, "tunnel and both sides' NAT, for a boot"),
         (gateways, "tunnel and that side's NAT, for a boot"),
         (plan.lost("aws:ec2/subnet:Subnet"), "the replaced subnet's hosts, which have to go first"),
-        (stopped and not only_tags, "tunnel and that side's NAT, for a stop and a start"),
+        (stopped, "tunnel and that side's NAT, for a stop and a start"),
     ]
     return next((words for applies, words in losses if applies), "none")

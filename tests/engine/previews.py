@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from pulumi import automation
@@ -26,16 +27,20 @@ def preview(stack: InlineStack, arguments: Any) -> Plan:
     return events.plan()
 
 
-def update(stack: InlineStack, arguments: Any) -> Plan:
-    """Run `pulumi up` of the pair with these arguments. Raises CommandError when it fails."""
+def update(stack: InlineStack, arguments: Any, *, replace: Sequence[str] = ()) -> Plan:
+    """Run `pulumi up` of the pair with these arguments, with `--replace` of these URNs.
+
+    Raises CommandError when it fails.
+    """
     events = _Events()
-    stack.up(program(copy.deepcopy(arguments)), on_event=events.note)
+    stack.up(program(copy.deepcopy(arguments)), replace=replace, on_event=events.note)
     return events.plan()
 
 
 class _Events:
     def __init__(self) -> None:
         self._operations: dict[tuple[str, str], str] = {}
+        self._changed: dict[tuple[str, str], tuple[str, ...]] = {}
         self._warnings: list[str] = []
 
     def note(self, event: automation.EngineEvent) -> None:
@@ -45,13 +50,14 @@ class _Events:
             # A replacement has several steps, and only one of them is called "replace".
             key = (metadata.type, metadata.urn.rpartition("::")[2])
             operation = _OPERATIONS.get(metadata.op, metadata.op.value)
+            self._changed[key] = tuple(metadata.diffs or ())
             operations = self._operations
             operations[key] = "replace" if "replace" in {operation, operations.get(key)} else operation
         if event.diagnostic_event and event.diagnostic_event.severity == "warning":
             self._warnings.append(event.diagnostic_event.message.strip())
 
     def plan(self) -> Plan:
-        return Plan(operations=self._operations, warnings=tuple(sorted(self._warnings)))
+        return Plan(operations=self._operations, changed=self._changed, warnings=tuple(sorted(self._warnings)))
 
 
 _OPERATIONS = {

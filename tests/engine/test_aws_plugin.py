@@ -115,7 +115,6 @@ def test_changes_in_place_are_shown_by_path_and_change_nothing_else(one_side: In
         secret="second-secret",  # noqa: S106 - a test's
         enable_dns_hostnames=False,
         http_tokens="optional",
-        root_size=10,
         interface_groups=2,
         tags={"owner": "somebody"},
     )
@@ -132,7 +131,6 @@ def test_changes_in_place_are_shown_by_path_and_change_nothing_else(one_side: In
         f"{LEFT}-instance": {
             **retagged,
             "metadataOptions.httpTokens": "update",
-            "rootBlockDevice.volumeSize": "update",
         },
     }
     assert client("ssm").get_parameter(Name=f"/test/{LEFT}/secret", WithDecryption=True)["Parameter"]["Version"] == 2
@@ -140,6 +138,28 @@ def test_changes_in_place_are_shown_by_path_and_change_nothing_else(one_side: In
     vpc = one_side.resources()[f"{LEFT}-vpc"]
     assert vpc["outputs"]["tagsAll"] == {"Name": f"{LEFT}-vpc", "owner": "somebody", "stack": "test"}
     one_side.up(partial(program, ONE))
+
+
+def test_a_root_volume_grows_in_place_and_cannot_shrink(one_side: InlineStack) -> None:
+    def instance() -> Any:
+        return one_side.resources()[f"{LEFT}-instance"]
+
+    def size() -> int:
+        [mapping] = described(instance()["id"])["BlockDeviceMappings"]
+        [volume] = client("ec2").describe_volumes(VolumeIds=[mapping["Ebs"]["VolumeId"]])["Volumes"]
+        return int(volume["Size"])
+
+    before = instance()["id"]
+    assert changes_of_up(one_side, partial(program, ONE.but(root_size=10))) == {
+        f"{LEFT}-instance": {"op": "update", "rootBlockDevice.volumeSize": "update"}
+    }
+    # The update ends when the new size counts, as with the real provider.
+    assert (size(), instance()["id"]) == (10, before)
+    with pytest.raises(automation.CommandError, match="New size cannot be smaller than existing size"):
+        one_side.up(partial(program, ONE))
+    assert size() == 10
+    one_side.up(partial(program, ONE), replace=[instance()["urn"]])
+    assert size() == ONE.root_size
 
 
 def test_new_user_data_replaces_only_the_instance_or_changes_it_in_place_as_declared(one_side: InlineStack) -> None:

@@ -9,7 +9,8 @@ outage is (docs/guarantees.md), nor that the machines then work. There is nothin
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +44,7 @@ from tests.engine.without_machines import COMMAND, command_without_machine
 from tests.generated import ROOT, require_section, section
 from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 DOCUMENT = "docs/changes.md"
 POLICY = "docs/iam-deployer-policy.json"
@@ -59,6 +60,9 @@ PLACING = {
     "left.gateway_private_ip",
 }
 """The arguments whose changes may replace the network or a gateway's identity."""
+
+ROOTS = ("vpn-uk-gateway", "vpn-uk-probe-host")
+"""The instances that have a root volume of `left.root_volume_size`."""
 
 REASONS = {
     "profile": {"uk": "ppk, profile", "au": "ppk, profile"},
@@ -92,13 +96,16 @@ class Pair:
     def start(self) -> Self:
         """Return the pair with its base's arguments, also after a test that failed."""
         if self.arguments != self.base:
-            self.update(self.base)
+            # A root volume may be too large for the base.
+            replace = [name for name in ROOTS if name in self.stack.resources()] if self.arguments is None else []
+            self.update(self.base, replace=replace)
         return self
 
-    def update(self, arguments: Any) -> Plan:
-        """Run `pulumi up`, after which a preview must plan no change."""
+    def update(self, arguments: Any, *, replace: Sequence[str] = ()) -> Plan:
+        """Run `pulumi up`, after which a preview must plan no change. It replaces the resources of these names."""
         self.arguments = None
-        plan = update(self.stack, arguments)
+        urns = [self.stack.resources()[name]["urn"] for name in replace]
+        plan = update(self.stack, arguments, replace=urns)
         settled = preview(self.stack, arguments)
         assert (settled.refused, settled.operations) == ("", {})
         self.arguments = arguments
@@ -212,10 +219,21 @@ def test_a_change_does_what_its_row_says_and_can_be_taken_back(
         _require_row(change, plan, None)
     else:
         assert does(pair.update(wanted)) == does(plan)
-        back = pair.update(start)
-        is_replaced = does(plan).startswith("**instance replaced")
-        with_verify = _with_verify(change, request.getfixturevalue("verified"))[0] if is_replaced else None
+        back = _take_back(pair, change, start)
+        # A root volume that grows is used by a command, which only a pair with `verify` has.
+        differs = does(plan).startswith("**instance replaced") or change.kept
+        with_verify = _with_verify(change, request.getfixturevalue("verified"))[0] if differs else None
         _require_row(change, plan, back, with_verify)
+
+
+def _take_back(pair: Pair, change: Change, start: Any) -> Plan:
+    """Return the plan of going back to `start`, and go back, if need be with other instances."""
+    if not change.kept:
+        return pair.update(start)
+    plan = preview(pair.stack, start)
+    assert plan.refused.startswith(change.kept)
+    pair.update(start, replace=ROOTS)
+    return plan
 
 
 def _with_verify(change: Change, verified: Pair) -> tuple[Plan, Plan | None]:
@@ -230,7 +248,7 @@ def _with_verify(change: Change, verified: Pair) -> tuple[Plan, Plan | None]:
     if plan.refused or plan.lost(INSTANCE):
         return plan, None
     assert does(verified.update(wanted)) == does(plan)
-    back = verified.update(start)
+    back = _take_back(verified, change, start)
     assert not back.lost(INSTANCE)
     return plan, back
 
@@ -281,6 +299,42 @@ def test_parameters_are_encrypted_with_awss_own_key_again_after_the_callers_key_
     assert keys() == {KMS_KEY}
     pair.update(BASE)
     assert keys() == {"alias/aws/ssm"}
+
+
+@pytest.mark.whole
+def test_a_larger_root_volume_is_used_in_place_and_a_smaller_one_needs_another_instance(verified: Pair) -> None:
+    ec2 = verified.api.client("ec2", "eu-west-2")
+
+    def volumes() -> dict[str, tuple[str, int]]:
+        instances = {name: verified.stack.resources()[name]["id"] for name in ROOTS}
+        sizes = {each["Attachments"][0]["InstanceId"]: each["Size"] for each in ec2.describe_volumes()["Volumes"]}
+        return {name: (each, sizes[each]) for name, each in instances.items()}
+
+    def sized(gib: int) -> Any:
+        return {**verified.base, "left": {**verified.base["left"], "root_volume_size": gib}}
+
+    before = volumes()
+    plan = verified.update(sized(20))
+    # The command's script has the size, and it runs after the instance's update because it depends on the instance.
+    assert {name: operation for (_, name), operation in plan.operations.items()} == dict.fromkeys(
+        (*ROOTS, "vpn-uk-configure"), "update"
+    )
+    order = [name for _, name in plan.operations]
+    assert order.index("vpn-uk-gateway") < order.index("vpn-uk-configure")
+    assert volumes() == {name: (instance, 20) for name, (instance, _) in before.items()}
+    refused = preview(verified.stack, sized(10)).refused
+    assert re.match(
+        "root_volume_size '10': is less than the 20 GiB of uk-(gateway|probe-host)'s root volume, and a volume cannot "
+        "shrink; set it to 20 or more, or replace the machine: pulumi up --replace 'urn:pulumi:",
+        refused,
+    )
+    smaller = verified.update(sized(10), replace=ROOTS)
+    assert smaller.names("replace", INSTANCE) == [*ROOTS]
+    assert {size for _, size in volumes().values()} == {10}
+    # A machine that gets another instance anyway gets a smaller volume, too.
+    with_image = {**verified.base, "left": {**BASE["left"], "image": "debian-12"}}
+    assert preview(verified.stack, with_image).names("replace", INSTANCE) == [*ROOTS]
+    verified.update(verified.base, replace=ROOTS)
 
 
 AU = {"name": "au", "public_ip": "203.0.113.1", "private_ip": "172.31.1.9", "cidr_blocks": ["172.31.0.0/16"]}

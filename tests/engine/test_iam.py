@@ -136,6 +136,7 @@ def _change(stack: ProgramStack) -> None:
     }.items():
         stack.cli("config", "set", "--path", path, value)
     stack.cli("config", "set", "leftInstanceType", "t3.micro")
+    stack.cli("config", "set", "leftRootVolumeSize", "20")
     stack.cli("config", "set", "--secret", "psk", "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip")
 
 

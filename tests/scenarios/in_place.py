@@ -84,9 +84,9 @@ class Program:
         """Run a `pulumi up` that may fail, and return its output."""
         return self._up(*arguments)[1]
 
-    def up_with_other_instances(self) -> None:
+    def up_with_other_instances(self, *arguments: str) -> None:
         """Run `pulumi up`, which may replace instances. Raises StepError when it fails."""
-        code, output = self._run()
+        code, output = self._run(*arguments)
         if code:
             raise StepError(f"pulumi up exits with {code}: {output[-3000:]}")
 

@@ -124,12 +124,15 @@ def test_what_the_gateway_is_to_have_is_roots_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "arguments"),
-    [(prepare_script(wait=30), "--prepare"), (configure_script("f00", wait=30), "--revision f00")],
+    ("script", "arguments", "most"),
+    [
+        (prepare_script(wait=30), "--prepare", 330),
+        (configure_script("f00", root_gib=8, wait=30), "--revision f00 --root-volume 8", 630),
+    ],
 )
 @pytest.mark.parametrize("code", [0, 1, 124])
 def test_a_vpn_configure_that_fails_or_hangs_fails_the_command(
-    tmp_path: Path, code: int, script: str, arguments: str
+    tmp_path: Path, code: int, script: str, arguments: str, most: int
 ) -> None:
     for name, text in (("sudo", 'shift 2\nshift\nexec "$@"'), ("vpn-configure", f"echo $* >&2\nexit {code}")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
@@ -142,7 +145,7 @@ def test_a_vpn_configure_that_fails_or_hangs_fails_the_command(
         check=False,
     )
     assert done.returncode == code
-    hangs = "vpn-configure has not ended within 330 s: see the machine's system log\n"
+    hangs = f"vpn-configure has not ended within {most} s: see the machine's system log\n"
     assert done.stderr == f"--wait 30 {arguments}\n" + (hangs if code == 124 else "")
 
 

@@ -175,7 +175,6 @@ def test_identity_is_the_interface_and_the_instance_only_sits_on_it(article_pair
     }
     # The root volume's tags afterwards would be too late for an account that asks for them at launch.
     assert gateway.inputs["volumeTags"] == {"Name": "au-gateway-root", "owner": "network"}
-    assert list(gateway.request.replaceOnChanges) == ["rootBlockDevice.volumeSize"]
     assert gateway.inputs["userDataReplaceOnChange"] is True
     assert gateway.request.deleteBeforeReplace
     # The provider would take the instance's silence for `true` and switch forwarding off at the second `up`.

@@ -29,6 +29,8 @@ def root_needs_replacement(state: Properties, inputs: Properties) -> bool:
 def change(call: Call, instance_id: str, state: Properties, inputs: Properties, changed: frozenset[str]) -> None:
     """Change an instance in place; stop and start it for a new type or new user data."""
     api = ec2(call, state)
+    if "rootBlockDevice" in changed:
+        _root_volume(call, api, instance_id, state, inputs)
     for key in sorted(changed & _CHANGES.keys()):
         _CHANGES[key](api, instance_id, state, inputs)
     stopped_only = sorted(changed & set(_STOPPED_ONLY))
@@ -104,16 +106,26 @@ def _credits(api: Any, instance_id: str, _state: Properties, inputs: Properties)
     api.modify_instance_credit_specification(InstanceCreditSpecifications=[specification])
 
 
-def _root_volume(api: Any, instance_id: str, state: Properties, inputs: Properties) -> None:
+def _root_volume(call: Call, api: Any, instance_id: str, state: Properties, inputs: Properties) -> None:
     old, new = state["rootBlockDevice"], inputs["rootBlockDevice"]
     changed = {name: new[key] for key, name in _VOLUME.items() if new.get(key) not in {None, old.get(key)}}
     if changed:
         api.modify_volume(VolumeId=old["volumeId"], **changed)
+        call.wait_until(f"volume {old['volumeId']} modified", lambda: _is_modified(api, old["volumeId"]))
     if "deleteOnTermination" in new and new["deleteOnTermination"] != old.get("deleteOnTermination"):
         mapping = {"DeviceName": old["deviceName"], "Ebs": {"DeleteOnTermination": new["deleteOnTermination"]}}
         api.modify_instance_attribute(InstanceId=instance_id, BlockDeviceMappings=[mapping])
     if "tags" in new:
         _retag(api, old["volumeId"], old.get("tags") or {}, new["tags"])
+
+
+def _is_modified(api: Any, volume: str) -> bool:
+    """Tell whether the last modification of a volume counts, as the real provider does (ec2_instance.go)."""
+    modifications = api.describe_volumes_modifications(VolumeIds=[volume])["VolumesModifications"]
+    last = max(modifications, key=lambda each: each["StartTime"])
+    if last["ModificationState"] == "failed":
+        raise RuntimeError(f"the modification of volume {volume} has failed: {last.get('StatusMessage')}")
+    return last["ModificationState"] in {"optimizing", "completed"}
 
 
 def _volume_tags(api: Any, _instance_id: str, state: Properties, inputs: Properties) -> None:
@@ -144,7 +156,6 @@ _CHANGES: dict[str, Callable[[Any, str, Properties, Properties], None]] = {
     "monitoring": _monitoring,
     "metadataOptions": _metadata_options,
     "creditSpecification": _credits,
-    "rootBlockDevice": _root_volume,
     "volumeTags": _volume_tags,
     "disableApiTermination": _attribute("disableApiTermination", "DisableApiTermination"),
     "disableApiStop": _attribute("disableApiStop", "DisableApiStop"),

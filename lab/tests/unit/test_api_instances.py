@@ -1,7 +1,7 @@
 """Instances: states, refused launches, repeated launches, reboots, changes."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -42,22 +42,33 @@ def interfaces_of(site: Site, subnet: str) -> list[Any]:
     return list(site.ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"])
 
 
-def test_every_state_can_be_seen(site: Site) -> None:
+def state_of(ec2: Any, instance_id: str) -> str:
+    [reservation] = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+    return str(reservation["Instances"][0]["State"]["Name"])
+
+
+def test_every_state_can_be_seen(site: Site, step: Callable[[], None]) -> None:
     ec2, instance_id = site.ec2, launch(site)
-    wait_for_state(ec2, instance_id, "pending")
-    wait_for_state(ec2, instance_id, "running")
+    assert state_of(ec2, instance_id) == "pending"
+    step()
+    assert state_of(ec2, instance_id) == "running"
     [change] = ec2.stop_instances(InstanceIds=[instance_id])["StoppingInstances"]
     assert (change["PreviousState"]["Name"], change["CurrentState"]["Name"]) == ("running", "stopping")
-    wait_for_state(ec2, instance_id, "stopping")
-    wait_for_state(ec2, instance_id, "stopped")
+    assert state_of(ec2, instance_id) == "stopping"
+    step()
+    assert state_of(ec2, instance_id) == "stopped"
     [change] = ec2.start_instances(InstanceIds=[instance_id])["StartingInstances"]
     assert (change["PreviousState"]["Name"], change["CurrentState"]["Name"]) == ("stopped", "pending")
-    wait_for_state(ec2, instance_id, "running")
+    assert state_of(ec2, instance_id) == "pending"
+    step()
+    assert state_of(ec2, instance_id) == "running"
     [change] = ec2.terminate_instances(InstanceIds=[instance_id])["TerminatingInstances"]
     assert (change["PreviousState"]["Name"], change["CurrentState"]["Name"]) == ("running", "shutting-down")
-    wait_for_state(ec2, instance_id, "shutting-down")
-    ended = wait_for_state(ec2, instance_id, "terminated")
-    assert ended["NetworkInterfaces"] == []
+    assert state_of(ec2, instance_id) == "shutting-down"
+    step()
+    [reservation] = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+    [ended] = reservation["Instances"]
+    assert (ended["State"]["Name"], ended["NetworkInterfaces"]) == ("terminated", [])
     assert "PrivateIpAddress" not in ended
 
 

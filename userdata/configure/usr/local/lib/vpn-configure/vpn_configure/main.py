@@ -7,6 +7,7 @@ import argparse
 import os
 import signal
 
+from vpn_configure import root_volume
 from vpn_configure.configure import configure, prepare_next
 from vpn_configure.errors import ConfigureError
 from vpn_configure.files import DESIRED, NEXT
@@ -27,6 +28,8 @@ def main() -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--prepare", action="store_true", help=f"only check what {NEXT} asks for, and fetch its keys")
     which.add_argument("--revision", help="make this gateway what was prepared as this revision")
+    grows = "first wait for a root volume of this size, and let its file system fill it"
+    parser.add_argument("--root-volume", type=int, metavar="GIB", help=grows)
     options = parser.parse_args()
     if os.geteuid():
         complain("needs root: sudo vpn-configure")
@@ -41,6 +44,8 @@ def main() -> int:
         return 2
     try:
         with lock(machine, options.wait):
+            # First, because a full disk may be the reason for the larger one.
+            is_grown = not options.root_volume or _grow(machine, options.root_volume)
             if options.prepare:
                 lines = prepare_next(machine, options.wait)
             else:
@@ -49,4 +54,18 @@ def main() -> int:
         complain(f"vpn-configure: {error}")
         return 1
     say("\n".join(lines))
-    return 0
+    return 0 if is_grown else 1
+
+
+def _grow(machine: Machine, gib: int) -> bool:
+    """Let the root file system fill its volume; return whether it does. The files are applied either way.
+
+    The other gateway applies its own at the same time, and both have to change.
+    """
+    try:
+        if done := root_volume.grow(machine, gib):
+            say(done)
+    except (ConfigureError, OSError, ValueError) as error:
+        complain(f"vpn-configure: {error}")
+        return False
+    return True
