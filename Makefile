@@ -3,7 +3,7 @@
 # With this variable, each of the many Python processes would compile all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup lab lab-down test test-all test-rest test-faults test-soak figures times lint generated state lock clean \
-	test-lint test-unit test-engine test-tools test-machines test-whole test-lab test-debian-12 test-properties
+	test-lint test-unit test-engine test-tools test-machines test-whole test-lab test-hub test-debian-12 test-properties
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
@@ -25,7 +25,7 @@ TIERS = .venv/bin/python -m tests.tiers
 test: setup ## lint, unit, engine, tools, machines: what to run before a commit (14 to 16 min)
 	@$(TIERS) test
 
-test-all: setup ## that, and the longer tiers: whole, lab, debian-12, properties (46 min)
+test-all: setup ## that, and the longer tiers: whole, lab, hub, debian-12, properties (54 min)
 	@$(TIERS) all
 
 test-rest: setup ## the tiers of test-all that test does not have; WITHIN=SECONDS leaves out what does not fit
@@ -39,9 +39,10 @@ test-tools: setup ## every rendered file read by the real tools of Debian 13, in
 test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (9 min)
 test-whole: setup ## the engine's other tests: examples in each language, docs/changes.md, the stand-in for aws (13 min)
 test-lab: setup ## the lab's own network and machines; a consumer's project and a NAT gateway with machines (15 min)
+test-hub: setup ## a hub with machines: a spoke is added and taken away, then its monitoring is switched on (8 min)
 test-debian-12: setup ## the tools tier on Debian 12 (1.1 min)
 test-properties: setup ## the property tests with four times as many examples (1 min)
-test-lint test-unit test-engine test-tools test-machines test-whole test-lab test-debian-12 test-properties:
+test-lint test-unit test-engine test-tools test-machines test-whole test-lab test-hub test-debian-12 test-properties:
 	@$(TIERS) $(@:test-%=%)
 
 test-faults: setup ## all scenarios on one stack: leaks, healing, diagnosis, peers; a table and a picture in .lab/faults/

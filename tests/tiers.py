@@ -107,7 +107,14 @@ REST: Final = (
         name="lab",
         what="the lab's own network and machines; a consumer's project and a NAT gateway with machines",
         minutes=15,
-        commands=((*_STREAMED, "lab/tests/machines", "tests/lab"),),
+        commands=((*_STREAMED, "lab/tests/machines", "tests/lab", "--ignore=tests/lab/test_hub.py"),),
+        releases=(_NEWEST,),
+    ),
+    Tier(
+        name="hub",
+        what="a hub with machines: a spoke is added and taken away, then its monitoring is switched on",
+        minutes=8,
+        commands=((*_STREAMED, "tests/lab/test_hub.py"),),
         releases=(_NEWEST,),
     ),
     Tier(

@@ -13,7 +13,7 @@ from lab import settings
 from tests.engine.api_process import ApiProcess
 from tests.engine.conftest import Cli
 
-REGIONS = ("eu-west-2", "ap-southeast-2")
+REGIONS = ("eu-west-2", "ap-southeast-2", "us-east-1")
 PATHS = (
     "components",
     "examples",

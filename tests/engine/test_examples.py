@@ -34,7 +34,11 @@ EXISTING_NETWORK = "yaml-existing-network"
 NAT = "nat-python"
 """The example of a gateway without peers."""
 
+HUB = "hub-python"
+"""The example of a gateway with several peers."""
+
 PYTHON = {
+    HUB: ("vpn_gateway_pair", "venv/lib/python*/site-packages"),
     NAT: ("vpn_gateway_pair", "venv/lib/python*/site-packages"),
     "python": ("vpn_gateway_pair", "venv/lib/python*/site-packages"),
     "python-sdk": ("pulumi_vpn_gateway_pair", "sdks/vpn-gateway-pair"),
@@ -71,6 +75,13 @@ def check_types(example: Example) -> None:
         run([str(go.path), "vet", "./...", sdk], folder, golang.environment())
 
 
+def check_end(example: Example) -> None:
+    """Check that a second `up` changes nothing, and that `destroy` leaves nothing."""
+    example.run("up", "--yes", "--skip-preview", "--expect-no-changes")
+    example.run("destroy", "--yes", "--skip-preview")
+    assert example.left_over() == []
+
+
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -94,9 +105,7 @@ def test_an_example_is_deployed_stays_unchanged_and_leaves_nothing(
     own, field, of_the_pair = OWN[name]
     assert resources[of_the_pair]["id"] in resources[own]["inputs"][field]
     assert example.outputs()["gateway"] == resources["office-uk-gateway-address"]["outputs"]["publicIp"]
-    example.run("up", "--yes", "--skip-preview", "--expect-no-changes")
-    example.run("destroy", "--yes", "--skip-preview")
-    assert example.left_over() == []
+    check_end(example)
 
 
 @pytest.mark.whole
@@ -113,9 +122,24 @@ def test_a_nat_gateway_without_peers_is_deployed_stays_unchanged_and_leaves_noth
     assert resources["nat"]["outputs"]["connection_names"] == []
     assert [resources["worker"]["inputs"]["subnetId"]] == resources["nat"]["outputs"]["private_subnet_ids"]
     assert example.outputs()["gateway"] == resources["nat-gateway-address"]["outputs"]["publicIp"]
-    example.run("up", "--yes", "--skip-preview", "--expect-no-changes")
-    example.run("destroy", "--yes", "--skip-preview")
-    assert example.left_over() == []
+    check_end(example)
+
+
+@pytest.mark.whole
+@pytest.mark.timeout(900)
+def test_a_hub_is_deployed_stays_unchanged_and_leaves_nothing(
+    checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
+) -> None:
+    example = Example.of(checkout / "examples" / HUB, engine_environment, api)
+    example.init()
+    check_types(example)
+    example.run("up", "--yes", "--skip-preview")
+    resources = example.resources()
+    assert resources["uk"]["outputs"]["connection_names"] == ["uk-to-au"]
+    assert example.outputs()["gateways"] == {
+        site: resources[f"address-{site}"]["outputs"]["publicIp"] for site in ("uk", "au")
+    }
+    check_end(example)
 
 
 @pytest.mark.whole
@@ -179,7 +203,7 @@ def network_of(api: ApiProcess) -> dict[str, dict[str, Any]]:
 
 def test_every_example_is_run_here(checkout: Path) -> None:
     examples = {each.parent.name for each in (checkout / "examples").glob("*/Pulumi.yaml")}
-    assert examples == {*OWN, EXISTING_NETWORK, NAT}
+    assert examples == {*OWN, EXISTING_NETWORK, HUB, NAT}
 
 
 @pytest.mark.whole

@@ -16,11 +16,11 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from lab import daemons, environment, evidence, hosts, settings
+from lab import evidence, hosts
 from lab.api.client import client
 from lab.capture import capturing
-from tests.engine.api_process import ApiProcess
-from tests.engine.examples import Example, copy_checkout
+from tests.engine.examples import Example
+from tests.lab.project import deployed
 from tests.scenarios.gateway import Host
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
@@ -44,18 +44,9 @@ _TRAFFIC = re.compile(r'"(?P<connection>[^"]+)",.* inBytes=(?P<bytes_in>\d+), ou
 
 @pytest.fixture(scope="module", autouse=True)
 def consumer(machine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
-    """Bring the project up, once for the tests of this file, with the environment of `lab env`."""
-    daemons.start()
-    try:
-        checkout = copy_checkout(tmp_path_factory.mktemp("checkout"))
-        project = Example.of(
-            checkout / "examples" / "python-sdk", environment.variables(), ApiProcess(settings.API_URL)
-        )
-        project.init(settings.ADMINISTRATOR)
-        project.run("up", "--yes", "--skip-preview")
+    """Bring the project up, once for the tests of this file."""
+    with deployed("python-sdk", tmp_path_factory.mktemp("checkout")) as project:
         yield project
-    finally:
-        daemons.stop()
 
 
 def host_of(name: str) -> Host:

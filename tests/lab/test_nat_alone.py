@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from lab import daemons, environment, hosts, settings
+from lab import hosts, settings
 from lab.capture import capturing
-from tests.engine.api_process import ApiProcess
-from tests.engine.examples import Example, copy_checkout
+from tests.engine.examples import Example
+from tests.lab.project import deployed
 from tests.scenarios.gateway import Host
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
@@ -30,18 +30,9 @@ PINGS = 5
 
 @pytest.fixture(scope="module", autouse=True)
 def consumer(machine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
-    """Bring the project up, once for the tests of this file, with the environment of `lab env`."""
-    daemons.start()
-    try:
-        checkout = copy_checkout(tmp_path_factory.mktemp("checkout"))
-        project = Example.of(
-            checkout / "examples" / "nat-python", environment.variables(), ApiProcess(settings.API_URL)
-        )
-        project.init(settings.ADMINISTRATOR)
-        project.run("up", "--yes", "--skip-preview")
+    """Bring the project up, once for the tests of this file."""
+    with deployed("nat-python", tmp_path_factory.mktemp("checkout")) as project:
         yield project
-    finally:
-        daemons.stop()
 
 
 def verified() -> list[dict[str, Any]]:
