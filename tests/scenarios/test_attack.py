@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError
 
 from lab import settings
 from lab.network.sockets import call_in
-from tests.scenarios.crowd import crowd, room
+from tests.scenarios.crowd import crowd, tracked
+from tests.scenarios.crowd_endpoint import room
 from tests.scenarios.diagnosis import answers
 from tests.scenarios.gateway import Gateway, wait_until
 from tests.scenarios.sites import Pair, Site
@@ -46,11 +47,6 @@ def small_table(gateway: Gateway) -> Iterator[None]:
         yield
     finally:
         gateway.restart("vpn-sysctl")
-
-
-def tracked(gateway: Gateway) -> int:
-    """Return how many connections the gateway tracks."""
-    return int(gateway.run("cat /proc/sys/net/netfilter/nf_conntrack_count"))
 
 
 def lost(site: Site, to: Site) -> int:

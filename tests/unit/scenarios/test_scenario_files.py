@@ -15,7 +15,7 @@ SCENARIOS = scenario.load()
 
 def test_each_scenario_has_a_name_of_its_own() -> None:
     assert [name for name, times in Counter(one.name for one in SCENARIOS).items() if times > 1] == []
-    assert len(SCENARIOS) == 25
+    assert len(SCENARIOS) == 28
 
 
 def test_make_test_runs_four_of_them_and_the_short_ones_come_first() -> None:
