@@ -15,7 +15,7 @@ from .inputs.settings import GatewaySettings
 from .resources.kept import keep
 from .resources.scope import Scope
 from .resources.secrets import Delivery, SshKey
-from .user_data import cloud_config, encode, host_name, key_files, metrics_files, site_files, update_files
+from .user_data import cloud_config, encode, host_name, key_files, login_files, metrics_files, site_files, update_files
 
 
 def boot_files(
@@ -55,8 +55,13 @@ def running_files(
     peer_public_ips: Sequence[pulumi.Input[str]],
     interface: ec2.NetworkInterface,
     files: pulumi.Output[tuple[File, ...]],
+    *,
+    login_keys: Sequence[pulumi.Output[str]],
 ) -> pulumi.Output[tuple[File, ...]]:
-    """Return the files that a running gateway is to have: those of its first boot, and what came after it."""
+    """Return the files that a running gateway is to have: those of its first boot, and what came after it.
+
+    `login_keys` are the lines of the public keys that log in.
+    """
     updates = update_files(settings.site.update_window)
 
     def key(known: dict[str, Any]) -> tuple[File, ...]:
@@ -66,6 +71,9 @@ def running_files(
             settings.site.name, known["public_ip"], addresses, settings.profile, postquantum=settings.ppk is not None
         )
 
+    def login(known: dict[str, Any]) -> tuple[File, ...]:
+        return login_files(known["login_keys"])
+
     def metrics(known: dict[str, Any]) -> tuple[File, ...]:
         return metrics_files(
             region=region_of(known["interface_arn"]),
@@ -74,13 +82,18 @@ def running_files(
             detailed=settings.monitoring is not None and settings.monitoring.metrics is MetricSet.DETAILED,
         )
 
-    more = [*([key] if settings.proves_key else []), *([metrics] if settings.monitoring is not None else [])]
+    more = [
+        *([key] if settings.proves_key else []),
+        *([login] if settings.changes_in_place else []),
+        *([metrics] if settings.monitoring is not None else []),
+    ]
     if not more:
         return files.apply(lambda known: (*known, *updates))
     return pulumi.Output.all(
         public_ip=public_ip,
         peer_public_ips=pulumi.Output.all(*peer_public_ips),
         files=files,
+        login_keys=pulumi.Output.all(*login_keys),
         **({} if settings.monitoring is None else {"interface_id": interface.id, "interface_arn": interface.arn}),
     ).apply(lambda known: (*known["files"], *(file for later in more for file in later(known)), *updates))
 

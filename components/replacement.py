@@ -8,7 +8,7 @@ import pulumi
 from .decisions.tunnel import PROFILES
 from .inputs.room import inner_administrators
 from .inputs.settings import GatewaySettings
-from .resources.announcement import PROGRAM
+from .resources.announcement import LOGIN_KEY, PROGRAM
 from .resources.secrets import SshKey
 from .user_data import program_digest
 
@@ -21,32 +21,30 @@ def replacement_trigger(settings: GatewaySettings, host_key: SshKey) -> pulumi.O
     return pulumi.Output.concat(settings.secret_delivery.value, " ", host_key.public, alone)
 
 
-def always_replacing(
-    settings: GatewaySettings, host_key: SshKey, login_key: pulumi.Output[str]
-) -> dict[str, pulumi.Input[str]]:
+def always_replacing(settings: GatewaySettings, host_key: SshKey) -> dict[str, pulumi.Input[str]]:
     """Return the settings that replace the instance whether it can be changed in place or not: name -> value.
 
-    The running gateway has the former keys, so nothing could log in to change it with the new ones. And its user data
-    would keep the secrets that were delivered by it. The first peer needs Libreswan, which only a boot installs.
+    The running gateway has the former host key, so nothing could log in to change it with the new one. And its user
+    data would keep the secrets that were delivered by it. The first peer needs Libreswan, which only a boot installs.
     """
     return {
         # With peers there is no such reason, as in earlier releases.
         **({} if settings.peers else {"use (for tunnels, or for NAT alone)": _ALONE}),
         "secret_delivery": settings.secret_delivery.value,
         "SSH host key": host_key.public,
-        "ssh_public_key": login_key,
     }
 
 
-def replacing_by_user_data(
-    settings: GatewaySettings, peer_public_ips: Sequence[pulumi.Input[str]]
+def replacing_otherwise(
+    settings: GatewaySettings, login_key: pulumi.Output[str], peer_public_ips: Sequence[pulumi.Input[str]]
 ) -> dict[str, pulumi.Input[str]]:
-    """Return the settings that replace the instance through its user data: name in the warning -> value."""
+    """Return the settings that replace an instance which cannot be changed in place: name in the warning -> value."""
     peers = {
         f"peer {peer.name}": pulumi.Output.concat(public_ip, f" {peer.private_ip} {peer.ranges}")
         for peer, public_ip in zip(settings.peers, peer_public_ips, strict=True)
     }
     return {
+        LOGIN_KEY: login_key,
         # The data of a profile may change with a release.
         "profile": f"{settings.profile.value} {PROFILES[settings.profile]}",
         # Secret, because its digest would confirm a guess.

@@ -166,6 +166,14 @@ def key_files(
     return _rendered("key", {"sections": sections})
 
 
+def login_files(keys: Sequence[str]) -> tuple[File, ...]:
+    """Return the list of the keys that log in, and the setting by which no others do. `vpn-configure` brings them.
+
+    `keys` are lines of public keys. The user data has no room for them: at the first boot EC2 brings the first one.
+    """
+    return _rendered("login", {"keys": list(dict.fromkeys(keys))})
+
+
 def metrics_files(*, region: str, endpoint: str, dimensions: Mapping[str, str], detailed: bool) -> tuple[File, ...]:
     """Return the program that publishes metrics, and its settings. `vpn-configure` brings them.
 

@@ -16,12 +16,13 @@ from .inputs.peer_addresses import checked_public_ips
 from .inputs.settings import GatewaySettings, gateway_settings
 from .inputs.site import SiteSettings
 from .outputs import SiteOutputs, has_site_outputs
-from .replacement import always_replacing, replacement_trigger, replacing_by_user_data
+from .replacement import always_replacing, replacement_trigger, replacing_otherwise
 from .resources.announcement import announce_replacement
 from .resources.configuration import Configuration, configure_gateway, revision_of
 from .resources.existing_network import use_network
 from .resources.identity import create_identity
 from .resources.images import Image, choose_image
+from .resources.login_keys import keep_login_keys, public_login_keys
 from .resources.machines import create_gateway, create_probe_host
 from .resources.monitoring import monitor_gateway
 from .resources.network import SiteNetwork, create_network
@@ -36,7 +37,6 @@ from .resources.secrets import (
     checked_keys,
     generated_ssh_key,
     inline_secrets,
-    public_key_line,
     stored_secrets,
 )
 from .resources.security_groups import (
@@ -100,7 +100,7 @@ class VpnGateway(pulumi.ComponentResource):
         region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
         offer = offer_of(scope, settings.site.instance_type)
         network = _network(scope, settings, offer, region)
-        login_key = public_key_line("ssh", settings.ssh_public_key)
+        login_keys = public_login_keys(settings)
         peer_public_ips = checked_public_ips(settings.peers)
         gateway = create_gateway_group(scope, network, settings, peer_public_ips)
         private = create_private_hosts_group(scope, network, settings)
@@ -117,7 +117,7 @@ class VpnGateway(pulumi.ComponentResource):
         delivery = _delivery(scope, settings, host_key, place)
         image = choose_image(scope, settings.site, region)
         instance_type = offered_type(scope, offer, network.zones)
-        key_pair = _key_pair(scope, login_key)
+        key_pair = _key_pair(scope, login_keys[0])
         files = boot_files(
             settings,
             public_ip=identity.public_ip,
@@ -125,11 +125,15 @@ class VpnGateway(pulumi.ComponentResource):
             delivery=delivery,
             host_key=host_key,
         )
-        delivered = running_files(settings, identity.public_ip, peer_public_ips, identity.interface, files)
+        delivered = running_files(
+            settings, identity.public_ip, peer_public_ips, identity.interface, files, login_keys=login_keys
+        )
         announce_replacement(
             scope,
-            always=always_replacing(settings, host_key, login_key),
-            otherwise={} if settings.changes_in_place else replacing_by_user_data(settings, peer_public_ips),
+            always=always_replacing(settings, host_key),
+            otherwise={}
+            if settings.changes_in_place
+            else replacing_otherwise(settings, login_keys[0], peer_public_ips),
         )
         self._instance = create_gateway(
             scope,
@@ -140,7 +144,7 @@ class VpnGateway(pulumi.ComponentResource):
             interface=identity.interface,
             instance_profile=delivery.instance_profile,
             user_data_base64=user_data(scope, settings, files),
-            keeps_user_data=settings.changes_in_place,
+            changes_in_place=settings.changes_in_place,
             replaced_for=replacement_trigger(settings, host_key),
             needed_at_boot=(*gateway.rules, *network.way_out, identity.association, *delivery.needed_at_boot),
         )
@@ -170,6 +174,13 @@ class VpnGateway(pulumi.ComponentResource):
             # SSH needs the same as the boot.
             depends_on=(*gateway.rules, *network.way_out, identity.association),
             peers_prepared=peers_prepared,
+        )
+        keep_login_keys(
+            scope,
+            login_keys,
+            changes_in_place=settings.changes_in_place,
+            instance=self._instance,
+            configured=self._instance if self._configuration is None else self._configuration.configured,
         )
         self.vpc_id = network.vpc_id
         self.public_subnet_id = network.public_subnet_id

@@ -149,7 +149,7 @@ def _ssh_key(
     """Return the private and the public half of the key to log in with: the caller's, or a generated one."""
     private, public = settings.ssh_private_key, settings.ssh_public_key
     if public is not None and private is None:
-        return None, public_key_line("ssh", public)
+        return None, public_key_line("ssh_public_key", public)
     if public is not None and private is not None:
         key = callers_ssh_key("ssh", private, public)
     else:

@@ -14,7 +14,10 @@ def project_file(text: str, schema: Mapping[str, Any]) -> str:
     """Return Pulumi.yaml with the settings of the schema; all but `config` and its defaults is as in `text`."""
     head, _, _ = text.partition("\nconfig:\n")
     defaults = {key: each["default"] for key, each in yaml.safe_load(text)["config"].items()}
-    config = {key: {**setting, "default": defaults.get(key, "")} for key, setting in _settings(schema, defaults)}
+    config = {
+        key: {**setting, "default": defaults.get(key, [] if setting["type"] == "array" else "")}
+        for key, setting in _settings(schema, defaults)
+    }
     dumped = yaml.safe_dump({"config": config}, sort_keys=False, allow_unicode=True, width=1000)
     return f"{head}\n{dumped}"
 

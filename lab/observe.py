@@ -229,7 +229,9 @@ def _image_name(region: str, image_id: str) -> str:
     return ec2.describe_images(ImageIds=[image_id])["Images"][0]["Name"]
 
 
+@cache
 def _public_key(region: str, key_name: str) -> str | None:
+    """Return the public key of a pair, also after the pair is deleted: an instance keeps the key of its launch."""
     ec2: EC2Client = client("ec2", region)
-    pairs = ec2.describe_key_pairs(KeyNames=[key_name], IncludePublicKey=True)["KeyPairs"]
-    return pairs[0].get("PublicKey") if pairs else None
+    pairs = ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [key_name]}], IncludePublicKey=True)
+    return next((pair.get("PublicKey") for pair in pairs["KeyPairs"]), None)

@@ -1,6 +1,9 @@
 """A problem with a setting: what is wrong with its value, and what to write instead."""
 
 from dataclasses import dataclass
+from typing import Final
+
+SECRET: Final = "(secret)"  # noqa: S105 - printed in place of a secret value
 
 
 @dataclass(frozen=True, kw_only=True)

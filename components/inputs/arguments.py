@@ -273,6 +273,11 @@ class VpnGatewayPairArgs(TypedDict):
     ssh_public_key: NotRequired[pulumi.Input[str]]
     """Public part of `ssh_private_key`: one line. If it is alone, no key is generated and `verify` must be false."""
 
+    ssh_authorized_keys: NotRequired[list[pulumi.Input[str]]]
+    """More SSH public keys (ed25519, RSA) that may log in to the gateways as `admin`; changed in place. So is
+    `ssh_private_key`, if the public part of the other key was here before. Requires `verify`. Default: none.
+    """
+
     verify: NotRequired[bool]
     """Whether to log in to both gateways (and probe hosts) and prove that packets cross the tunnel. A change of the
     gateways' configuration is then made on the running gateways; otherwise it replaces their instances. Default: true.
@@ -337,6 +342,11 @@ class VpnGatewayArgs(CommonArgs):
     """Private part of `ssh_public_key`: OpenSSH or PEM format, without a passphrase; secret. With it, a change of the
     gateway's configuration is made over SSH on the running gateway, and one of `administrator_cidr_blocks` contains the
     host that runs Pulumi. Default: none; such a change then replaces the instance.
+    """
+
+    ssh_authorized_keys: NotRequired[list[pulumi.Input[str]]]
+    """More SSH public keys (ed25519, RSA) that may log in as `admin`; changed in place. So is `ssh_private_key`, if the
+    public part of the other key was here before. Requires `ssh_private_key`. Default: none.
     """
 
     profile: NotRequired[TunnelProfile]

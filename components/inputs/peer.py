@@ -9,9 +9,8 @@ from typing import Final
 import pulumi
 
 from ..decisions.addressing import check_apart, check_disjoint, check_usable, parse_public_address
-from ..decisions.problems import Problem
+from ..decisions.problems import SECRET, Problem
 from .arguments import SECRETS
-from .problems import SECRET
 from .reader import Reader
 from .site import NAME, NAME_REMEDY, Draft, SiteSettings
 

@@ -6,8 +6,6 @@ import pulumi
 
 from ..decisions.problems import Problem
 
-SECRET = "(secret)"  # noqa: S105 - printed in place of a secret value
-
 
 class SettingsError(pulumi.RunError):
     """The settings break rules; nothing is created. The message has one line for each problem."""

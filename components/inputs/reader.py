@@ -14,6 +14,7 @@ from ..decisions.problems import Problem
 
 EnumT = TypeVar("EnumT", bound=Enum)
 ParsedT = TypeVar("ParsedT", IPv4Address, IPv4Network)
+ItemT = TypeVar("ItemT")
 
 NOT_KNOWN = "is not known before deployment, and decides what is created"
 
@@ -75,6 +76,15 @@ class Reader:
         """Return the value under `key`, unchecked; None when it is absent."""
         return self._args.get(key)
 
+    def each(self, key: str, read: Callable[["Reader", str], ItemT | None]) -> tuple[ItemT, ...]:
+        """Return what `read` makes of each item of the list under `key`, without None.
+
+        It gets a reader of the items, and the key of one.
+        """
+        values = {str(n): value for n, value in enumerate(self._sequence(key))}
+        items = Reader(self.setting(key), values, frozenset(values), self.problems)
+        return tuple(value for n in values if (value := read(items, n)) is not None)
+
     def input_text(self, key: str) -> pulumi.Input[str] | None:
         """Return the text or Output under `key`, None when it is absent or a problem. No message shows the value."""
         value = self._args.get(key)
@@ -111,10 +121,7 @@ class Reader:
 
     def texts(self, key: str, *, pattern: str, remedy: str) -> tuple[str, ...]:
         """Return the texts in the list under `key`, without those that are problems; empty when it is absent."""
-        values = {str(n): value for n, value in enumerate(self._sequence(key))}
-        items = Reader(self.setting(key), values, frozenset(values), self.problems)
-        read = (items.text(n, pattern=pattern, remedy=remedy) for n in values)
-        return tuple(value for value in read if value is not None)
+        return self.each(key, lambda items, n: items.text(n, pattern=pattern, remedy=remedy))
 
     def text_or_output(
         self, key: str, *, pattern: str, remedy: str, rule: str | None = None
@@ -129,10 +136,7 @@ class Reader:
         self, key: str, *, pattern: str, remedy: str, rule: str | None = None
     ) -> tuple[pulumi.Input[str], ...]:
         """Return the texts and Outputs in the list under `key`, without those that are problems."""
-        values = {str(n): value for n, value in enumerate(self._sequence(key))}
-        items = Reader(self.setting(key), values, frozenset(values), self.problems)
-        read = (items.text_or_output(n, pattern=pattern, remedy=remedy, rule=rule) for n in values)
-        return tuple(value for value in read if value is not None)
+        return self.each(key, lambda items, n: items.text_or_output(n, pattern=pattern, remedy=remedy, rule=rule))
 
     def identifier(self, key: str, prefix: str, *, required: bool = True) -> pulumi.Input[str] | None:
         """Return the AWS id under `key`, e.g. `vpc-…`, as text or Output; None when it is absent or a problem."""

@@ -10,7 +10,7 @@ from typing import Final
 import pulumi
 
 from ..decisions.addressing import check_apart
-from ..decisions.problems import Problem
+from ..decisions.problems import SECRET, Problem
 from ..decisions.tunnel import PROFILES, TunnelProfile
 from ..decisions.updates import TIME, WINDOW_MINUTES, later, windows_overlap
 from .arguments import (
@@ -24,7 +24,7 @@ from .arguments import (
 )
 from .monitoring import MonitoringSettings, check_monitoring, read_monitoring
 from .peer import PeerSettings, check_alone, check_peers, check_range_pairs, peer_of, read_peer
-from .problems import SECRET, SettingsError
+from .problems import SettingsError
 from .psk import equal_keys, ppk_weakness, psk_weakness
 from .reader import Reader
 from .room import check_room
@@ -32,6 +32,7 @@ from .site import (
     Draft,
     Placement,
     SiteSettings,
+    read_authorized_keys,
     read_placement,
     read_site,
     read_ssh_key,
@@ -68,6 +69,8 @@ class GatewaySettings(CommonSettings):
     ssh_public_key: pulumi.Input[str]
     ssh_private_key: pulumi.Input[str] | None
     """With it, the running gateway is changed over SSH. None: a change replaces its instance."""
+    ssh_authorized_keys: tuple[pulumi.Input[str], ...] = ()
+    """More public keys that log in; none without `ssh_private_key`."""
     monitoring: MonitoringSettings | None = None
     """None: nothing is published."""
     ssh_timeout: int = DEFAULT_VERIFY_TIMEOUT
@@ -104,6 +107,8 @@ class PairSettings(CommonSettings):
     ssh_private_key: pulumi.Input[str] | None
     ssh_public_key: pulumi.Input[str] | None
     """None: both halves are generated."""
+    ssh_authorized_keys: tuple[pulumi.Input[str], ...]
+    """More public keys that log in; none without `verify`."""
     verify: bool
     verify_timeout_seconds: int
     left_monitoring: MonitoringSettings | None
@@ -132,6 +137,7 @@ class PairSettings(CommonSettings):
             ppk=ppk,
             ssh_public_key=ssh_public_key,
             ssh_private_key=ssh_private_key if self.verify else None,
+            ssh_authorized_keys=self.ssh_authorized_keys,
             ssh_timeout=self.verify_timeout_seconds,
             proves_key=self.verify,
             monitoring=None if monitoring is None else replace(monitoring, dashboard=False),
@@ -152,6 +158,8 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     psk = _key(reader, "psk", psk_weakness)
     ssh_private_key, ssh_public_key = read_ssh_key(reader, "ssh")
     _check_login(reader)
+    login = reader.value("ssh_private_key") is not None
+    more_keys = read_authorized_keys(reader, login=login, remedy="give `ssh_private_key`")
     _check_update_login(reader)
     _require(reader, "ssh_public_key", *(() if alone else ("psk",)))
     if alone:
@@ -160,12 +168,7 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
     ppk = _ppk(reader, common.profile)
     _check_boundary(reader, common)
     monitoring = read_monitoring(reader, frozenset(MonitoringArgs.__annotations__), {"alarm_topic_arns": None})
-    check_monitoring(
-        reader,
-        common.secret_delivery,
-        login=reader.value("ssh_private_key") is not None,
-        remedy="give `ssh_private_key`",
-    )
+    check_monitoring(reader, common.secret_delivery, login=login, remedy="give `ssh_private_key`")
     if draft.site and not problems:
         ranges = "additional_cidr_blocks, excluded_cidr_blocks, peers"
         check_room(
@@ -185,6 +188,7 @@ def gateway_settings(resource_name: str, args: VpnGatewayArgs) -> GatewaySetting
         ppk=ppk,
         ssh_public_key=ssh_public_key,
         ssh_private_key=ssh_private_key,
+        ssh_authorized_keys=more_keys,
         monitoring=(monitoring or {}).get("alarm_topic_arns"),
         **vars(common),
     )
@@ -214,6 +218,7 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
     for side in (left_reader, right_reader):
         _check_boundary(side, common)
     _check_verify(reader, verify=verify)
+    more_keys = read_authorized_keys(reader, login=verify, remedy="set `verify` to true")
     left_region, right_region = (each.region or None for each in placements)
     topics = {"left_alarm_topic_arns": left_region, "right_alarm_topic_arns": right_region}
     monitoring = read_monitoring(reader, frozenset(PairMonitoringArgs.__annotations__), topics) or {}
@@ -246,6 +251,7 @@ def pair_settings(resource_name: str, args: VpnGatewayPairArgs) -> PairSettings:
         postquantum=postquantum and PROFILES[common.profile].ike_version > 1,
         ssh_private_key=ssh_private_key,
         ssh_public_key=ssh_public_key,
+        ssh_authorized_keys=more_keys,
         verify=verify,
         verify_timeout_seconds=timeout,
         left_monitoring=monitoring.get("left_alarm_topic_arns"),

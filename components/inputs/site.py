@@ -19,9 +19,9 @@ from ..decisions.addressing import (
     without,
 )
 from ..decisions.arn import region_of
+from ..decisions.problems import SECRET
 from ..decisions.updates import TIME
 from .arguments import ExistingNetworkArgs
-from .problems import SECRET
 from .reader import Reader
 from .ssh_keys import key_problems
 
@@ -226,6 +226,22 @@ def read_ssh_key(reader: Reader, kind: str) -> tuple[pulumi.Input[str] | None, p
     private_setting, public_setting = map(reader.setting, settings)
     reader.problems += key_problems(private_setting, private_text, public_setting, public_text, host=kind == "host")
     return private, public
+
+
+def read_authorized_keys(reader: Reader, *, login: bool, remedy: str) -> tuple[pulumi.Input[str], ...]:
+    """Return `ssh_authorized_keys`; check those that are text. Without a `login`, any is a problem with this remedy."""
+
+    def read(items: Reader, number: str) -> pulumi.Input[str] | None:
+        key = "" if items.value(number) is None else items.input_text(number)
+        text = key if isinstance(key, str) else None
+        items.problems += key_problems("", None, items.setting(number), text, host=False)
+        return key
+
+    keys: tuple[pulumi.Input[str], ...] = reader.each("ssh_authorized_keys", read)
+    if keys and not login:
+        rule = "needs a login, because the user data has no room for it"
+        reader.report(reader.setting("ssh_authorized_keys"), "…", rule, f"{remedy}, or leave it out")
+    return keys
 
 
 def _existing_network(reader: Reader) -> ExistingNetwork | None:

@@ -10,8 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ..decisions.problems import Problem
-from .problems import SECRET
+from ..decisions.problems import SECRET, Problem
 
 ED25519: Final = "ssh-ed25519"
 RSA: Final = "ssh-rsa"

@@ -14,9 +14,9 @@ from typing import Any, Final, NotRequired, cast, get_args, get_origin, is_typed
 import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from ..decisions.problems import Problem
+from ..decisions.problems import SECRET, Problem
 from .arguments import SECRETS, SiteArgs, VpnGatewayPairArgs, camel_case
-from .problems import SECRET, SettingsError
+from .problems import SettingsError
 from .settings import pair_settings
 
 SIDES: Final = ("left", "right")

@@ -10,6 +10,8 @@ from pulumi.resource_hooks import ResourceHookFunction
 from .hooks import hook, known
 from .scope import Scope
 
+LOGIN_KEY = "ssh_public_key"
+
 PROGRAM = "program of this release"
 """The reason that each gateway has which cannot be changed in place."""
 
@@ -53,8 +55,14 @@ async def _kept(inputs: Mapping[str, Any] | None) -> Mapping[str, str]:
 
 
 def compared(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
-    """Return the reasons to compare: all, or only those in both if the gateway can be changed in place only now."""
-    return {*before, *after} if (PROGRAM in before) == (PROGRAM in after) else {*before} & {*after}
+    """Return the reasons to compare: all, or only those in both if the gateway can be changed in place only now.
+
+    The login key counts only if it is in both, because an earlier release kept that of every gateway.
+    """
+    common = before.keys() & after.keys()
+    is_switched = (PROGRAM in before) != (PROGRAM in after)
+    reasons = common if is_switched else before.keys() | after.keys()
+    return {each for each in reasons if each in common or each != LOGIN_KEY}
 
 
 def replacement_text(site: str, changed: list[str]) -> str:

@@ -31,13 +31,13 @@ def create_gateway(
     interface: ec2.NetworkInterface,
     instance_profile: iam.InstanceProfile | None,
     user_data_base64: pulumi.Input[str],
-    keeps_user_data: bool,
+    changes_in_place: bool,
     replaced_for: pulumi.Input[str],
     needed_at_boot: Sequence[pulumi.Resource],
 ) -> ec2.Instance:
     """Create the gateway's instance on its interface.
 
-    A change of its user data replaces it, unless it `keeps_user_data`: then only its next instance has the new text.
+    Other user data or another key pair replaces it, unless it `changes_in_place`: then only its next instance has them.
     Another value of `replaced_for` always replaces it.
     """
     options = pulumi.ResourceOptions(
@@ -46,7 +46,7 @@ def create_gateway(
         # Only the interface sets this. For an instance that does not set it, the provider assumes `true`, reads the
         # interface's `false`, and would turn the gateway's forwarding off at the next update
         # (terraform-provider-aws #44768).
-        ignore_changes=["sourceDestCheck", *(["userDataBase64"] if keeps_user_data else [])],
+        ignore_changes=["sourceDestCheck", *(["userDataBase64", "keyName"] if changes_in_place else [])],
         replacement_trigger=replaced_for,
         **_instance_options(scope, "gateway", site, image),
     )

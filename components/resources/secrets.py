@@ -10,9 +10,9 @@ from pulumi_aws import iam, ssm
 
 from ..decisions.arn import dns_suffix, region_of, service_host
 from ..decisions.monitoring import NAMESPACE
-from ..decisions.problems import Problem
+from ..decisions.problems import SECRET, Problem
 from ..decisions.secrets import GivenSecrets, StoredSecrets
-from ..inputs.problems import SECRET, SettingsError
+from ..inputs.problems import SettingsError
 from ..inputs.psk import equal_keys, ppk_weakness, psk_weakness
 from ..inputs.ssh_keys import HOST_KEYS, LOGIN_KEYS, key_problems, public_key
 from .scope import Scope
@@ -69,7 +69,7 @@ def callers_ssh_key(what: str, private: pulumi.Input[str], public: pulumi.Input[
         return halves[0]
 
     both = pulumi.Output.all(pulumi.Output.secret(private), public)
-    return SshKey(private=both.apply(check), public=public_key_line(what, public))
+    return SshKey(private=both.apply(check), public=public_key_line(f"{what}_public_key", public, host=what == "host"))
 
 
 def generated_ssh_key(name: str, options: pulumi.ResourceOptions) -> SshKey:
@@ -79,16 +79,16 @@ def generated_ssh_key(name: str, options: pulumi.ResourceOptions) -> SshKey:
     return SshKey(private=pulumi.Output.secret(key.private_key_openssh), public=key.public_key_openssh.apply(str.strip))
 
 
-def public_key_line(what: str, public: pulumi.Input[str]) -> pulumi.Output[str]:
-    """Return the public half of the key `host` or `ssh` as a line, without its comment, which might not be ASCII.
+def public_key_line(setting: str, public: pulumi.Input[str], *, host: bool = False) -> pulumi.Output[str]:
+    """Return a public key as a line, without its comment, which might not be ASCII. It is a host key, or a login key.
 
     The Output fails with the key's problems once it is known.
     """
 
     def check(text: str) -> str:
-        key = public_key(text, HOST_KEYS if what == "host" else LOGIN_KEYS)
+        key = public_key(text, HOST_KEYS if host else LOGIN_KEYS)
         if key is None:
-            problems = key_problems("", None, f"{what}_public_key", text, host=what == "host")
+            problems = key_problems("", None, setting, text, host=host)
             raise SettingsError("VPN gateway", problems)
         return key.line()
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from components.inputs.arguments import SiteArgs, VpnGatewayPairArgs
 from lab.api.images import BUILDS, image_id
 from tests.engine.plans import Plan, does, loses
-from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
+from tests.unit.gateway_documents import HOST_KEY, OTHER_KEY, OTHER_PUBLIC_KEY, PUBLIC_KEY
 from tests.unit.recording import article_arguments
 from tests.unit.spoilt_values import MISSING
 
@@ -35,6 +35,15 @@ BASE: Final[Mapping[str, Any]] = {
 }
 
 
+def verifying(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments with `verify`, and with a key to log in with if they have none.
+
+    The gateways would not admit a key that is generated again when an argument is taken back.
+    """
+    login = {"ssh_private_key": OTHER_KEY, "ssh_public_key": OTHER_PUBLIC_KEY}
+    return {**({} if "ssh_public_key" in arguments else login), **arguments, "verify": True}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """A change of one argument."""
@@ -47,6 +56,8 @@ class Change:
     """Arguments that change with it."""
     before: Mapping[str, Any] = field(default_factory=dict)
     """Arguments before the change, if they differ from `BASE`."""
+    with_verify: Mapping[str, Any] = field(default_factory=dict)
+    """More arguments with `verify`, before the change and after it."""
     refused: str = ""
     """Beginning of its refusal; empty if it is not refused."""
     needs_verify: bool = False
@@ -257,6 +268,21 @@ CHANGES: Final = (
     ),
     Change(argument="administrator_cidr_blocks", value=MISSING, what="left out"),
     Change(argument="ssh_private_key", value=HOST_KEY, what="your own", also={"ssh_public_key": PUBLIC_KEY}),
+    Change(
+        argument="ssh_private_key",
+        value=HOST_KEY,
+        what="another key, which was in `ssh_authorized_keys` before",
+        also={"ssh_public_key": PUBLIC_KEY},
+        before={"ssh_private_key": OTHER_KEY, "ssh_public_key": OTHER_PUBLIC_KEY},
+        with_verify={"ssh_authorized_keys": [PUBLIC_KEY, OTHER_PUBLIC_KEY]},
+    ),
+    Change(
+        argument="ssh_authorized_keys",
+        value=[PUBLIC_KEY],
+        what="a key added",
+        refused="ssh_authorized_keys '…': needs a login",
+        needs_verify=True,
+    ),
     Change(argument="ssh_public_key", value=PUBLIC_KEY, what="your own, without the private key"),
     Change(argument="verify", value=True, what="turned on"),
     Change(argument="verify_timeout_seconds", value=900, what="longer"),

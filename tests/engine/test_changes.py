@@ -33,6 +33,7 @@ from tests.engine.changes import (
     row,
     rows_missing,
     table,
+    verifying,
 )
 from tests.engine.deployer import ROLE, deployer
 from tests.engine.existing_networks import network_of_others
@@ -42,7 +43,7 @@ from tests.engine.previews import preview, update
 from tests.engine.released import PLUGINS, aws_environment
 from tests.engine.without_machines import COMMAND, command_without_machine
 from tests.generated import ROOT, require_section, section
-from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
+from tests.unit.gateway_documents import HOST_KEY, OTHER_KEY, OTHER_PUBLIC_KEY, PUBLIC_KEY
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -61,6 +62,7 @@ PLACING = {
 }
 """The arguments whose changes may replace the network or a gateway's identity."""
 
+GATEWAYS = {"vpn-uk-gateway", "vpn-au-gateway"}
 ROOTS = ("vpn-uk-gateway", "vpn-uk-probe-host")
 """The instances that have a root volume of `left.root_volume_size`."""
 
@@ -147,7 +149,7 @@ def pair(shared: Pair) -> Pair:
 def shared_verified(shared: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Yield a pair with `verify`. Its commands run on this machine and do nothing, because no gateway boots."""
     stack = InlineStack(tmp_path_factory.mktemp("verified") / "stack", PLUGINS)
-    pair = Pair(stack, shared.api, shared.theirs, base={**BASE, "verify": True})
+    pair = Pair(stack, shared.api, shared.theirs, base=verifying(BASE))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(COMMAND, command_without_machine)
         yield pair
@@ -237,19 +239,20 @@ def _take_back(pair: Pair, change: Change, start: Any) -> Plan:
 
 
 def _with_verify(change: Change, verified: Pair) -> tuple[Plan, Plan | None]:
-    """Return the plan of a change with `verify`. If it replaces no instance, apply it and take it back.
+    """Return the plan of a change with `verify`. If it replaces no gateway, apply it and take it back.
 
     The second plan is that of taking it back.
     """
-    start, wanted = ({**arguments, "verify": True} for arguments in (change.start(), change.arguments(verified.theirs)))
-    if change.before:
+    both = change.start(), change.arguments(verified.theirs)
+    start, wanted = ({**verifying(arguments), **change.with_verify} for arguments in both)
+    if change.before or change.with_verify:
         verified.update(start)
     plan = preview(verified.stack, wanted)
-    if plan.refused or plan.lost(INSTANCE):
+    if plan.refused or not GATEWAYS.isdisjoint(plan.lost(INSTANCE)):
         return plan, None
     assert does(verified.update(wanted)) == does(plan)
     back = _take_back(verified, change, start)
-    assert not back.lost(INSTANCE)
+    assert GATEWAYS.isdisjoint(back.lost(INSTANCE))
     return plan, back
 
 
@@ -335,6 +338,49 @@ def test_a_larger_root_volume_is_used_in_place_and_a_smaller_one_needs_another_i
     with_image = {**verified.base, "left": {**BASE["left"], "image": "debian-12"}}
     assert preview(verified.stack, with_image).names("replace", INSTANCE) == [*ROOTS]
     verified.update(verified.base, replace=ROOTS)
+
+
+@pytest.mark.whole
+def test_a_login_key_that_no_gateway_admits_is_refused_unless_the_gateways_are_replaced(verified: Pair) -> None:
+    def key_names() -> list[tuple[str, str]]:
+        resources = verified.stack.resources()
+        return [
+            (resources[f"vpn-{side}-gateway"]["outputs"]["keyName"], resources[f"vpn-{side}-key-pair"]["id"])
+            for side in ("uk", "au")
+        ]
+
+    own = {**verified.base, "ssh_private_key": HOST_KEY, "ssh_public_key": PUBLIC_KEY}
+    # At preview, a key that the component would generate is unknown.
+    for arguments in (own, {**BASE, "verify": True}):
+        refused = preview(verified.stack, arguments).refused
+        assert refused.startswith("ssh_private_key '(secret)': is not a key that ")
+        assert "-gateway admits now, so nothing could log in to change it; keep the former key" in refused
+        assert "pulumi up --replace 'urn:pulumi:" in refused
+    admitted = {**verified.base, "ssh_authorized_keys": [PUBLIC_KEY]}
+    # Instances with the newest user data stay when `verify` is turned off, and nothing would take a key off their list.
+    verified.update(admitted, replace=sorted(GATEWAYS))
+    refused = preview(verified.stack, {**verified.base, "verify": False}).refused
+    assert refused.startswith("ssh_authorized_keys '…': still log in to ")
+    assert GATEWAYS.isdisjoint(verified.update(own).lost(INSTANCE))
+    # The running instance has the key pair of its launch, and the next one the newest.
+    assert all(name != newest for name, newest in key_names())
+    assert set(verified.update(verified.base, replace=sorted(GATEWAYS)).lost(INSTANCE)) >= GATEWAYS
+    assert all(name == newest for name, newest in key_names())
+
+
+@pytest.mark.whole
+def test_verify_is_turned_on_with_the_key_that_the_gateways_have_and_with_no_other(pair: Pair) -> None:
+    keys = {"ssh_private_key": OTHER_KEY, "ssh_public_key": OTHER_PUBLIC_KEY}
+    pair.update({**BASE, **keys})
+    assert preview(pair.stack, {**BASE, **keys, "verify": True}).refused == ""
+    own = {"ssh_private_key": HOST_KEY, "ssh_public_key": PUBLIC_KEY}
+    for other in (own, {}):
+        refused = preview(pair.stack, {**BASE, **other, "verify": True}).refused
+        assert refused.startswith("ssh_private_key '(secret)': is not a key that ")
+    # Without `verify`, another key brings other instances, and so does another image with it.
+    assert preview(pair.stack, {**BASE, **own}).refused == ""
+    images = {side: {**BASE[side], "image": "debian-12"} for side in ("left", "right")}
+    assert preview(pair.stack, {**BASE, **own, **images, "verify": True}).refused == ""
 
 
 AU = {"name": "au", "public_ip": "203.0.113.1", "private_ip": "172.31.1.9", "cidr_blocks": ["172.31.0.0/16"]}

@@ -11,7 +11,7 @@ from typing import Final
 
 import yaml
 
-from lab import settings, stack
+from lab import environment, settings, stack
 from lab.progress import say
 from tests.scenarios.gateway import StepError
 
@@ -55,6 +55,16 @@ class Program:
         document = yaml.safe_load(path.read_text())
         document["config"].update({f"vpn-gateway-pair:{key}": value for key, value in values.items()})
         path.write_text(yaml.safe_dump(document))
+
+    def configure_secret(self, key: str, value: str) -> None:
+        """Set a key of the stack's configuration, encrypted."""
+        command = ["pulumi", "config", "set", "--secret", f"vpn-gateway-pair:{key}", "--stack", stack.STACK]
+        subprocess.run(command, input=value, cwd=self.folder, env=environment.variables(), text=True, check=True)
+
+    def output(self, name: str) -> str:
+        """Return an output of the stack, also a secret one."""
+        arguments = ["stack", "output", "--show-secrets", name, "--stack", stack.STACK]
+        return stack.pulumi(arguments, capture=True, folder=self.folder).stdout
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace text in a file of the program, as another release might. Raises StepError if it is not there once."""

@@ -10,8 +10,20 @@ from pathlib import Path
 import pytest
 
 from components.decisions.tunnel import TunnelProfile
+from components.user_data import login_files
 from lab.machines import toolroot
-from tests.unit.gateway_documents import IN_SSM, INLINE, PPK, PSK, UK, gateway_document, installed_files
+from tests.unit.gateway_documents import (
+    AUTHORIZED_KEYS,
+    IN_SSM,
+    INLINE,
+    OTHER_PUBLIC_KEY,
+    PPK,
+    PSK,
+    PUBLIC_KEY,
+    UK,
+    gateway_document,
+    installed_files,
+)
 
 PROFILES = pytest.mark.parametrize("profile", list(TunnelProfile))
 UNITS = ("vpn-filter.service", "vpn-sysctl.service", "vpn-secrets.service", "vpn-watch.service")
@@ -190,6 +202,16 @@ def test_sshd_offers_the_pinned_key_and_no_other(release: str) -> None:
     script = 'ssh-keygen -A >/dev/null; sshd -t; sshd -T | grep "^hostkey "'
     done = toolroot.run(release, ["sh", "-euc", script], files=installed_files(gateway_document()))
     assert (done.returncode, done.stdout) == (0, "hostkey /etc/ssh/ssh_host_ed25519_key\n"), done.stderr
+
+
+def test_with_the_list_of_keys_sshd_reads_no_other_and_the_list_is_one_that_ssh_keygen_reads(release: str) -> None:
+    files = installed_files(gateway_document())
+    files |= {file.path: file.text for file in login_files([PUBLIC_KEY, OTHER_PUBLIC_KEY])}
+    script = "ssh-keygen -A >/dev/null; mkdir -p /run/sshd; sshd -T | grep ^authorizedkeys; ssh-keygen -l -f "
+    done = toolroot.run(release, ["sh", "-euc", script + AUTHORIZED_KEYS], files=files)
+    sshd, *keys = [line for line in done.stdout.splitlines() if "command" not in line]
+    assert sshd == f"authorizedkeysfile {AUTHORIZED_KEYS.replace('admin', '%u')}", done
+    assert [(key.split()[0], key.split()[-1]) for key in keys] == [("256", "(ED25519)")] * 2
 
 
 def test_a_disk_on_which_nothing_can_be_written_keeps_no_secret_that_is_there_from_ipsec(release: str) -> None:

@@ -17,7 +17,7 @@ from components.decisions.tunnel import TunnelProfile
 from components.decisions.updates import later
 from components.inputs.arguments import SecretDelivery, SiteArgs, VpnGatewayPairArgs
 from tests.unit.existing_cloud import GATEWAY, PRIVATE, PUBLIC, TABLE_A, TABLE_B, VPC
-from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY
+from tests.unit.gateway_documents import HOST_KEY, OTHER_PUBLIC_KEY, PUBLIC_KEY
 from tests.unit.spoilt_values import MISSING, SPOILT_PAIR, SPOILT_SITE, Strategy
 
 POOLS: Final = tuple(
@@ -205,6 +205,7 @@ SOUND_PAIR: Final[Mapping[str, Strategy]] = {
     ),
     "ssh_private_key": _optional(st.just(HOST_KEY)),
     "ssh_public_key": _optional(st.just(PUBLIC_KEY)),
+    "ssh_authorized_keys": _optional(st.lists(st.sampled_from([PUBLIC_KEY, f"{OTHER_PUBLIC_KEY} a comment"]))),
     "verify": _optional(st.booleans()),
     "verify_timeout_seconds": _optional(st.integers(30, 3600) | st.floats(30, 3600)),
     "monitoring": _optional(
@@ -256,6 +257,8 @@ def _sound(draw: st.DrawFn, *, may_exist: bool = False) -> tuple[dict[str, Any],
     without_role = args["secret_delivery"] in (SecretDelivery.USER_DATA, SecretDelivery.USER_DATA.value)
     if without_role or args["verify"] is False:
         args["monitoring"] = MISSING  # nothing would publish
+    if args["verify"] is False:
+        args["ssh_authorized_keys"] = MISSING  # nothing would bring them
     for side, frame in frames.items():
         args[side] = _given({field: draw(row(frame)) for field, row in SOUND_SITE.items()})
         if without_role:

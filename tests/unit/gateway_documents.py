@@ -36,6 +36,15 @@ FBMWfUfEiP1OcgAeMeRrAAAAAAECAwQF
 """
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB2kyW8pFlJXjissYMX7x3EmFBMWfUfEiP1OcgAeMeRr"
 """One key of this file alone, made by ssh-keygen: nothing takes it."""
+OTHER_KEY = """\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEICDHuT5/J3Nf/VF82vOs147yG8bO2tjbS1sLU9uW/IgS
+-----END PRIVATE KEY-----
+"""
+OTHER_PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINn3gEer0J+gv7huIPBz9497al0ldKRCtAGqoQqcjJac"
+"""Another one, in PEM format."""
+AUTHORIZED_KEYS = "/etc/ssh/authorized_keys.d/admin"
+"""The file of a gateway that has the public keys which log in, a line each."""
 INLINE = GivenSecrets(psk=PSK, ppk=PPK, host_private_key=HOST_KEY)
 
 

@@ -64,6 +64,7 @@ SPOILT_PAIR: Final[Mapping[str, Strategy]] = {
     | st.sampled_from(["192.0.2.0/24", ["192.0.2.1/32", "192.0.2.1/32"], {"a": "192.0.2.1/32"}]),
     "ssh_private_key": st.sampled_from([HOST_KEY, "", "key", 7, []]),  # without the public one
     "ssh_public_key": st.sampled_from(NO_PUBLIC_KEY),
+    "ssh_authorized_keys": st.sampled_from(NO_PUBLIC_KEY).map(lambda key: [PUBLIC_KEY, key]) | st.just(PUBLIC_KEY),
     "verify": st.sampled_from(["yes", "true", 1, 0, []]),
     "verify_timeout_seconds": st.sampled_from([29, 3601, -1, "600", True, float("nan"), float("inf"), []]),
     "monitoring": st.sampled_from([True, "basic", {"metrics": "all"}, {"left_alarm_topic_arns": ["pager"]}]),

@@ -140,6 +140,15 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
             "left.host_public_key '…': is not one line of an SSH public key; use the .pub file: ssh-ed25519 AAAA…",
         ),
         ({"ssh_private_key": "x", "ssh_public_key": PUBLIC_KEY}, "ssh_private_key '(secret)': is not a private key in"),
+        (
+            {"ssh_authorized_keys": [PUBLIC_KEY, HOST_KEY]},
+            "ssh_authorized_keys.1 '…': is not one line of an SSH public key; use the .pub file",
+        ),
+        ({"ssh_authorized_keys": PUBLIC_KEY}, f"ssh_authorized_keys '{PUBLIC_KEY}': is not a list; write a list, even"),
+        (
+            {"ssh_authorized_keys": [PUBLIC_KEY], "verify": False},
+            "ssh_authorized_keys '…': needs a login, because the user data has no room for it; set `verify` to true",
+        ),
     ],
 )
 def test_bad_input_is_named_with_value_rule_and_remedy(

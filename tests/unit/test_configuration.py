@@ -10,16 +10,17 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.decisions.file_changes import MOST_LINES, change_text
 from components.decisions.files import File
 from components.decisions.tunnel import TunnelProfile
 from components.inputs.arguments import SecretDelivery
-from components.resources.announcement import PROGRAM, compared
+from components.resources.announcement import LOGIN_KEY, PROGRAM, compared
 from components.resources.configuration import NEXT, coming, configure_script, prepare_script, revision_of
 from components.resources.remote_commands import installed_files, installer
-from tests.unit.gateway_documents import PUBLIC_KEY, files_of, user_data_of
+from tests.unit.gateway_documents import AUTHORIZED_KEYS, HOST_KEY, OTHER_PUBLIC_KEY, PUBLIC_KEY, files_of, user_data_of
 from tests.unit.recording import PSK, Deployment, Recorder, address_of, deploy_pair, public_key_of
 from vpn_configure import files
 
@@ -34,15 +35,18 @@ def _coming(recorder: Recorder, side: str) -> dict[str, Any]:
 
 
 KEY_PATH = "/etc/ipsec.d/vpn-key.conf"
+SSHD_PATH = "/etc/ssh/sshd_config.d/00-vpn-login.conf"
 
 
-def test_the_command_carries_the_files_that_the_first_boot_writes_and_the_one_that_proves_the_key(
+def test_the_command_carries_the_files_of_the_first_boot_the_one_that_proves_the_key_and_those_of_the_login(
     article_pair: Recorder,
 ) -> None:
     for side in ("uk", "au"):
         written = files_of(user_data_of(article_pair.named(f"vpn-{side}-gateway").inputs))
         carried = {each["path"]: each["text"] for each in _coming(article_pair, side)["files"]}
         assert f"  leftid=@key.{address_of(f'vpn-{side}-gateway-address')}\n" in carried.pop(KEY_PATH)
+        assert carried.pop(AUTHORIZED_KEYS) == public_key_of("vpn-ssh-key") + "\n"
+        assert carried.pop(SSHD_PATH).endswith(f"\nAuthorizedKeysFile {AUTHORIZED_KEYS.replace('admin', '%u')}\n")
         assert carried == written
 
 
@@ -56,6 +60,18 @@ def test_the_prepared_revision_is_applied_and_vpn_verify_demands_it(article_pair
 def test_neither_gateway_is_changed_before_both_are_prepared(article_pair: Recorder) -> None:
     for side in ("uk", "au"):
         assert {"vpn-uk-prepare", "vpn-au-prepare"} <= article_pair.named(f"vpn-{side}-configure").depends_on
+
+
+def test_the_keys_that_log_in_are_the_deployments_own_first_then_the_others_once_each_without_comments(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    more = [f"{PUBLIC_KEY} a colleague", pulumi.Output.from_input(OTHER_PUBLIC_KEY), PUBLIC_KEY]
+    keys = {"ssh_private_key": HOST_KEY, "ssh_public_key": PUBLIC_KEY, "ssh_authorized_keys": more}
+    coming = _coming(deploy_pair(deployment, article, **keys), "uk")["files"]
+    paths = [each["path"] for each in coming]
+    # sshd takes the list into account only after it is there.
+    assert paths.index(AUTHORIZED_KEYS) < paths.index(SSHD_PATH)
+    assert coming[paths.index(AUTHORIZED_KEYS)]["text"] == f"{PUBLIC_KEY}\n{OTHER_PUBLIC_KEY}\n"
 
 
 def test_a_pair_whose_every_rekey_authenticates_gets_no_second_connection(
@@ -187,3 +203,9 @@ def test_a_gateway_that_can_be_changed_in_place_only_now_is_not_announced_as_rep
     assert compared(before, {"SSH host key": "1"}) == {"SSH host key"}
     assert compared(before, {"SSH host key": "1", PROGRAM: "4"}) == {"SSH host key", "profile", PROGRAM}
     assert compared({"SSH host key": "1"}, {"SSH host key": "2"}) == {"SSH host key"}
+
+
+def test_the_login_key_that_an_earlier_release_has_kept_is_no_reason_for_a_gateway_that_takes_another() -> None:
+    before = {"SSH host key": "1", LOGIN_KEY: "2"}
+    assert compared(before, {"SSH host key": "1"}) == {"SSH host key"}
+    assert compared({**before, PROGRAM: "3"}, {**before, PROGRAM: "4"}) == {*before, PROGRAM}

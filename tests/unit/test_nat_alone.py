@@ -116,7 +116,7 @@ def test_a_gateway_without_peers_has_exactly_these_resources(deployment: Deploym
         "PrivateKey": 1,
         "KeyPair": 1,
         "Instance": 1,
-        "Stash": 4,
+        "Stash": 5,
     }
     assert [each.name for each in recorder.of_type("aws:ssm/parameter:Parameter")] == ["nat-host-key-parameter"]
     admitted = {(each.name, each.inputs["ipProtocol"], each.inputs["cidrIpv4"]) for each in recorder.of_type(RULE)}

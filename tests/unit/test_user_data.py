@@ -122,7 +122,7 @@ def test_the_digest_of_the_program_is_of_every_file_and_template(monkeypatch: py
 
     files = [each for each in (ROOT / "userdata").rglob("*") if each.is_file() and "__pycache__" not in each.parts]
     alike = {each.relative_to(ROOT / "userdata").parts[0] for each in files if digest(each) == before}
-    brought = {"configure", "key", "metrics", "proof", "updates"}
+    brought = {"configure", "key", "login", "metrics", "proof", "updates"}
     assert alike == brought, "what remote commands bring is not in the user data"
 
 

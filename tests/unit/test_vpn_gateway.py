@@ -1,5 +1,6 @@
 """Proves that a gateway stands alone, with one peer or several. Does not prove what a pair asks for."""
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -15,7 +16,7 @@ from components.resources.remote_commands import installed_files
 from components.resources.security_groups import inbound_rules
 from components.user_data import configure_files, proof_files
 from tests.unit import ipsec_sections
-from tests.unit.gateway_documents import HOST_KEY, PUBLIC_KEY, files_of, user_data_of
+from tests.unit.gateway_documents import AUTHORIZED_KEYS, HOST_KEY, OTHER_PUBLIC_KEY, PUBLIC_KEY, files_of, user_data_of
 from tests.unit.recording import Deployment, Recorder, address_of, public_key_of
 
 PSK = "fQ0yS7nXw2LrGzV9bTqHkM4cJ1uEa8Ip"
@@ -112,6 +113,17 @@ def test_the_command_that_prepares_brings_vpn_verify_so_a_preview_never_shows_it
     programs = [file for file in brought if file.path != NEXT]
     assert programs == [*configure_files(), *proof_files()]
     assert "stdin" not in configure.inputs
+
+
+@pytest.mark.parametrize("peers", [{}, {"peers": [], "psk": None}], ids=["with a peer", "NAT alone"])
+def test_more_keys_log_in_to_a_gateway_that_something_can_change(deployment: Deployment, peers: dict[str, Any]) -> None:
+    more = {"ssh_authorized_keys": [OTHER_PUBLIC_KEY]}
+    with pytest.raises(SettingsError, match=r"ssh_authorized_keys .*: needs a login, .*; give `ssh_private_key`, or"):
+        _gateway(deployment, **more, **peers)
+    prepare = _gateway(Deployment(), **LOGIN, **more, **peers).named("site-prepare")
+    (coming,) = [file for file in installed_files(prepare.inputs["stdin"]) if file.path == NEXT]
+    listed = {each["path"]: each["text"] for each in json.loads(coming.text)["files"]}
+    assert listed[AUTHORIZED_KEYS] == f"{PUBLIC_KEY}\n{OTHER_PUBLIC_KEY}\n"
 
 
 def test_without_the_private_key_nothing_logs_in_and_the_user_data_counts(deployment: Deployment) -> None:

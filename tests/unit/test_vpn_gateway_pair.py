@@ -61,6 +61,7 @@ SIDE = [
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-vpc",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule private-hosts-ingress-peer-{network}",
     "pulumi:index:Stash image",
+    "pulumi:index:Stash login-keys",
     "pulumi:index:Stash replacement-reasons",
     "pulumi:index:Stash zone",
     "tls:index/privateKey:PrivateKey host-key",
@@ -178,7 +179,7 @@ def test_identity_is_the_interface_and_the_instance_only_sits_on_it(article_pair
     assert gateway.inputs["userDataReplaceOnChange"] is True
     assert gateway.request.deleteBeforeReplace
     # The provider would take the instance's silence for `true` and switch forwarding off at the second `up`.
-    assert list(gateway.request.ignoreChanges) == ["sourceDestCheck", "userDataBase64"]
+    assert list(gateway.request.ignoreChanges) == ["sourceDestCheck", "userDataBase64", "keyName"]
     assert "sourceDestCheck" not in gateway.inputs
     assert gateway.inputs["tags"] == {"Name": "au-gateway", "owner": "network"}
     for one in ("vpn-au-gateway-interface", "vpn-au-gateway-address"):
@@ -265,9 +266,9 @@ def test_what_is_kept_of_the_reasons_for_a_replacement_is_secret_and_only_digest
     assert all(len(digest) == 64 for digest in kept.inputs["input"].values())
 
 
-def test_a_gateway_that_is_changed_in_place_is_replaced_for_three_reasons_only(article_pair: Recorder) -> None:
+def test_a_gateway_that_is_changed_in_place_is_replaced_for_two_reasons_only(article_pair: Recorder) -> None:
     kept = article_pair.named("vpn-uk-replacement-reasons")
-    assert kept.inputs["input"].keys() == {"secret_delivery", "SSH host key", "ssh_public_key"}
+    assert kept.inputs["input"].keys() == {"secret_delivery", "SSH host key"}
     gateway = article_pair.named("vpn-uk-gateway").request
     assert gateway.replacement_trigger.string_value == f"ssm {public_key_of('vpn-uk-host-key')}"
 

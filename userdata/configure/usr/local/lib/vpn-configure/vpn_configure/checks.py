@@ -10,7 +10,7 @@ from vpn_configure.errors import ConfigureError
 from vpn_configure.files import Changes, File
 from vpn_configure.machine import NO_COMMAND, Machine
 from vpn_configure.pluto import ADDCONN
-from vpn_configure.steps import FILTER, SSHD, UNITS
+from vpn_configure.steps import FILTER, KEYS, SSHD, UNITS
 
 APT = "/etc/apt/apt.conf.d"
 SSHD_CONFIG = "/etc/ssh/sshd_config"
@@ -75,6 +75,9 @@ def _questions(machine: Machine, new: Mapping[str, File]) -> Iterator[tuple[str,
                 yield path, ["ipsec", "algparse", f"-v{version}", "-pfs=yes", algorithms]
         elif path.startswith(f"{SSHD}/") and path.endswith(".conf"):
             yield path, ["/usr/sbin/sshd", "-t", "-f", _sshd_config(machine, place)]
+        elif path.startswith(f"{KEYS}/"):
+            # Without a valid key in the list, nobody could log in. ssh-keygen fails then.
+            yield path, ["ssh-keygen", "-l", "-f", place]
         elif path.startswith(f"{APT}/"):
             yield path, ["apt-config", "-c", place, "dump"]
         elif _interpreter(file) == "sh":

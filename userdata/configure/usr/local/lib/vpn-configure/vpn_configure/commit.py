@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vpn_configure.errors import ConfigureError
 from vpn_configure.files import Changes, File
-from vpn_configure.machine import Machine, sync_folder, write_through
+from vpn_configure.machine import Machine, make_folder, sync_folder, write_through
 
 STAGE = "/var/lib/vpn-gateway/stage"
 COMMIT = "/var/lib/vpn-gateway/commit"
@@ -82,7 +82,7 @@ def finish(machine: Machine) -> list[str]:
         for path in listed["files"]:
             source, target = top / _TREE / path.lstrip("/"), machine.place(path)
             if source.exists():
-                _make_folder(target.parent)
+                make_folder(target.parent)
                 source.replace(target)
             folders.add(target.parent)
         for path in listed["removed"]:
@@ -99,12 +99,3 @@ def finish(machine: Machine) -> list[str]:
 
 def _write_list(machine: Machine, listed: Mapping[str, Sequence[str]]) -> None:
     write_through(machine.place(f"{STAGE}/{_LIST}"), File(0o600, json.dumps(listed)))
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder that others may read, whatever the mask, and the folders above it."""
-    for each in (*reversed(folder.parents), folder):
-        if not each.exists():
-            each.mkdir()
-            each.chmod(0o755)
-            sync_folder(each.parent)

@@ -1,6 +1,7 @@
 """One run: what differs, whether it can change now, and the record of what was deployed."""
 
 from vpn_configure import boot, commit, keys, late
+from vpn_configure.act import act
 from vpn_configure.apply import Difference, apply, forget, put_in_place
 from vpn_configure.errors import ConfigureError
 from vpn_configure.files import (
@@ -19,7 +20,7 @@ from vpn_configure.files import (
 )
 from vpn_configure.machine import Machine, sync_folder
 from vpn_configure.prepare import prepare
-from vpn_configure.steps import UNITS
+from vpn_configure.steps import UNITS, plan
 
 AT_BOOT = {"vpn-commit.service": "sysinit.target", "vpn-configure.service": "multi-user.target"}
 """The units that finish what a power cut has interrupted: the renames of a commit, and the whole change."""
@@ -74,6 +75,9 @@ def _configure(machine: Machine, wait: float) -> list[str]:
         # The boot starts everything from the new files. Its packages may be missing, and with them the tools.
         put_in_place(machine, difference, installed=False)
         machine.run("systemctl", "daemon-reload")
+        # No step of the boot reloads it.
+        for step in (step for step in plan(difference.in_force) if step.name == "sshd"):
+            act(machine, step, difference.in_force, lines.append)
         boot.again(machine)
         forget(machine)
     _record(machine, desired)

@@ -5,10 +5,10 @@ from vpn_configure import pluto
 from vpn_configure.act import act
 from vpn_configure.files import BEFORE, Changes, File, dump_old
 from vpn_configure.machine import Machine
-from vpn_configure.steps import METRICS, UPDATES, plan
+from vpn_configure.steps import LOGIN, METRICS, UPDATES, plan
 
-_BEGINNINGS = (ipsec_conf.KEY_PATH, *METRICS, *UPDATES)
-_STEPS = {"retire", "units", "timers", "enable", "metrics"}
+_BEGINNINGS = (ipsec_conf.KEY_PATH, *LOGIN, *METRICS, *UPDATES)
+_STEPS = {"retire", "units", "timers", "sshd", "enable", "metrics"}
 
 
 def are_late(changes: Changes) -> bool:
@@ -20,8 +20,8 @@ def put_in_place(machine: Machine, changes: Changes) -> None:
     """Put the files in place at once, also while the boot runs, and make them count as far as that is possible.
 
     On each new machine, only these files differ. Waiting for the end of the boot would make this program report a boot
-    that fails, and `vpn-verify` reports it better. Their text depends only on the profile, on addresses, on the window
-    for updates and on the release, so no tool has to check it; the boot may be installing the tools at this moment.
+    that fails, and `vpn-verify` reports it better. No tool has to check their text: the component makes it of checked
+    keys, addresses and choices. And the boot may be installing the tools at this moment.
 
     A pluto that does not answer yet will read its file itself, because it answers before it reads its connections.
     """

@@ -75,7 +75,7 @@ class Machine:
     def write(self, path: str, file: File) -> None:
         """Write a file that is in place, or not, also after a power cut."""
         place = self.place(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(place.parent)
         draft = place.with_name(f"{place.name}.new")
         write_through(draft, file)
         draft.replace(place)
@@ -90,6 +90,15 @@ def write_through(place: Path, file: File) -> None:
         os.fchmod(opened.fileno(), file.mode)
         opened.flush()
         os.fsync(opened.fileno())
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents with mode 0755, whatever the umask is. sshd reads its list of keys as the user."""
+    for each in (*reversed(folder.parents), folder):
+        if not each.exists():
+            each.mkdir()
+            each.chmod(0o755)
+            sync_folder(each.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,6 +13,9 @@ UNITS = "/etc/systemd/system"
 FILTER, ROUTES = "/etc/vpn-gateway/filter.rules", "/etc/vpn-gateway/routes"
 SECRETS, GATEWAY = "/etc/vpn-gateway/secrets.json", "/etc/vpn-gateway/gateway.json"
 SSHD = "/etc/ssh/sshd_config.d"
+KEYS = "/etc/ssh/authorized_keys.d"
+LOGIN = (f"{KEYS}/", f"{SSHD}/00-vpn-login.conf")
+"""Beginnings of the paths of what decides which keys log in. sshd reads the list of keys at each login."""
 LIBRARY, PROGRAMS = "/usr/local/lib/vpn-gateway", "/usr/local/sbin"
 METRICS = (f"{UNITS}/vpn-metrics.service", "/usr/local/lib/vpn-metrics/", "/etc/vpn-gateway/metrics.json")
 """Beginnings of the paths of what publishes metrics."""
