@@ -205,17 +205,33 @@ SOURCE_CHECK = (
 )
 
 
-def _judge(
-    tmp_path: Path, *, ttl: int = 62, replies: int = 5, loss: str = "0%", silent: tuple[str, ...] = ()
-) -> subprocess.CompletedProcess[str]:
-    """Run the script with a ping that says this of the target, and of any other address whether it is silent."""
+def _report(ttl: int, replies: int, loss: str) -> str:
     lines = [REPLY.format(n=n, ttl=ttl) for n in range(1, replies + 1)]
-    report = "\n".join([*lines, "", f"5 packets transmitted, {replies} received, {loss} packet loss, time 4005ms"])
+    return "\n".join([*lines, "", f"5 packets transmitted, {replies} received, {loss} packet loss, time 4005ms"])
+
+
+def _judge(
+    tmp_path: Path,
+    *,
+    ttl: int = 62,
+    replies: int = 5,
+    loss: str = "0%",
+    silent: tuple[str, ...] = (),
+    first: str = "",
+) -> subprocess.CompletedProcess[str]:
+    """Run the script with a ping that says this of the target, and of any other address whether it is silent.
+
+    If `first` is given, the first five pings say that.
+    """
+    report, before = _report(ttl, replies, loss), tmp_path / "first"
+    if first:
+        before.write_text(f"{first}\n")
     ping = tmp_path / "ping"
     ping.write_text(
         f"""#!/bin/sh
 for target; do :; done
 [ "$target" = 172.31.200.200 ] || case " {" ".join(silent)} " in *" $target "*) exit 1 ;; *) exit 0 ;; esac
+case "$*" in *'-c 5'*) if [ -e {before} ]; then cat {before}; rm {before}; exit; fi ;; esac
 cat <<'END'
 {report}
 END
@@ -249,7 +265,8 @@ def test_a_lost_reply_or_another_path_is_red_with_its_cause(tmp_path: Path, ping
     done = _judge(tmp_path, **ping)
     assert done.returncode == 1
     assert "packet loss" in done.stdout
-    first, *rungs, last = done.stderr.splitlines()
+    _, failed, judged = done.stderr.rpartition("failed: ")
+    first, *rungs, last = (failed + judged).splitlines()
     assert first.startswith("failed: ")
     assert "ttl=62" in first
     assert last.startswith(cause)
@@ -261,6 +278,12 @@ def test_a_lost_reply_or_another_path_is_red_with_its_cause(tmp_path: Path, ping
         ][: len(rungs)]
     )
     assert len((done.stdout + done.stderr).splitlines()) < 24
+
+
+def test_a_packet_that_is_lost_once_is_shown_and_five_more_pings_decide(tmp_path: Path) -> None:
+    done = _judge(tmp_path, first=_report(62, 4, "20%"))
+    assert (done.returncode, done.stdout) == (0, _report(62, 5, "0%") + "\n")
+    assert done.stderr == _report(62, 4, "20%") + "\nSome pings were lost. Pinging again:\n"
 
 
 def test_what_cannot_be_told_apart_is_named_together(tmp_path: Path) -> None:
