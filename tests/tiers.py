@@ -73,7 +73,7 @@ TEST: Final = (
     Tier(
         name="engine",
         what="the real engine against the emulated API, without machines",
-        minutes=3.9,
+        minutes=3.5,
         commands=((*_PARALLEL, "tests/engine", "-m", "not whole"),),
         needs_engine=True,
     ),
@@ -88,7 +88,7 @@ TEST: Final = (
     Tier(
         name="machines",
         what="one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy",
-        minutes=9,
+        minutes=9.5,
         commands=((*_STREAMED, "tests/scenarios", "-m", "brief", "--untimed"),),
         releases=(_NEWEST,),
     ),

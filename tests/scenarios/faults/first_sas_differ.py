@@ -13,7 +13,6 @@ VARIANTS = (
         name="first-sas-differ",
         title="both daemons start, and au's kernel lacks the SAs that uk sends by first",
         seconds=20,
-        brief=True,
     ),
 )
 

@@ -6,7 +6,14 @@ from tests.scenarios.sites import Pair
 DESCRIPTION = "The kernel of uk's gateway panics. It has to start again by itself, and the tunnel with it."
 EXPECTATION = Expectation(limit_seconds=15, goal="bare boot + 15 s", healed_by="the kernel, the boot, then vpn-watch")
 VARIANTS = (
-    Variant(name="kernel-panic", title="the kernel of uk's gateway crashes", seconds=90, at=("uk",), is_down=True),
+    Variant(
+        name="kernel-panic",
+        title="the kernel of uk's gateway crashes",
+        seconds=90,
+        at=("uk",),
+        is_down=True,
+        brief=True,
+    ),
 )
 
 

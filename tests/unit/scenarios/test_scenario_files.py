@@ -21,7 +21,7 @@ def test_each_scenario_has_a_name_of_its_own() -> None:
 def test_make_test_runs_four_of_them_and_the_short_ones_come_first() -> None:
     assert {one.name for one in SCENARIOS if one.brief} == {
         "daemon-killed",
-        "first-sas-differ",
+        "kernel-panic",
         "partition-20s",
         "rekeyed",
     }
