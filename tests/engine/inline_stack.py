@@ -10,10 +10,16 @@ from typing import Any
 from unittest.mock import patch
 
 from pulumi import automation
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 
 from lab import settings
 from lab.engine.plugins import install_stand_in
 from lab.engine.versions import plugin_version
+
+# A refused preview leaves a channel that keeps trying to reach the engine, which has ended. By default, the channels of
+# a process share their connections (gRPC core, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL). So a later engine that gets the
+# same port would seem to have ended as well.
+_GRPC_CHANNEL_OPTIONS.append(("grpc.use_local_subchannel_pool", 1))
 
 
 @dataclass(frozen=True)
