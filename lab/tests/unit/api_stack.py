@@ -26,7 +26,7 @@ TRUST_EC2 = json.dumps(
 
 
 @contextmanager
-def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
+def served_api() -> Iterator[str]:
     """Serve the API on a free port in this process; yield its URL. Instances change their state fast."""
     from lab.api.server import serve  # noqa: PLC0415 - moto takes a second to import
     from lab.api.service import forget_everything  # noqa: PLC0415 - the same
@@ -35,7 +35,7 @@ def served_api(transition_seconds: float = 0.05) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(state, "TRANSITION_SECONDS", transition_seconds)
+        patch.setattr(state, "TRANSITION_SECONDS", 0.05)
         try:
             yield f"http://127.0.0.1:{server.port}"
         finally:

@@ -1,18 +1,12 @@
 """Instances: states, refused launches, repeated launches, reboots, changes."""
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from lab.tests.unit.api_stack import Site, error_code, error_message, lab_path, served_api, uk, wait_for_state
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    with served_api(transition_seconds=0.2) as url:
-        yield url
+from lab.tests.unit.api_stack import Site, error_code, error_message, lab_path, uk, wait_for_state
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +66,14 @@ def test_every_state_can_be_seen(site: Site, step: Callable[[], None]) -> None:
     assert "PrivateIpAddress" not in ended
 
 
-def test_terminating_an_instance_deletes_its_own_interface(site: Site) -> None:
+def test_terminating_an_instance_deletes_its_own_interface(site: Site, step: Callable[[], None]) -> None:
     before = len(interfaces_of(site, "private_subnet"))
     instance_id = launch(site, PrivateIpAddress="10.1.10.41")
+    step()
     assert "10.1.10.41" in [interface["PrivateIpAddress"] for interface in interfaces_of(site, "private_subnet")]
     site.ec2.terminate_instances(InstanceIds=[instance_id])
     assert len(interfaces_of(site, "private_subnet")) == before + 1, "the interface stays until the end"
-    wait_for_state(site.ec2, instance_id, "terminated")
+    step()
     assert len(interfaces_of(site, "private_subnet")) == before
 
 
@@ -115,10 +110,10 @@ def test_a_stopped_gateway_makes_its_route_a_blackhole(api: str) -> None:
     assert states() == ["active", "active"]
 
 
-def test_reboots_are_counted_for_the_data_plane(api: str, site: Site) -> None:
+def test_reboots_are_counted_for_the_data_plane(api: str, site: Site, step: Callable[[], None]) -> None:
     instance_id = launch(site)
     assert error_code(site.ec2.reboot_instances, InstanceIds=[instance_id]) == "IncorrectInstanceState"
-    wait_for_state(site.ec2, instance_id, "running")
+    step()
     before = lab_path(api, "/_lab/generation")
     assert instance_id not in before["reboots"]
     site.ec2.reboot_instances(InstanceIds=[instance_id])
@@ -128,13 +123,13 @@ def test_reboots_are_counted_for_the_data_plane(api: str, site: Site) -> None:
     assert after["generation"] > before["generation"]
 
 
-def test_user_data_can_be_changed_only_while_the_instance_is_stopped(site: Site) -> None:
+def test_user_data_can_be_changed_only_while_the_instance_is_stopped(site: Site, step: Callable[[], None]) -> None:
     ec2, instance_id = site.ec2, launch(site, UserData=b"first")
     change = {"InstanceId": instance_id, "UserData": {"Value": b"\x00second\xff"}}
     assert error_code(ec2.modify_instance_attribute, **change) == "IncorrectInstanceState"
-    wait_for_state(ec2, instance_id, "running")
+    step()
     ec2.stop_instances(InstanceIds=[instance_id])
-    wait_for_state(ec2, instance_id, "stopped")
+    step()
     ec2.modify_instance_attribute(**change)  # type: ignore[arg-type]  # bytes, as boto3 takes them
     answer = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="userData")
     assert base64.b64decode(answer["UserData"]["Value"]) == b"\x00second\xff"
@@ -237,13 +232,15 @@ def test_a_launch_with_an_existing_interface_needs_a_device_index_and_names_no_s
     assert code == "InvalidParameterValue"
 
 
-def test_a_state_change_that_aws_refuses_is_refused_and_terminating_is_idempotent(site: Site) -> None:
+def test_a_state_change_that_aws_refuses_is_refused_and_terminating_is_idempotent(
+    site: Site, step: Callable[[], None]
+) -> None:
     ec2, instance_id = site.ec2, launch(site)
     assert error_code(ec2.stop_instances, InstanceIds=[instance_id]) == "IncorrectInstanceState"
-    wait_for_state(ec2, instance_id, "running")
+    step()
     ec2.terminate_instances(InstanceIds=[instance_id])
     assert error_code(ec2.start_instances, InstanceIds=[instance_id]) == "IncorrectInstanceState"
-    wait_for_state(ec2, instance_id, "terminated")
+    step()
     [again] = ec2.terminate_instances(InstanceIds=[instance_id])["TerminatingInstances"]
     assert again["CurrentState"]["Name"] == "terminated"
     unknown = "i-00000000000000000"
