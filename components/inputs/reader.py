@@ -54,7 +54,9 @@ class Reader:
             self.report(self.setting(key), "…", "is not a known setting", f"use one of {names}")
 
     def setting(self, key: str) -> str:
-        """Return the full path of a key, e.g. `left.cidr_block`."""
+        """Return the full path of a key, e.g. `left.cidr_block`, or of an item, e.g. `alarm_topic_arns[0]`."""
+        if self.path and str(key).isdigit():
+            return f"{self.path}[{key}]"
         return f"{self.path}.{key}" if self.path else key
 
     def report(self, setting: str, value: object, rule: str, remedy: str) -> None:

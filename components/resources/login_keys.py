@@ -15,7 +15,8 @@ from .secrets import public_key_line
 def public_login_keys(settings: GatewaySettings) -> tuple[pulumi.Output[str], ...]:
     """Return the lines of the public keys that log in, the deployment's own first."""
     own = public_key_line("ssh_public_key", settings.ssh_public_key)
-    return own, *(public_key_line("ssh_authorized_keys", each) for each in settings.ssh_authorized_keys)
+    more = (public_key_line(f"ssh_authorized_keys[{n}]", each) for n, each in enumerate(settings.ssh_authorized_keys))
+    return own, *more
 
 
 def keep_login_keys(

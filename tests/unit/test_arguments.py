@@ -142,7 +142,7 @@ def test_a_network_alone_is_enough_for_a_side(article: dict[str, Any]) -> None:
         ({"ssh_private_key": "x", "ssh_public_key": PUBLIC_KEY}, "ssh_private_key '(secret)': is not a private key in"),
         (
             {"ssh_authorized_keys": [PUBLIC_KEY, HOST_KEY]},
-            "ssh_authorized_keys.1 '…': is not one line of an SSH public key; use the .pub file",
+            "ssh_authorized_keys[1] '…': is not one line of an SSH public key; use the .pub file",
         ),
         ({"ssh_authorized_keys": PUBLIC_KEY}, f"ssh_authorized_keys '{PUBLIC_KEY}': is not a list; write a list, even"),
         (

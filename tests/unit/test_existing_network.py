@@ -139,7 +139,7 @@ def test_a_route_is_named_by_its_tables_id_however_and_wherever_that_is_given(
     [
         ([], "existing_network.private_route_table_ids '': is required; give at least one id, rtb-…, or an Output of"),
         (TABLE_A, f"existing_network.private_route_table_ids '{TABLE_A}': is not a list; write a list, even for one"),
-        (["rtb"], "existing_network.private_route_table_ids.0 'rtb': is not an id rtb-…; use rtb-… or an Output of it"),
+        (["rtb"], "existing_network.private_route_table_ids[0] 'rtb': is not an id rtb-…; use rtb-… or an Output"),
         ([TABLE_A, TABLE_A], f"existing_network.private_route_table_ids '{TABLE_A}': is given more than once; give"),
     ],
 )

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.decisions.login import last_login_refusal, lockout_refusal
+from components.inputs.problems import SettingsError
 from tests.unit.gateway_documents import HOST_KEY, OTHER_PUBLIC_KEY, PUBLIC_KEY
 from tests.unit.recording import Deployment, deploy_pair
 
@@ -43,3 +45,11 @@ def test_the_keys_of_a_gateway_are_kept_once_it_has_them(
     assert kept.inputs["input"] == [PUBLIC_KEY, OTHER_PUBLIC_KEY][: 2 if verify else 1]
     assert after in kept.depends_on
     assert kept.request.replacement_trigger.string_value == "vpn-uk-gateway-id"
+
+
+def test_an_output_that_is_no_public_key_is_named_with_its_place(
+    deployment: Deployment, article: dict[str, Any]
+) -> None:
+    more = [OTHER_PUBLIC_KEY, pulumi.Output.from_input("ssh-rsa AAAA")]
+    with pytest.raises(SettingsError, match=r"ssh_authorized_keys\[1\] '…': is not one line of an SSH public key"):
+        deploy_pair(deployment, article, ssh_authorized_keys=more)
