@@ -1,6 +1,6 @@
 """The test of the test: the judge of the captures reports a packet filter that leaks.
 
-In each test uk has no daemon and no policies, as after `ipsec stop`. Only the packet filter is left.
+In all tests uk has no daemon and no policies, as after `ipsec stop`. Only the packet filter is left.
 """
 
 import time
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scenarios import ipsec, report, runner
+from tests.scenarios import ipsec, report, runner, sites
 from tests.scenarios.captures import Captures, capturing, places
 from tests.scenarios.scenario import BOTH_SEND
 from tests.scenarios.sites import Pair
@@ -40,15 +40,24 @@ iptables -w -t nat -A POSTROUTING -o ens5 -s {{local}} -j MASQUERADE
 """
 
 
-@pytest.fixture
-def without_tunnel(pair: Pair) -> Iterator[Pair]:
-    """Remove the daemon and the policies from uk. Restore them and the gateway's own filter afterwards."""
+@pytest.fixture(scope="module")
+def shared_pair(running_stack: None) -> Iterator[Pair]:
+    """Remove the daemon and the policies from uk, and restore them after all tests."""
+    pair = sites.find()
     with ipsec.without_tunnel(pair.uk.gateway):
         yield pair
-        pair.uk.gateway.run("iptables -w -t nat -F POSTROUTING; systemctl reload vpn-filter")
-    # Flows that were tracked without the exemption keep their translation. A new stream has new flows.
     with Stream(pair) as stream:
         runner.settle(stream)
+
+
+@pytest.fixture
+def without_tunnel(shared_pair: Pair) -> Iterator[Pair]:
+    """Yield the pair without daemon and policies on uk. Restore the gateway's own filter after each test.
+
+    Flows that were tracked without the exemption keep their translation, and each stream has new flows.
+    """
+    yield shared_pair
+    shared_pair.uk.gateway.run("iptables -w -t nat -F POSTROUTING; systemctl reload vpn-filter")
 
 
 def seen_with(pair: Pair, rules: str) -> Captures:
