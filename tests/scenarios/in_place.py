@@ -25,10 +25,14 @@ class Program:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._is_changed = False
+        self.leaves_changes = False
+        """Whether something else than the checkout's program was applied last."""
         self.reset()
 
     def reset(self) -> None:
         """Copy the program again, as it is in the checkout."""
+        self._is_changed = False
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         for part in _PARTS:
@@ -44,6 +48,7 @@ class Program:
         archive = subprocess.run(["git", "archive", tag, *_PARTS], cwd=settings.ROOT, capture_output=True, check=False)
         if archive.returncode:
             return False
+        self._is_changed = True
         for part in ("components", "userdata"):
             shutil.rmtree(self.folder / part)
         subprocess.run(["tar", "--extract", f"--directory={self.folder}"], input=archive.stdout, check=True)
@@ -51,6 +56,7 @@ class Program:
 
     def configure(self, **values: object) -> None:
         """Set keys of the stack's configuration."""
+        self._is_changed = True
         path = self.folder / CONFIG
         document = yaml.safe_load(path.read_text())
         document["config"].update({f"vpn-gateway-pair:{key}": value for key, value in values.items()})
@@ -58,6 +64,7 @@ class Program:
 
     def configure_secret(self, key: str, value: str) -> None:
         """Set a key of the stack's configuration, encrypted."""
+        self._is_changed = True
         command = ["pulumi", "config", "set", "--secret", f"vpn-gateway-pair:{key}", "--stack", stack.STACK]
         subprocess.run(command, input=value, cwd=self.folder, env=environment.variables(), text=True, check=True)
 
@@ -72,6 +79,7 @@ class Program:
         text = file.read_text()
         if text.count(old) != 1:
             raise StepError(f"{path} has {old!r} {text.count(old)} times, not once")
+        self._is_changed = True
         file.write_text(text.replace(old, new))
 
     def up(self, *arguments: str) -> str:
@@ -108,7 +116,10 @@ class Program:
 
     def _run(self, *arguments: str) -> tuple[int, str]:
         options = ["--stack", stack.STACK, "--yes", "--skip-preview", "--suppress-permalink", "--suppress-progress"]
+        self.leaves_changes |= self._is_changed
         done = stack.pulumi(["up", *options, *arguments], capture=True, folder=self.folder)
+        if not done.returncode:
+            self.leaves_changes = self._is_changed
         return done.returncode, done.stdout + done.stderr
 
     def rotation(self) -> list[str]:
