@@ -44,6 +44,7 @@ class Row:
 
 _LAB: Final = ("make", "lab")
 _DOWN: Final = ("make", "lab-down")
+_BUILD: Final = (".venv/bin/lab", "prepare")
 _PREVIEW: Final = ("pulumi", "preview", "--stack", "lab", "--non-interactive", "--expect-no-changes")
 
 ROWS: Final[Mapping[str, Row]] = {
@@ -52,7 +53,7 @@ ROWS: Final[Mapping[str, Row]] = {
     ),
     "lab-again": Row(title="`make lab` when the stack is up", before=45, goal=20, prepare=(_LAB,), command=_LAB),
     "lab-built": Row(
-        title="`make lab`, engine and image built", before=240, goal=195, prepare=(_LAB, _DOWN), command=_LAB
+        title="`make lab`, engine and image built", before=240, goal=195, prepare=(_BUILD, _DOWN), command=_LAB
     ),
     "lab-cold": Row(title="`make lab` with nothing built", before=441, goal=390, command=_LAB, cold=True),
     "unit": Row(title="`make test-unit`", before=240, goal=75, command=("make", "test-unit")),
@@ -83,6 +84,8 @@ def place(row: Row) -> Iterator[tuple[Path, dict[str, str]]]:
     if not row.cold:
         yield settings.ROOT, variables
         return
+    # Only one lab at a time can be up.
+    _run(_DOWN, settings.ROOT, variables)
     with tempfile.TemporaryDirectory(prefix="lab-times-") as name:
         folder = Path(name, "checkout")
         subprocess.run(["git", "clone", "--quiet", str(settings.ROOT), str(folder)], check=True)
@@ -141,13 +144,12 @@ def _run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> 
 
 
 def _measure_all(names: Sequence[str], runs: int, measured: dict[str, list[float]]) -> None:
-    for name in names:
-        seconds = []
-        for number in range(1, runs + 1):
+    """Measure all rows once, then all again: a row finds most of its preparation done, and a disturbance hits few."""
+    for number in range(1, runs + 1):
+        for name in names:
             with phase(f"{ROWS[name].title}, run {number} of {runs}"):
-                seconds.append(round(measure(ROWS[name]), 1))
-            say(f"{name}: {seconds[-1]} s")
-        measured[name] = seconds
+                measured.setdefault(name, []).append(round(measure(ROWS[name]), 1))
+            say(f"{name}: {measured[name][-1]} s")
 
 
 def main() -> None:
