@@ -10,24 +10,20 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import pulumi
-import pulumi_aws as aws
 import pytest
 
-from components import VpnGateway
 from tests.engine.api_process import ApiProcess, running_api
 from tests.engine.changes import (
     BASE,
     CHANGES,
     KMS_KEY,
     OWN_ADDRESS,
-    PSK,
     THEIRS,
     Change,
     row,
@@ -40,7 +36,7 @@ from tests.engine.existing_networks import network_of_others
 from tests.engine.inline_stack import InlineStack
 from tests.engine.plans import INSTANCE, Plan, does
 from tests.engine.previews import preview, update
-from tests.engine.released import PLUGINS, aws_environment
+from tests.engine.released import PLUGINS
 from tests.engine.without_machines import COMMAND, command_without_machine
 from tests.generated import ROOT, require_section, section
 from tests.unit.gateway_documents import HOST_KEY, OTHER_KEY, OTHER_PUBLIC_KEY, PUBLIC_KEY
@@ -381,51 +377,3 @@ def test_verify_is_turned_on_with_the_key_that_the_gateways_have_and_with_no_oth
     assert preview(pair.stack, {**BASE, **own}).refused == ""
     images = {side: {**BASE[side], "image": "debian-12"} for side in ("left", "right")}
     assert preview(pair.stack, {**BASE, **own, **images, "verify": True}).refused == ""
-
-
-AU = {"name": "au", "public_ip": "203.0.113.1", "private_ip": "172.31.1.9", "cidr_blocks": ["172.31.0.0/16"]}
-US = {"name": "us", "public_ip": "203.0.113.2", "cidr_blocks": ["172.30.0.0/16"]}
-"""Its private address is unknown, until it takes AU's place."""
-
-
-LOGIN = {"ssh_private_key": HOST_KEY, "administrator_cidr_blocks": ["198.18.0.10/32"]}
-
-
-def gateway(*peers: dict[str, Any], **more: Any) -> Callable[[], None]:
-    """Return a program with one gateway, these peers and more arguments."""
-
-    def declare() -> None:
-        provider = aws.Provider("side", region="eu-west-2")
-        args: Any = {
-            "name": "uk",
-            "cidr_block": "10.1.0.0/16",
-            "psk": PSK,
-            "ssh_public_key": PUBLIC_KEY,
-            "peers": peers,
-            **more,
-        }
-        VpnGateway("site", args, pulumi.ResourceOptions(providers={"aws": provider}))
-
-    return declare
-
-
-@pytest.mark.whole
-@pytest.mark.parametrize("more", [{}, LOGIN], ids=["by replacement", "in place"])
-def test_a_peer_of_a_gateway_can_be_renamed_added_and_removed(
-    api: ApiProcess,
-    engine_environment: dict[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    more: dict[str, Any],
-) -> None:
-    monkeypatch.setattr(COMMAND, command_without_machine)
-    for name, value in aws_environment(api).items():
-        monkeypatch.setenv(name, value)
-    stack = InlineStack(tmp_path / "stack", PLUGINS)
-    instances = set[str]()
-    for peers in ([AU], [{**AU, "name": "sydney"}], [US, {**AU, "name": "sydney"}], [US], [{**US, **AU}]):
-        stack.up(gateway(*peers, **more))
-        assert stack.preview(gateway(*peers, **more)).change_summary.keys() == {"same"}
-        instances.add(stack.resources()["site-gateway"]["id"])
-    assert len(instances) == (1 if more else 5)
-    stack.destroy()

@@ -8,34 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pulumi
-import pulumi_aws as aws
 import pytest
 from pulumi import automation
 
-from components import VpnGateway
 from tests.engine.api_process import ApiProcess
+from tests.engine.gateway_program import AU, LOGIN, REGION, gateway
 from tests.engine.inline_stack import InlineStack
 from tests.engine.released import PLUGINS
-from tests.engine.test_changes import AU, LOGIN
 from tests.engine.without_machines import COMMAND, command_without_machine
-from tests.unit.gateway_documents import PSK, PUBLIC_KEY
+from tests.unit.gateway_documents import PSK
 
 pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(600)]
 
-REGION = "eu-west-2"
 IDENTITY = ("nat-gateway-address", "nat-gateway-interface", "nat-vpc")
-
-
-def gateway(**more: Any) -> Callable[[], None]:
-    """Return a program with one gateway, and more arguments than it needs."""
-
-    def declare() -> None:
-        provider = aws.Provider("side", region=REGION)
-        args: Any = {"name": "uk", "cidr_block": "10.1.0.0/16", "ssh_public_key": PUBLIC_KEY, **more}
-        VpnGateway("nat", args, pulumi.ResourceOptions(providers={"aws": provider}))
-
-    return declare
 
 
 def warnings_of(stack: InlineStack, program: Callable[[], None]) -> list[str]:
@@ -67,7 +52,7 @@ def test_it_is_created_gets_its_first_peer_by_another_instance_and_is_taken_back
     monkeypatch.setattr(COMMAND, command_without_machine)
     others = api.left_over(REGION)
     stack = InlineStack(tmp_path / "stack", PLUGINS)
-    alone, with_peer = gateway(**more), gateway(**more, peers=[AU], psk=PSK)
+    alone, with_peer = gateway("nat", **more), gateway("nat", **more, peers=[AU], psk=PSK)
 
     stack.up(alone)
     assert stack.preview(alone).change_summary.keys() == {"same"}
