@@ -75,6 +75,13 @@ def check_types(example: Example) -> None:
         run([str(go.path), "vet", "./...", sdk], folder, golang.environment())
 
 
+def checked(example: Example) -> Example:
+    """Return the example with what it needs installed, an empty stack, and types that are right."""
+    example.init()
+    check_types(example)
+    return example
+
+
 def check_end(example: Example) -> None:
     """Check that a second `up` changes nothing, and that `destroy` leaves nothing."""
     example.run("up", "--yes", "--skip-preview", "--expect-no-changes")
@@ -94,9 +101,7 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
 def test_an_example_is_deployed_stays_unchanged_and_leaves_nothing(
     name: str, checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
 ) -> None:
-    example = Example.of(checkout / "examples" / name, engine_environment, api)
-    example.init()
-    check_types(example)
+    example = checked(Example.of(checkout / "examples" / name, engine_environment, api))
     output = example.run("up", "--yes", "--diff")
     assert output.index("Previewing update") < output.index("Updating")
     resources = example.resources()
@@ -113,9 +118,7 @@ def test_an_example_is_deployed_stays_unchanged_and_leaves_nothing(
 def test_a_nat_gateway_without_peers_is_deployed_stays_unchanged_and_leaves_nothing(
     checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
 ) -> None:
-    example = Example.of(checkout / "examples" / NAT, engine_environment, api)
-    example.init()
-    check_types(example)
+    example = checked(Example.of(checkout / "examples" / NAT, engine_environment, api))
     example.run("up", "--yes", "--skip-preview")
     resources = example.resources()
     assert resources["nat"]["type"] == "vpn-gateway-pair:index:VpnGateway"
@@ -130,9 +133,7 @@ def test_a_nat_gateway_without_peers_is_deployed_stays_unchanged_and_leaves_noth
 def test_a_hub_is_deployed_stays_unchanged_and_leaves_nothing(
     checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
 ) -> None:
-    example = Example.of(checkout / "examples" / HUB, engine_environment, api)
-    example.init()
-    check_types(example)
+    example = checked(Example.of(checkout / "examples" / HUB, engine_environment, api))
     example.run("up", "--yes", "--skip-preview")
     resources = example.resources()
     assert resources["uk"]["outputs"]["connection_names"] == ["uk-to-au"]
