@@ -76,7 +76,7 @@ def _questions(machine: Machine, new: Mapping[str, File]) -> Iterator[tuple[str,
         elif path.startswith(f"{SSHD}/") and path.endswith(".conf"):
             yield path, ["/usr/sbin/sshd", "-t", "-f", _sshd_config(machine, place)]
         elif path.startswith(f"{KEYS}/"):
-            # Without a valid key in the list, nobody could log in. ssh-keygen fails then.
+            # ssh-keygen fails if the list has no valid key. Nobody could log in with such a list.
             yield path, ["ssh-keygen", "-l", "-f", place]
         elif path.startswith(f"{APT}/"):
             yield path, ["apt-config", "-c", place, "dump"]

@@ -93,7 +93,10 @@ def write_through(place: Path, file: File) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its parents with mode 0755, whatever the umask is. sshd reads its list of keys as the user."""
+    """Make a folder and its parents with mode 0755, regardless of the umask.
+
+    sshd reads the list of keys with the rights of the user who logs in.
+    """
     for each in (*reversed(folder.parents), folder):
         if not each.exists():
             each.mkdir()
