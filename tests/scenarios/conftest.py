@@ -66,7 +66,7 @@ def results(pytestconfig: pytest.Config) -> list[Result]:
 
 
 @pytest.fixture(scope="session")
-def first_boot(results: list[Result]) -> Iterator[Result | None]:
+def first_boot(results: list[Result], judged_by_time: bool) -> Iterator[Result | None]:
     """Bring the stack up. Yield the result of the first boots, or None when the stack was up already."""
     if os.geteuid() != 0:
         pytest.fail("network namespaces need root; run `sudo make test-faults`")
@@ -79,7 +79,7 @@ def first_boot(results: list[Result]) -> Iterator[Result | None]:
     seen = None
     if not (is_up and keep):
         daemons.start()
-        boot = FirstBoot()
+        boot = FirstBoot(judged=judged_by_time)
         seen = boot.run()
         if boot.code:
             pytest.fail(f"pulumi up of the article's stack exits with {boot.code}")
@@ -120,7 +120,7 @@ def monitored(running_stack: None, tmp_path_factory: pytest.TempPathFactory) -> 
         yield program
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def judged_by_time(pytestconfig: pytest.Config) -> bool:
     """Return whether a scenario is judged by its seconds."""
     return not pytestconfig.getoption("--untimed", default=False)

@@ -77,6 +77,11 @@ def lost_seconds(gaps: Iterable[Outage]) -> float:
     return sum(outage.seconds for outage in gaps)
 
 
+def longest(gaps: Iterable[Outage]) -> Outage:
+    """Return the longest outage."""
+    return max(gaps, key=lambda outage: outage.seconds)
+
+
 def healed_after(gaps: Sequence[Outage], fault_ended: float) -> float:
     """Return the seconds from the end of the fault to the end of the last outage; 0 if that was earlier.
 

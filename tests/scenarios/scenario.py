@@ -5,7 +5,7 @@ them, except for the steps, and runs nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from math import inf
 from pathlib import Path
@@ -41,22 +41,27 @@ class Expectation:
     """No packet may be lost, except in a hiccup."""
     hiccup_seconds: float = 0.0
     """A shorter outage is reported but is no failure: some protocols have such gaps."""
+    before_end: bool = False
+    """The longest outage must end before the fault does. This needs no limit in seconds."""
     goal: str = ""
     """Where the limit comes from, for people."""
     healed_by: str = ""
     """Who has to bring the traffic back, for people."""
 
+    def untimed(self) -> "Expectation":
+        """Return what of it can be kept on a busy machine, where no limit in seconds can.
+
+        Traffic must flow again, nothing may leak, and what is promised without seconds still counts.
+        """
+        return replace(self, limit_seconds=inf, lossless=False, hiccup_seconds=0.0)
+
     def __str__(self) -> str:
         """Return it for the table."""
         if self.limit_seconds == inf:
-            return "reported, not judged"
+            return self.goal if self.before_end else "reported, not judged"
         if self.lossless:
             return f"no loss > {self.hiccup_seconds:g} s" if self.hiccup_seconds else "no loss"
         return f"<= {self.limit_seconds:g} s{f' ({self.goal})' if self.goal else ''}"
-
-
-UNTIMED: Final = Expectation(limit_seconds=inf)
-"""Traffic must flow again, and nothing may leak. On a busy machine no limit in seconds can be kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from tests.scenarios.gateway import StepError
 from tests.scenarios.in_place import Program
 from tests.scenarios.ipsec import pre_shared_keys
 from tests.scenarios.report import Result
-from tests.scenarios.scenario import UNTIMED, Expectation, Scenario, Steps, Variant
+from tests.scenarios.scenario import Expectation, Scenario, Steps, Variant
 from tests.scenarios.sites import Pair
 from tests.scenarios.stream import Stream
 
@@ -59,7 +59,7 @@ class Change:
             title=self.title,
             seconds=40,
             description=f"{self.title.capitalize()} by `pulumi up`, on both running gateways.",
-            expectation=lossless if judged else UNTIMED,
+            expectation=lossless if judged else lossless.untimed(),
             steps=steps,
             at=("uk",),
             is_down=self.is_down,

@@ -17,7 +17,7 @@ from tests.scenarios.diagnosis import answers
 from tests.scenarios.gateway import BOOT_SECONDS, Gateway, wait_until
 from tests.scenarios.in_place import Program
 from tests.scenarios.report import Result
-from tests.scenarios.scenario import UNTIMED, Expectation, Scenario, Steps, Variant
+from tests.scenarios.scenario import Expectation, Scenario, Steps, Variant
 from tests.scenarios.sites import Pair
 from tests.scenarios.stream import Stream
 
@@ -79,7 +79,7 @@ def test_a_larger_root_volume_is_used_at_once_loses_nothing_and_outlives_a_reboo
         title=title,
         seconds=40,
         description=f"{title} by `pulumi up`, on the running gateway.",
-        expectation=lossless if judged_by_time else UNTIMED,
+        expectation=lossless if judged_by_time else lossless.untimed(),
         steps=steps,
         at=("uk",),
     )

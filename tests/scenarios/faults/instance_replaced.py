@@ -6,7 +6,9 @@ from tests.scenarios.scenario import Expectation, Steps, Variant
 from tests.scenarios.sites import Pair
 
 DESCRIPTION = "`pulumi up` replaces the instance of uk's gateway. It may turn green only when packets cross."
-EXPECTATION = Expectation(limit_seconds=0, goal="before pulumi up ends", healed_by="the new instance's first boot")
+EXPECTATION = Expectation(
+    limit_seconds=0, before_end=True, goal="before pulumi up ends", healed_by="the new instance's first boot"
+)
 VARIANTS = (
     Variant(name="instance-replaced", title="pulumi up replaces uk's instance", seconds=150, at=("uk",), is_down=True),
 )

@@ -11,8 +11,9 @@ import pytest
 from tests.scenarios import render, report
 from tests.scenarios.outages import Outage
 from tests.scenarios.report import Flow, Result
-from tests.scenarios.scenario import UNTIMED, Expectation
+from tests.scenarios.scenario import Expectation
 
+UNTIMED = Expectation(limit_seconds=10, lossless=True).untimed()
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -54,6 +55,20 @@ def test_without_limits_traffic_must_still_flow_and_nothing_leak() -> None:
     assert "has not healed" in str(result(expectation=UNTIMED, flows=(flow(is_steady=False),)).failures)
     assert "leaked" in str(result(expectation=UNTIMED, leaks=("a packet",)).failures)
     assert "reported, not judged" in report.table([result(expectation=UNTIMED)])
+
+
+def test_without_limits_traffic_must_still_flow_before_pulumi_up_ends() -> None:
+    ends = Expectation(limit_seconds=0, before_end=True, goal="before pulumi up ends")
+    boot, hiccup = Outage(start=0.0, seconds=3.5, packets=87), Outage(start=3.8, seconds=0.7, packets=17)
+    boots = (flow(outages=(boot, hiccup), healed_after=0.5),)
+    assert result(expectation=ends.untimed(), flows=boots).failures == ()
+    assert result(expectation=ends, flows=boots).failures == (
+        "uk->au: healed after 0.5 s, not <= 0 s (before pulumi up ends)",
+    )
+    late = (flow(outages=(replace(boot, seconds=4.5),), healed_after=0.5),)
+    assert result(expectation=ends.untimed(), flows=late).failures == (
+        "uk->au: flowed again 0.5 s after the cause ended, not before pulumi up ends",
+    )
 
 
 @pytest.mark.parametrize(
