@@ -16,7 +16,7 @@ def run(
     files: Mapping[str, str | bytes] | None = None,
     *,
     stdin: str = "",
-    timeout: float = 60.0,
+    timeout: float = 600.0,
 ) -> subprocess.CompletedProcess[str]:
     """Run `argv` as root in a temporary copy of `release` (`debian-12`, `debian-13`) with Libreswan and iptables.
 

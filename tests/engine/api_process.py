@@ -93,6 +93,6 @@ def running_api() -> Iterator[ApiProcess]:
         yield ApiProcess(url)
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=600)
         reader.join()
         server.stdout.close()

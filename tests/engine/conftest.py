@@ -20,6 +20,9 @@ from lab.engine.plugins import install_plugins
 from tests.engine.api_process import ApiProcess, running_api
 from tests.engine.diagnostics import causes_last
 
+_LIMIT_SECONDS = 1800
+"""For each test: beside machines that boot, a test of half a minute may take several."""
+
 _LONGEST_FIRST = (
     "test_changes",
     "test_networks_of_others",
@@ -34,6 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.engine)
+            item.add_marker(pytest.mark.timeout(_LIMIT_SECONDS))
     order = {name: number for number, name in enumerate(_LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 

@@ -63,6 +63,7 @@ class InlineStack:
         *,
         refresh: bool = False,
         replace: Sequence[str] = (),
+        continue_on_error: bool = False,
         on_event: Callable[[automation.EngineEvent], Any] | None = None,
     ) -> Up:
         """Run `pulumi up`. Raises CommandError with the engine's output when it fails."""
@@ -77,7 +78,14 @@ class InlineStack:
         stack = self.stack(program)
         # Otherwise, three more commands ask for the outputs and for a summary.
         with patch.object(stack, "outputs"), patch.object(stack, "info"):
-            stack.up(on_output=self._collect(), on_event=note, refresh=refresh, replace=[*replace], color="never")
+            stack.up(
+                on_output=self._collect(),
+                on_event=note,
+                refresh=refresh,
+                replace=[*replace],
+                continue_on_error=continue_on_error,
+                color="never",
+            )
         return Up(changes, stack)
 
     def refresh(self, program: Callable[[], None]) -> automation.RefreshResult:

@@ -34,7 +34,7 @@ class PluginProcess:
     ) -> None:
         self._channel.close()
         self._process.terminate()
-        self._process.communicate(timeout=5)
+        self._process.communicate(timeout=600)
 
 
 def struct(values: Mapping[str, Any]) -> Struct:

@@ -85,13 +85,13 @@ class ProgramStack:
         log = self._log()
         process = self.cli.start(command, "--yes", "--skip-preview", "--event-log", str(log))
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 600
             while not when():
                 assert process.poll() is None, process.communicate()[0]
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             os.killpg(process.pid, signal.SIGINT)
-            output, _ = process.communicate(timeout=120)
+            output, _ = process.communicate(timeout=600)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise

@@ -71,16 +71,14 @@ class SshServer:
         (folder / "sshd_config").write_text(_CONFIGURATION.format(port=self.port, folder=folder))
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, delay: float = 0.0) -> None:
-        """Start listening after `delay` seconds. Without a delay, return when the server listens."""
+    def start(self) -> None:
+        """Start, and return when the server listens."""
         (self.folder / "store").mkdir()
         guest, folder = str(tool_root(_RELEASE)), str(self.folder)
         command = ["unshare", "--mount", "sh", "-euc", _IN_THE_GUEST, "sh", guest, folder]
-        if delay:
-            command = ["/bin/sh", "-c", f'sleep {delay}; exec "$@"', "sh", *command]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
-        while not delay and not self._listens():
+        while not self._listens():
             assert self._process.poll() is None, (self.folder / "log").read_text()
             time.sleep(0.02)
 

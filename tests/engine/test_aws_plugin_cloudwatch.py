@@ -20,7 +20,7 @@ from tests.engine.aws_stack import LEFT
 from tests.engine.inline_stack import InlineStack
 from tests.engine.test_aws_plugin import changes_of_up, client, summary
 
-pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.engine, pytest.mark.whole]
 
 ALARM: dict[str, Any] = {
     "comparison_operator": "LessThanThreshold",

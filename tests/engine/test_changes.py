@@ -41,7 +41,7 @@ from tests.engine.without_machines import COMMAND, command_without_machine
 from tests.generated import ROOT, require_section, section
 from tests.unit.gateway_documents import HOST_KEY, OTHER_KEY, OTHER_PUBLIC_KEY, PUBLIC_KEY
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.engine
 
 DOCUMENT = "docs/changes.md"
 POLICY = "docs/iam-deployer-policy.json"

@@ -16,7 +16,7 @@ from tests.engine.released import PLUGINS, aws_environment
 from tests.engine.without_machines import COMMAND, command_without_machine
 from tests.unit.gateway_documents import PSK
 
-pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.whole
 
 US = {"name": "us", "public_ip": "203.0.113.2", "cidr_blocks": ["172.30.0.0/16"]}
 """Its private address is unknown, until it takes AU's place."""

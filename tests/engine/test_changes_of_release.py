@@ -17,7 +17,7 @@ from tests.engine.plans import IDENTITY, INSTANCE, Plan
 from tests.engine.previews import preview
 from tests.engine.released import PLUGINS, STATES, aws_environment
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.engine
 
 RELEASES = sorted(STATES.glob("*.json"))
 

@@ -97,7 +97,6 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name == "python" else pytest.mark.whole) for name in OWN]
 )
-@pytest.mark.timeout(900)
 def test_an_example_is_deployed_stays_unchanged_and_leaves_nothing(
     name: str, checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
 ) -> None:
@@ -114,7 +113,6 @@ def test_an_example_is_deployed_stays_unchanged_and_leaves_nothing(
 
 
 @pytest.mark.whole
-@pytest.mark.timeout(900)
 def test_a_nat_gateway_without_peers_is_deployed_stays_unchanged_and_leaves_nothing(
     checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
 ) -> None:
@@ -129,7 +127,6 @@ def test_a_nat_gateway_without_peers_is_deployed_stays_unchanged_and_leaves_noth
 
 
 @pytest.mark.whole
-@pytest.mark.timeout(900)
 def test_a_hub_is_deployed_stays_unchanged_and_leaves_nothing(
     checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
 ) -> None:
@@ -144,7 +141,6 @@ def test_a_hub_is_deployed_stays_unchanged_and_leaves_nothing(
 
 
 @pytest.mark.whole
-@pytest.mark.timeout(900)
 def test_a_consumers_own_network_gets_only_two_routes_and_is_restored_afterwards(
     checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
 ) -> None:
@@ -208,7 +204,6 @@ def test_every_example_is_run_here(checkout: Path) -> None:
 
 
 @pytest.mark.whole
-@pytest.mark.timeout(900)
 def test_a_project_made_from_the_template_can_be_previewed_after_adding_the_package(
     checkout: Path, api: ApiProcess, engine_environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -225,7 +220,6 @@ def test_a_project_made_from_the_template_can_be_previewed_after_adding_the_pack
     assert "error" not in preview
 
 
-@pytest.mark.timeout(300)
 def test_the_plugin_serves_the_committed_schema(
     checkout: Path, engine_environment: dict[str, str], api: ApiProcess
 ) -> None:

@@ -47,7 +47,7 @@ from tests.engine.test_program import REGIONS
 from tests.engine.without_machines import COMMAND, command_without_machine
 from tests.generated import ROOT, require_document, require_section
 
-pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.whole]
 
 POLICY = "docs/iam-deployer-policy.json"
 BOUNDED_POLICY = "docs/iam-deployer-policy-bounded.json"

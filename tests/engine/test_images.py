@@ -11,7 +11,7 @@ import pytest
 from tests.engine.api_process import running_api
 from tests.engine.program_stack import ProgramStack
 
-pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.whole]
 
 LEFT, RIGHT = "eu-west-2", "ap-southeast-2"
 MISSING = "ami-0123456789abcdef0"

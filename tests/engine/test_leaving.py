@@ -17,7 +17,7 @@ from tests.engine.existing_networks import network_of_others
 from tests.engine.program_stack import ProgramStack
 from tests.generated import ROOT
 
-pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.whole]
 
 LEFT, RIGHT = "eu-west-2", "ap-southeast-2"
 PEER, PEERS_HALVES = "172.31.0.0/16", ("172.31.0.0/17", "172.31.128.0/17")

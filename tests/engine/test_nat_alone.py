@@ -18,7 +18,7 @@ from tests.engine.released import PLUGINS
 from tests.engine.without_machines import COMMAND, command_without_machine
 from tests.unit.gateway_documents import PSK
 
-pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.whole]
 
 IDENTITY = ("nat-gateway-address", "nat-gateway-interface", "nat-vpc")
 

@@ -20,7 +20,7 @@ from components import VpnGatewayPair
 from tests.engine.api_process import ApiProcess
 from tests.engine.inline_stack import InlineStack
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.engine
 
 LEFT, RIGHT = "eu-west-2", "ap-southeast-2"
 

@@ -16,7 +16,7 @@ from tests.engine.api_process import ApiProcess
 from tests.engine.examples import Example, copy_checkout
 from tests.engine.git_server import HOST, git, served
 
-pytestmark = [pytest.mark.engine, pytest.mark.whole, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.whole]
 
 PACKAGE = f"{HOST}/somebody/vpn-gateway-pair/components"
 PROGRAM = """\

@@ -19,7 +19,7 @@ import pytest
 from tests.engine.api_process import ApiProcess, running_api
 from tests.engine.program_stack import ProgramStack
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.engine
 
 REGIONS = {"uk": "eu-west-2", "au": "ap-southeast-2"}
 UNTAGGED = ("association", "route", "role-policy")
@@ -41,8 +41,8 @@ def pair(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFa
     """Yield the pair of Pulumi.lab.yaml. The tests change only its tags and its PSK."""
     with running_api() as api:
         stack = ProgramStack(tmp_path_factory.mktemp("pair") / "stack", api).make(engine_environment)
-        # Launches that take a second show whether others run at the same time.
-        api.add_fault(action="RunInstances", code="", seconds="1", times="4")
+        # Launches that take some seconds show whether others run at the same time.
+        api.add_fault(action="RunInstances", code="", seconds="5", times="4")
         stack.up()
         yield Pair(stack, api, api.calls())
         stack.destroy()
@@ -77,15 +77,16 @@ def instances_of(ids: dict[str, str]) -> list[str]:
 def test_both_sides_are_created_at_the_same_time(pair: Pair) -> None:
     windows = {}
     for side, region in REGIONS.items():
-        moments = [
-            call["time"]
+        # Not by time: on a busy machine, some calls take ten times as long as others.
+        numbers = [
+            call["sequence"]
             for call in pair.creation
             if call["region"] == region and call["action"].startswith(("Create", "Allocate", "Run", "Associate"))
         ]
-        windows[side] = (min(moments), max(moments))
+        windows[side] = (min(numbers), max(numbers))
     together = min(end for _, end in windows.values()) - max(begin for begin, _ in windows.values())
     longest = max(end - begin for begin, end in windows.values())
-    print(f"created together: {together:.1f} s of {longest:.1f} s")
+    print(f"created together: {together} calls of {longest}")
     assert together > longest / 2
 
     launches: dict[str, list[tuple[float, float]]] = {region: [] for region in REGIONS.values()}
@@ -97,7 +98,7 @@ def test_both_sides_are_created_at_the_same_time(pair: Pair) -> None:
         for begin, end in launches[REGIONS["uk"]]
         for other_begin, other_end in launches[REGIONS["au"]]
     ]
-    assert max(overlaps) > 0.1, "no launch on one side ran at the same time as one on the other"
+    assert max(overlaps) > 0, "no launch on one side ran at the same time as one on the other"
 
 
 def test_a_second_up_and_a_refresh_find_nothing_to_do(pair: Pair) -> None:

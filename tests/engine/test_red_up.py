@@ -18,7 +18,7 @@ from tests.engine.inline_stack import InlineStack
 from tests.engine.previews import preview, update
 from tests.engine.released import PLUGINS, aws_environment
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.engine
 
 CAPACITY = {"action": "RunInstances", "code": "InsufficientInstanceCapacity"}
 ANOTHER_KEY = {**BASE, "psk": PSK}

@@ -16,7 +16,7 @@ from components import VpnGateway, VpnGatewayArgs
 from tests.engine.api_process import ApiProcess
 from tests.engine.inline_stack import InlineStack
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.engine
 
 LEFT = "eu-west-2"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl test"

@@ -23,7 +23,7 @@ from tests.engine.plans import INSTANCE
 from tests.engine.previews import preview, update
 from tests.engine.released import PLUGINS
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.engine
 
 GATEWAYS = ["vpn-au-gateway", "vpn-uk-gateway"]
 STASHES_UPDATED = {("pulumi:index:Stash", f"vpn-{side}-user-data"): "update" for side in ("uk", "au")}

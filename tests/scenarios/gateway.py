@@ -23,11 +23,11 @@ from lab.machines import record
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-BOOT_SECONDS: Final = 300.0
+BOOT_SECONDS: Final = 900.0
 _COMMAND_SECONDS = 60.0
 _POLL_SECONDS = 0.25
 _SSH_SECONDS = 1.0
-_API_SECONDS = 90.0
+_API_SECONDS = 300.0
 
 
 class StepError(Exception):

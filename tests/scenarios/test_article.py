@@ -14,7 +14,7 @@ from tests.scenarios.diagnosis import answers
 from tests.scenarios.ipsec import pre_shared_keys
 from tests.scenarios.sites import Pair
 
-pytestmark = [pytest.mark.brief, pytest.mark.timeout(1500), pytest.mark.usefixtures("running_stack")]
+pytestmark = [pytest.mark.brief, pytest.mark.timeout(3600), pytest.mark.usefixtures("running_stack")]
 
 SIDES = pytest.mark.parametrize("side", ["uk", "au"])
 

@@ -8,7 +8,7 @@ import pytest
 from lab import daemons, network_faults, processes, settings, stack
 from lab.api.client import client
 
-pytestmark = [pytest.mark.brief, pytest.mark.timeout(600), pytest.mark.usefixtures("running_stack")]
+pytestmark = [pytest.mark.brief, pytest.mark.timeout(1800), pytest.mark.usefixtures("running_stack")]
 
 REGIONS = ("eu-west-2", "ap-southeast-2")
 

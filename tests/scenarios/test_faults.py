@@ -10,7 +10,7 @@ from tests.scenarios.report import Result
 from tests.scenarios.scenario import Scenario
 from tests.scenarios.stream import Stream
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.mark.brief

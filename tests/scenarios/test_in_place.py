@@ -24,7 +24,7 @@ from tests.scenarios.scenario import Expectation, Scenario, Steps, Variant
 from tests.scenarios.sites import Pair
 from tests.scenarios.stream import Stream
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(1800)
 
 REKEY_GAP = 0.25
 """Seconds that a rekey may cost on emulated processors."""

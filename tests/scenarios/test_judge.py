@@ -14,7 +14,7 @@ from tests.scenarios.scenario import BOTH_SEND
 from tests.scenarios.sites import Pair
 from tests.scenarios.stream import Stream
 
-pytestmark = [pytest.mark.brief, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.brief, pytest.mark.timeout(1800)]
 
 _SECONDS = 4.0
 _PLAIN = "plain text for the other side leaves the gateway"

@@ -15,7 +15,7 @@ start_pluto() {
     ipsec checknss >/dev/null
     /usr/libexec/ipsec/pluto --config /etc/ipsec.conf --nofork --stderrlog >/run/pluto.log 2>&1 &
     pluto=$!
-    for _ in $(seq 100); do grep -q 'loading secrets from "/etc/ipsec.d' /run/pluto.log && break; sleep 0.1; done
+    until grep -q 'loading secrets from "/etc/ipsec.d' /run/pluto.log; do kill -0 $pluto; sleep 0.1; done
 }
 """
 """Shell function: /run/pluto.log grows, and addconn loads /etc/ipsec.conf when pluto listens."""
@@ -39,7 +39,7 @@ def run(
     document = document or gateway_document()
     network = f"""
         ip link set lo up
-        unshare --net sleep 90 &
+        unshare --net sleep infinity &
         peer=$!
         until [ "$(readlink /proc/$peer/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
         ip link add ens5 type veth peer name eth0 netns $peer

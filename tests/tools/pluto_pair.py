@@ -18,7 +18,7 @@ SECRET = "/etc/ipsec.d/uk-to-au.secrets"  # noqa: S105 - a path
 START = f"""
     exec 2>&1
     rm -f /etc/resolv.conf; : >/etc/resolv.conf
-    unshare --net sleep 100 & peer=$!
+    unshare --net sleep infinity & peer=$!
     until [ "$(readlink /proc/$peer/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
     at_au() {{ nsenter --net=/proc/$peer/ns/net "$@"; }}
     uk_whack() {{ /usr/libexec/ipsec/whack "$@"; }}
@@ -74,5 +74,4 @@ def run(release: str, script: str, more: Mapping[str, str] | None = None) -> sub
         release,
         ["sh", "-euc", f"{START}{script}\nexec >/dev/null 2>&1; kill $uk $au; wait $uk || true"],
         files=files | dict(more or {}),
-        timeout=120,
     )

@@ -25,7 +25,7 @@ SITE, PEER_RANGE = "10.1.0.0/16", "172.31.0.0/16"
 ROUTED = """
 ip link set lo up
 for place in inside outside; do
-    unshare --net sleep 60 &
+    unshare --net sleep infinity &
     eval "$place=$!"
     until [ "$(readlink /proc/$!/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
     ip link add "$place" type veth peer name eth0 netns "$!"
@@ -146,7 +146,7 @@ def call(place, source, target, port):
 
 def ping(place, source, target):
     """Return how many of two echoes were answered."""
-    argv = ["nsenter", "--net", "--target", os.environ[place], "ping", "-nqc2", "-i0.2", "-w1", "-I", source, target]
+    argv = ["nsenter", "--net", "--target", os.environ[place], "ping", "-nqc2", "-i0.2", "-W1", "-I", source, target]
     return int(re.search(r"(\\d+) received", subprocess.run(argv, capture_output=True, text=True).stdout)[1])
 
 

@@ -42,6 +42,9 @@ SYSTEMD = """
 """
 
 
+LOADED = """until /usr/libexec/ipsec/whack --status | grep -q '"uk-to-au"'; do sleep 0.1; done"""
+
+
 def gateway() -> dict[str, File]:
     """Return path -> file of a gateway whose address is on no default route of the test's network."""
     files = {file.path: file for file in gateway_document().files}
@@ -63,7 +66,7 @@ def run(release: str, lists: Mapping[str, Mapping[str, File]], script: Sequence[
     more = {f"/lists/{name}": listed(files, name) for name, files in lists.items()}
     more |= {CONF: gateway()[CONF].text, "/etc/ipsec.d/uk-to-au.secrets": SECRET} | PROGRAM
     lines = "\n".join(script)
-    done = pluto.run(release, SYSTEMD + f"start_pluto\nsleep 1\n{lines}\nkill $pluto; wait $pluto || true", more=more)
+    done = pluto.run(release, SYSTEMD + f"start_pluto\n{LOADED}\n{lines}\nkill $pluto; wait $pluto || true", more=more)
     assert done.returncode == 0, done.stdout + done.stderr
     parts = [part.splitlines() for part in done.stdout.split("== ")[1:]]
     return {head: lines for head, *lines in parts}

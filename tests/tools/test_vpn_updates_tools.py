@@ -31,7 +31,7 @@ SCRIPT = f"""
     at_peer ip addr add 172.31.12.198/32 dev eth0
     ask no-daemon
     for port in 500 4500; do at_peer python3 /daemon.py $port & done
-    sleep 2
+    for port in 01F4 1194; do until at_peer grep -q ":$port " /proc/net/udp; do sleep 0.1; done; done
     ask well
     echo "== finished"; vpn-updates --finish; cat {RECORD}
 """

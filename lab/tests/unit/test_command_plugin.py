@@ -315,7 +315,7 @@ def test_no_limit_ends_the_wait_for_a_server_that_sends_nothing() -> None:
         taken, _ = silent.accept()
         taken.recv(1000)
         taken.close()
-        waiting.join(timeout=10)
+        waiting.join(timeout=120)
     assert [str(error) for error in errors] == ["after 0 failed attempts: ssh: handshake failed: EOF"]
 
 

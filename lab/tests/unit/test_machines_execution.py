@@ -172,7 +172,7 @@ def test_at_the_timeout_all_processes_are_killed_and_the_output_is_kept(
     streams, so_far = printed
     script = "echo begun; sleep 4321 & echo $!; wait"
     with pytest.raises(subprocess.TimeoutExpired):
-        machines.execute("uk-gateway", ["sh", "-c", script], timeout=1.0, streams=streams)
+        machines.execute("uk-gateway", ["sh", "-c", script], timeout=3.0, streams=streams)
     begun, child = so_far()[0].split()
     assert begun == b"begun"
     until(lambda: not _is_alive(int(child)))
@@ -181,7 +181,7 @@ def test_at_the_timeout_all_processes_are_killed_and_the_output_is_kept(
 
 def test_without_streams_the_output_so_far_is_in_the_exception(agent: Agent) -> None:
     with pytest.raises(subprocess.TimeoutExpired) as caught:
-        machines.execute("uk-gateway", ["sh", "-c", "echo begun; exec sleep 4321"], timeout=1.0)
+        machines.execute("uk-gateway", ["sh", "-c", "echo begun; exec sleep 4321"], timeout=3.0)
     assert caught.value.output == b"begun\n"
     result = machines.execute("uk-gateway", ["sh", "-c", "echo out; echo err >&2; exit 3"])
     assert (result.returncode, result.stdout, result.stderr) == (3, b"out\n", b"err\n")
@@ -233,12 +233,12 @@ def test_lab_exec_prints_the_output_before_the_timeout(tmp_path: Path) -> None:
     tool.write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
     tool.chmod(0o755)
     result = subprocess.run(
-        [sys.executable, "-c", "from lab.cli import app; app()", "exec", "--timeout", "1", "internet", "sh", "-c",
+        [sys.executable, "-c", "from lab.cli import app; app()", "exec", "--timeout", "3", "internet", "sh", "-c",
          "echo begun; echo bad >&2; exec sleep 4321"],
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         cwd=settings.ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (result.returncode, result.stdout) == (124, "begun\n")
     assert result.stderr == (
-        "bad\nlab: sh on internet did not end within 1 s and was killed; allow more with --timeout\n"
+        "bad\nlab: sh on internet did not end within 3 s and was killed; allow more with --timeout\n"
     )

@@ -73,7 +73,7 @@ def test_a_module_that_fails_ends_the_launcher_with_its_exit_code_and_message(
     server: psutil.Popen, tmp_path: Path
 ) -> None:
     with started(tmp_path / "warm.sock", "lab.resource_plugins.nothing") as launcher:
-        _, errors = launcher.communicate(timeout=10)
+        _, errors = launcher.communicate(timeout=120)
     assert launcher.returncode == 1
     assert "lab.resource_plugins.nothing" in errors
 
