@@ -148,6 +148,7 @@ def saved(*built_in: str, own: tuple[str, ...] = ("-s a -d b -j ACCEPT", "-j MAS
 
 def test_rules_as_they_should_be_have_no_difference() -> None:
     assert packet_filter.difference(packet_filter.chains(RULES), saved("-j VPN-POSTROUTING", "-j ACCEPT")) == ""
+    assert packet_filter.chains(RULES.replace("\n", "\n\n")) == packet_filter.chains(RULES)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """vpn-verify's report: what is skipped, which remedy is shown, and the lines for people; the layers are stand-ins."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,14 @@ def test_a_remedy_is_the_errors_own_or_the_tables(gateway: expectations.Gateway)
     for error in (LayerError("broken"), OSError("broken")):
         (row,) = (row for row in broken(gateway, {"nat": error}).layers if row.status == "failed")
         assert (row.evidence, row.remedy) == ("broken", remedies["nat"])
+
+
+def test_an_unexpected_error_fails_its_layer_alone_and_its_text_is_not_shown(gateway: expectations.Gateway) -> None:
+    report = broken(gateway, {"secrets": ValueError("the line with the key")})
+    (row,) = (row for row in report.layers if row.status == "failed")
+    assert re.fullmatch(r"vpn-verify ends with ValueError in test_vpn_verify_report\.py, line \d+", row.evidence)
+    assert row.remedy == next(layer.remedy for layer in table.LAYERS if layer.name == "secrets")
+    assert {each.name for each in report.layers if each.status == "skipped"} >= {"daemon", "connection"}
 
 
 def test_what_waiting_cannot_mend_is_final(gateway: expectations.Gateway) -> None:

@@ -1,6 +1,8 @@
 """One look at all layers in order: what fails, and what is skipped because it needs that."""
 
 from collections.abc import Iterable
+from os.path import basename
+from traceback import extract_tb
 from typing import Any, NamedTuple
 
 from expectations import Gateway
@@ -59,10 +61,19 @@ def examine(layers: Iterable[GatewayLayer | TunnelLayer], gateway: Gateway, star
             reason, *better = error.args if isinstance(error, LayerError) else [str(error)]
             rows.append(Row(layer.name, "failed", reason, [*better, layer.remedy][0]))
             final |= isinstance(error, FinalError)
+        except Exception as error:
+            # E.g. for a damaged file. Its text may have a secret, and so may the error's, which is not shown.
+            rows.append(Row(layer.name, "failed", f"vpn-verify ends with {_place(error)}", layer.remedy))
         else:
             rows.append(Row(layer.name, "ok", evidence, ""))
             held.add(layer.name)
     return Report(gateway.gateway, rows, final)
+
+
+def _place(error: Exception) -> str:
+    """Return the kind of an error, and where it was raised."""
+    place = extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {basename(place.filename)}, line {place.lineno}"
 
 
 def _each(layer: TunnelLayer, gateway: Gateway, start: Start, tunnels: list[dict[str, Any]]) -> str:

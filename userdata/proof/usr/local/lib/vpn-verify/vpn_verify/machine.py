@@ -12,7 +12,7 @@ from vpn_verify.layer import LayerError
 def read(path: str) -> str:
     """Return the file's text, or nothing when it cannot be read."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read().strip()
     except OSError:
         return ""

@@ -32,11 +32,11 @@ def chains(rules: str) -> Chains:
     table = ""
     found: dict[str, list[str]] = {}
     for line in rules.splitlines():
-        if line[0] == "*":
+        if line.startswith("*"):
             table = line[1:]
-        elif line[0] == ":":
+        elif line.startswith(":"):
             found[f"{table} {line[1:].split()[0]}"] = []
-        elif line[0] == "-":
+        elif line.startswith("-"):
             _, chain, rule = line.split(" ", 2)
             option, addresses, *rest = rule.split(" ", 2)
             listed = addresses.split(",") if option in {"-s", "-d"} else [addresses]
