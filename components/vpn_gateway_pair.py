@@ -209,6 +209,7 @@ def _verification(
         login=Login(private_key=private_key, timeout=settings.verify_timeout_seconds),
         triggers=[*(each.id for each in machines), *left.path, *right.path],
         files=proof_files(),
+        is_monitored=settings.left_monitoring is not None,
     )
     sites = ((settings.left, left), (settings.right, right))
     hosts = {site.name: _gateway_host(site, gateway) for site, gateway in sites}

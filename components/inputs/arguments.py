@@ -285,7 +285,8 @@ class VpnGatewayPairArgs(TypedDict):
 
     verify_timeout_seconds: NotRequired[int]
     """Seconds that the verification waits for SSH, then as long for the tunnel, then as long for the SSH of a probe
-    host. An address that does not answer at all takes up to half as long again and 20 s. Default: 600.
+    host. An address that does not answer at all takes up to half as long again and 20 s. With `monitoring`, the tunnel
+    has at least 150 s, because its first minute of metrics is waited for. Default: 600.
     """
 
     monitoring: NotRequired[PairMonitoringArgs]

@@ -19,6 +19,9 @@ PINGS = 5
 EXPECTED_TTL = 62
 """TTL of a reply: 64, minus one for each of the two gateways."""
 
+_FIRST_MINUTE = 150
+"""Seconds until the first whole minute of metrics is published: at most 113 after `vpn-metrics` starts."""
+
 _LAST_LOOK = 120
 """Seconds that `vpn-verify` may take after the end of its wait, because its last look begins before that."""
 
@@ -35,6 +38,13 @@ class Proof:
     """Ids of the resources that packets cross. When one changes, all commands run again."""
     files: Sequence[File]
     """`vpn-verify`."""
+    is_monitored: bool = False
+    """Whether the gateways publish metrics, so that the proof waits for their first minute."""
+
+    @property
+    def wait(self) -> int:
+        """Seconds that `vpn-verify` may take until every layer holds."""
+        return max(self.login.timeout, _FIRST_MINUTE) if self.is_monitored else self.login.timeout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +73,7 @@ def verify_gateway(
     new version of `vpn-verify` updates only this command, because the user data does not contain the program. With a
     `probe_host`, the command then waits for the SSH server at that address, so that the ping needs only one dial.
     """
-    script = revision.apply(lambda known: verify_script(known, probe_host, wait=proof.login.timeout))
+    script = revision.apply(lambda known: verify_script(known, probe_host, wait=proof.wait))
     name = f"{proof.resource_name}-verify-{gateway.site}"
     options = pulumi.ResourceOptions(parent=proof.parent, depends_on=list(depends_on))
     stdin = installer(proof.files)

@@ -107,6 +107,15 @@ def test_each_gateway_of_a_pair_has_its_alarms_with_the_provider_of_its_side(
     }
 
 
+@pytest.mark.parametrize(("monitoring", "timeout", "waits"), [(ON, 60, 150), (ON, 200, 200), (None, 60, 60)])
+def test_the_proof_has_time_for_the_first_minute_of_metrics(
+    deployment: Deployment, article: dict[str, Any], monitoring: Any, timeout: int, waits: int
+) -> None:
+    more = {"monitoring": monitoring} if monitoring is not None else {}
+    recorder = deploy_pair(deployment, article, verify_timeout_seconds=timeout, **more)
+    assert f"vpn-verify --json --wait {waits} --revision" in recorder.named("vpn-verify-uk").inputs["create"]
+
+
 def test_no_alarm_exists_before_the_tunnel_is_proved(deployment: Deployment, article: dict[str, Any]) -> None:
     recorder = deploy_pair(deployment, article, monitoring=ON)
     assert len(recorder.of_type(ALARM)) == 12
