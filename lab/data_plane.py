@@ -8,7 +8,6 @@ it after a crash.
 import json
 import logging
 import signal
-import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -51,10 +50,12 @@ class _Api:
 def run() -> None:
     """Serve until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    stopping = threading.Event()
+    # Not a threading.Event, which the handler could not set while it interrupts a wait for the same one.
+    stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopping.set()
+        nonlocal stopping
+        stopping = True
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -68,10 +69,10 @@ def run() -> None:
     checks.start()
     READY.write_text(f"{time.time()}\n")
     try:
-        while not stopping.is_set():
+        while not stopping:
             try:
                 changed = api.wait_for_change()
-                if stopping.is_set():
+                if stopping:
                     break  # applying the world would start machines again that ended together with this process
                 if changed:
                     world = observe(api.regions, api.reboots)
@@ -81,11 +82,11 @@ def run() -> None:
                 checks.observe(world)
             except OSError as error:
                 _log.warning("the API at %s does not respond: %s", settings.API_URL, error)
-                stopping.wait(1)
+                time.sleep(1)
             except Exception:
                 _log.exception("the world could not be applied; trying again")
                 api.generation = -1
-                stopping.wait(1)
+                time.sleep(1)
     finally:
         READY.unlink(missing_ok=True)
         checks.stop()

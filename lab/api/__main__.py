@@ -34,10 +34,10 @@ def main() -> int:
 
     server = serve(listener)
     evaluator.start()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
-    sys.stdout.write(f"AWS API on http://{arguments.host}:{server.port}\n")
-    sys.stdout.flush()
+    # Not by sys.exit: Python ignores an exception in a finalizer, where the signal may come, and the API would go on.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
+    print(f"AWS API on http://{arguments.host}:{server.port}", flush=True)
     server.serve_forever()
     return 0
 

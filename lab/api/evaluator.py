@@ -1,6 +1,5 @@
 """Evaluates all alarms regularly, in the API's process, because the metrics and the alarms are in its memory."""
 
-import sys
 import threading
 import time
 import traceback
@@ -43,7 +42,7 @@ def _run() -> None:
             evaluate_all(time.time())
         except Exception:  # the thread must go on, whatever fails
             # The next evaluation may succeed: the alarm that failed may be gone or changed.
-            traceback.print_exc(file=sys.stdout)
+            print(traceback.format_exc(), end="", flush=True)
 
 
 def _evaluate(backend: Any, alarm: Any, now: float) -> None:
