@@ -8,12 +8,13 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from hashlib import sha256
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from .decisions.addressing import PRIVATE_NETWORKS
 from .decisions.files import File
@@ -282,7 +283,12 @@ def _place(file: File) -> tuple[int, str]:
 
 
 def _render(template: str, values: Mapping[str, Any]) -> str:
-    return _environment.from_string(template).render(values)
+    return _compiled(template).render(values)
+
+
+@cache
+def _compiled(template: str) -> Template:
+    return _environment.from_string(template)
 
 
 def _too_large(size: int) -> Problem:

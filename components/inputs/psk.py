@@ -94,6 +94,8 @@ _WORDS: Final = frozenset(
     """.split()  # noqa: SIM905 - as lines of words it can be read
 )
 _LONGEST_WORD: Final = max(map(len, _WORDS))
+_SHORTEST: Final = 3
+"""Characters of the shortest repeat or walk that counts as one."""
 _WORD_OF_LIST_BITS: Final = log2(len(_WORDS)) + log2(3)
 """Bits of the choice of a word, and of small letters, capitals or one capital."""
 _LEET: Final = str.maketrans("013457@$!", "oleastasi")
@@ -182,13 +184,17 @@ def _pieces(text: str, start: int, character_bits: float) -> Iterator[tuple[int,
                 yield length, 1 + _WORD_OF_LIST_BITS + 4
     if re.match("(19|20)[0-9][0-9]", text[start:]):
         yield 4, 4 + log2(200)
-    rest = text[start:]
-    for length, bits in (
-        (_common(rest, rest[0] * len(rest)), character_bits + log2(16)),
-        (max(_common(rest, walk[max(walk.find(rest[:3]), 0) :]) for walk in _WALKS), _WALK_BITS),
-        (max((_common(rest, text[earlier:]) for earlier in range(start)), default=0), 2 * log2(len(text))),
+    rest, head = text[start:], text[start : start + _SHORTEST]
+    if len(head) < _SHORTEST:
+        return
+    before = [text[earlier:] for earlier in range(start) if text.startswith(head, earlier)]
+    for others, bits in (
+        ([rest[0] * len(rest)], character_bits + log2(16)),
+        ([walk[walk.index(head) :] for walk in _WALKS if head in walk], _WALK_BITS),
+        (before, 2 * log2(len(text))),
     ):
-        if length >= 3:
+        length = max((_common(rest, other) for other in others), default=0)
+        if length >= _SHORTEST:
             yield length, 4 + bits
 
 
