@@ -6,6 +6,7 @@ Proves: what this repository's code decides, asks for and renders. Does not prov
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,8 @@ settings.register_profile(
     "brief", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("brief")
+# A program that a test lets fail leaves tasks that nobody waits for. asyncio would format a traceback of each.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 settings.register_profile("whole", settings(), derandomize=False, max_examples=4 * settings().max_examples)
 
 

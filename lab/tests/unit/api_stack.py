@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import boto3
@@ -36,6 +37,7 @@ def served_api() -> Iterator[str]:
     thread.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(state, "TRANSITION_SECONDS", 0.05)
+        patch.setattr("moto.iam.models.aws_managed_policies_data", _few_managed_policies())
         try:
             yield f"http://127.0.0.1:{server.port}"
         finally:
@@ -44,6 +46,15 @@ def served_api() -> Iterator[str]:
             server.server_close()
             _finish_transitions()
             forget_everything()
+
+
+@cache
+def _few_managed_policies() -> str:
+    """Return AWS's managed policies that the tests use. moto would read all of them, some 1,600, for each test."""
+    from moto.iam.aws_managed_policies import aws_managed_policies_data as data  # noqa: PLC0415 - see above: moto
+
+    policies = json.loads(data)
+    return json.dumps({name: policies[name] for name in ("AdministratorAccess", "AmazonSSMReadOnlyAccess")})
 
 
 def _finish_transitions() -> None:
