@@ -22,10 +22,10 @@ lab-down: setup ## run pulumi destroy, then stop the cloud; safe at any time
 
 TIERS = .venv/bin/python -m tests.tiers
 
-test: setup ## lint, unit, engine, tools, machines: what to run before a commit (14 to 16 min)
+test: setup ## lint, unit, engine, tools, machines: what to run before a commit (15 to 20 min)
 	@$(TIERS) test
 
-test-all: setup ## that, and the longer tiers: whole, lab, hub, debian-12, properties (54 min)
+test-all: setup ## that, and the longer tiers: whole, lab, hub, debian-12, properties (an hour)
 	@$(TIERS) all
 
 test-rest: setup ## the tiers of test-all that test does not have; WITHIN=SECONDS leaves out what does not fit
@@ -33,9 +33,9 @@ test-rest: setup ## the tiers of test-all that test does not have; WITHIN=SECOND
 
 # One target for each tier of tests/tiers.py.
 test-lint: setup ## ruff, mypy (a minute more the first time), import-linter, shellcheck (0.1 min)
-test-unit: setup ## decisions, rendering, exact resources, the lab's own parts; no root, no image, no network (1.2 min)
-test-engine: setup ## the real engine against the emulated API, without machines (3.5 min)
-test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (0.7 min)
+test-unit: setup ## decisions, rendering, exact resources, the lab's own parts; no root, no image, no network (1.7 min)
+test-engine: setup ## the real engine against the emulated API, without machines (5 min)
+test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (1 min)
 test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (9.5 min)
 test-whole: setup ## the engine's other tests: examples in each language, docs/changes.md, the stand-in for aws (13 min)
 test-lab: setup ## the lab's own network and machines; a consumer's project and a NAT gateway with machines (15 min)
