@@ -33,8 +33,8 @@ test-rest: setup ## the tiers of test-all that test does not have; WITHIN=SECOND
 
 # One target for each tier of tests/tiers.py.
 test-lint: setup ## ruff, mypy (a minute more the first time), import-linter, shellcheck (0.1 min)
-test-unit: setup ## decisions, rendering, exact resources, the lab's own parts; no root, no image, no network (1.7 min)
-test-engine: setup ## the real engine against the emulated API, without machines (5 min)
+test-unit: setup ## decisions, rendering, exact resources; no root, no image, no network (1.3 min)
+test-engine: setup ## the lab's own parts, then the real engine against the emulated API, without machines (5.7 min)
 test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (1 min)
 test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (9.5 min)
 test-whole: setup ## the engine's other tests: examples in each language, docs/changes.md, the stand-in for aws (13 min)

@@ -1,4 +1,4 @@
-"""The unit tier: decisions, rendering, exact resources, and the lab's own parts; needs no root, image or network.
+"""The unit tier: decisions, rendering and exact resources; needs no root, image or network.
 
 Proves: what this repository's code decides, asks for and renders. Does not prove: that the real tools read it
 (tests/tools), what the engine does with it (tests/engine), or that packets cross (tests/scenarios). Command:
