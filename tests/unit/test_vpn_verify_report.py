@@ -100,7 +100,7 @@ def test_a_remedy_is_the_errors_own_or_the_tables(gateway: expectations.Gateway)
 def test_an_unexpected_error_fails_its_layer_alone_and_its_text_is_not_shown(gateway: expectations.Gateway) -> None:
     report = broken(gateway, {"secrets": ValueError("the line with the key")})
     (row,) = (row for row in report.layers if row.status == "failed")
-    assert re.fullmatch(r"vpn-verify ends with ValueError in test_vpn_verify_report\.py, line \d+", row.evidence)
+    assert re.fullmatch(r"cannot be looked at: ValueError in test_vpn_verify_report\.py, line \d+", row.evidence)
     assert row.remedy == next(layer.remedy for layer in table.LAYERS if layer.name == "secrets")
     assert {each.name for each in report.layers if each.status == "skipped"} >= {"daemon", "connection"}
 

@@ -62,8 +62,8 @@ def examine(layers: Iterable[GatewayLayer | TunnelLayer], gateway: Gateway, star
             rows.append(Row(layer.name, "failed", reason, [*better, layer.remedy][0]))
             final |= isinstance(error, FinalError)
         except Exception as error:
-            # E.g. for a damaged file. Its text may have a secret, and so may the error's, which is not shown.
-            rows.append(Row(layer.name, "failed", f"vpn-verify ends with {_place(error)}", layer.remedy))
+            # E.g. for a damaged file. The error's text is not shown, because it may have a secret of the file.
+            rows.append(Row(layer.name, "failed", f"cannot be looked at: {_place(error)}", layer.remedy))
         else:
             rows.append(Row(layer.name, "ok", evidence, ""))
             held.add(layer.name)
