@@ -23,7 +23,7 @@ WAYS: Final = (("uk", "au"), ("au", "uk"))
 IN_FLIGHT_SECONDS: Final = 1.5
 """A packet that was sent so long ago and is not recorded as received is lost."""
 
-_START_SECONDS = 20.0
+_START_SECONDS = 120.0
 _STOP_SECONDS = 5.0
 
 Way = tuple[str, str]
@@ -62,7 +62,7 @@ class Stream:
         self._ends: dict[str, _End] = {}
 
     def __enter__(self) -> Self:
-        """Start both ends. Raises StreamError when one does not answer within 20 s."""
+        """Start both ends. Raises StreamError when one does not answer within two minutes."""
         try:
             for site in self._pair.sites:
                 self._ends[site.name] = _End(site, self._pair.other(site), self.marker)
