@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import asyncssh
@@ -94,9 +95,11 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         chan._make_request = after_variables
 
     def session_started(self) -> None:
-        if self._stdin:
-            self._channel.write(self._stdin)
-        self._channel.write_eof()
+        # A short command may have ended, and closed its channel, before this.
+        with suppress(BrokenPipeError):
+            if self._stdin:
+                self._channel.write(self._stdin)
+            self._channel.write_eof()
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         self._transcript.write("stderr" if datatype == asyncssh.EXTENDED_DATA_STDERR else "stdout", data)
