@@ -22,7 +22,7 @@ lab-down: setup ## run pulumi destroy, then stop the cloud; safe at any time
 
 TIERS = .venv/bin/python -m tests.tiers
 
-test: setup ## lint, unit, engine, tools, machines: what to run before a commit (15 to 20 min)
+test: setup ## lint, unit, engine, tools, machines: what to run before a commit (17 to 23 min)
 	@$(TIERS) test
 
 test-all: setup ## that, and the longer tiers: whole, lab, hub, debian-12, properties (an hour)
