@@ -77,9 +77,9 @@ def lost_seconds(gaps: Iterable[Outage]) -> float:
     return sum(outage.seconds for outage in gaps)
 
 
-def longest(gaps: Iterable[Outage]) -> Outage:
-    """Return the longest outage."""
-    return max(gaps, key=lambda outage: outage.seconds)
+def longest(gaps: Iterable[Outage]) -> Sequence[Outage]:
+    """Return the longest outage, or none if there are no outages."""
+    return sorted(gaps, key=lambda outage: outage.seconds)[-1:]
 
 
 def healed_after(gaps: Sequence[Outage], fault_ended: float) -> float:

@@ -10,7 +10,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lab import settings
-from tests.scenarios.outages import Outage, longest
+from tests.scenarios.outages import Outage, healed_after, longest
 from tests.scenarios.scenario import Expectation
 
 FOLDER: Final = settings.STATE / "faults"
@@ -77,8 +77,7 @@ def _failures(result: Result) -> list[str]:
             if outages:
                 packets, seconds = sum(one.packets for one in outages), sum(one.seconds for one in outages)
                 failures.append(f"{flow.way}: {packets} packets lost in {seconds:.2f} s, but {wanted} is allowed")
-        elif wanted.before_end and flow.outages and longest(flow.outages).end > result.cause_seconds:
-            late = longest(flow.outages).end - result.cause_seconds
+        elif wanted.before_end and (late := healed_after(longest(flow.outages), result.cause_seconds)):
             failures.append(f"{flow.way}: flowed again {late:.1f} s after the cause ended, not {wanted}")
         elif flow.healed_after > wanted.limit_seconds:
             failures.append(f"{flow.way}: healed after {flow.healed_after:.1f} s, not {wanted}")
