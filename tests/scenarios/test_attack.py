@@ -34,6 +34,8 @@ _MORE = 9 * _SIZE
 _RATE = 1500
 _PINGS = 15
 _SILENCE_SECONDS = 2.0
+_SLACK = 20
+"""How many times as long all may take on a busy machine, where no time is judged."""
 
 IKE = bytes(range(1, 9)) + bytes.fromhex("0000000000000000 00 30 22 08 00000000 0000001c")
 """A message that an IKE daemon answers for every sender (userdata/gateway/usr/local/lib/vpn-gateway/ike_probe.py)."""
@@ -49,23 +51,26 @@ def small_table(gateway: Gateway) -> Iterator[None]:
         gateway.restart("vpn-sysctl")
 
 
-def lost(site: Site, to: Site) -> int:
-    """Return how many pings through the tunnel are lost. Each is a new flow."""
-    command = f"ping -nqc1 -W20 {to.private_host.private_ip}"
+def lost(site: Site, to: Site, seconds: int) -> int:
+    """Return how many pings through the tunnel are not answered within so many seconds. Each is a new flow."""
+    command = f"ping -nqc1 -W{seconds} {to.private_host.private_ip}"
     return sum(site.private_host.ask(command).returncode != 0 for _ in range(_PINGS))
 
 
 @pytest.mark.brief
-def test_the_tunnel_loses_nothing_while_one_host_opens_ten_times_what_the_table_holds(pair: Pair) -> None:
+def test_the_tunnel_loses_nothing_while_one_host_opens_ten_times_what_the_table_holds(
+    pair: Pair, judged_by_time: bool
+) -> None:
+    slack = 1 if judged_by_time else _SLACK
     with small_table(pair.uk.gateway), crowd(pair.uk, kept=_SIZE + 100, more=_MORE, rate=_RATE) as opened:
         (up,) = opened.hear("open")
         # The pair's other connections are in the table as well, more of them on a busy machine.
         assert int(up) > 0.5 * _SIZE
         # The rest comes with the other connections, which an idle machine looks for sooner than they are there.
-        wait_until("the table of uk-gateway is full", lambda: tracked(pair.uk.gateway) >= _FULL, 120)
-        assert [lost(site, pair.other(site)) for site in pair.sites] == [0, 0]
+        wait_until("the table of uk-gateway is full", lambda: tracked(pair.uk.gateway) >= _FULL, 10 * slack)
+        assert [lost(site, pair.other(site), 2 * slack) for site in pair.sites] == [0, 0]
         looks = answers.ask(pair.gateways)
-        wait_until("uk-gateway answers an administrator", pair.uk.gateway.greets, 120)
+        wait_until("uk-gateway answers an administrator", pair.uk.gateway.greets, 5 * slack)
         assert opened.hear("sent") == [str(_MORE)]
     uk, au = (looks[gateway.name] for gateway in pair.gateways)
     assert au.diagnosis == "ok"
