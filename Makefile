@@ -25,7 +25,7 @@ TIERS = .venv/bin/python -m tests.tiers
 test: setup ## lint, unit, engine, tools, machines: what to run before a commit (17 to 23 min)
 	@$(TIERS) test
 
-test-all: setup ## that, and the longer tiers: whole, lab, hub, debian-12, properties (an hour)
+test-all: setup ## that, and the longer tiers: whole, lab, hub, debian-12, properties (56 min)
 	@$(TIERS) all
 
 test-rest: setup ## the tiers of test-all that test does not have; WITHIN=SECONDS leaves out what does not fit

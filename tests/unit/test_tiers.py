@@ -29,6 +29,11 @@ def test_the_document_has_the_list_of_tiers() -> None:
     require_section("docs/architecture.md", "test-all", tiers.table(tiers.REST))
 
 
+@pytest.mark.xfail(strict=True, reason="not reached; strict, so that this mark goes when it is")
+def test_make_test_takes_at_most_a_quarter_of_an_hour() -> None:
+    assert sum(tier.minutes for tier in tiers.TEST) <= 15
+
+
 def test_make_test_takes_as_long_as_the_readme_says() -> None:
     found = re.search(r"make test .*\((\d+) to (\d+) minutes", (ROOT / "README.md").read_text())
     assert found
