@@ -50,7 +50,7 @@ class _Api:
 def run() -> None:
     """Serve until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    # Not a threading.Event, which the handler could not set while it interrupts a wait for the same one.
+    # Not a threading.Event: a handler that interrupts a wait for the event could not set it.
     stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

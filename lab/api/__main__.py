@@ -34,7 +34,7 @@ def main() -> int:
 
     server = serve(listener)
     evaluator.start()
-    # Not by sys.exit: Python ignores an exception in a finalizer, where the signal may come, and the API would go on.
+    # Not sys.exit: the signal may come while a finalizer runs. Python ignores its exceptions, and the API would go on.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
     print(f"AWS API on http://{arguments.host}:{server.port}", flush=True)

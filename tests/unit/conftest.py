@@ -24,7 +24,7 @@ settings.register_profile(
     "brief", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("brief")
-# A program that a test lets fail leaves tasks that nobody waits for. asyncio would format a traceback of each.
+# A program that fails leaves unfinished tasks behind. asyncio would log a traceback for each of them, which is slow.
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 settings.register_profile("whole", settings(), derandomize=False, max_examples=4 * settings().max_examples)
 

@@ -62,7 +62,7 @@ def examine(layers: Iterable[GatewayLayer | TunnelLayer], gateway: Gateway, star
             rows.append(Row(layer.name, "failed", reason, [*better, layer.remedy][0]))
             final |= isinstance(error, FinalError)
         except Exception as error:
-            # E.g. for a damaged file. The error's text is not shown, because it may have a secret of the file.
+            # A damaged file may raise any error. Its text is not shown, because it may contain a secret.
             rows.append(Row(layer.name, "failed", f"cannot be looked at: {_place(error)}", layer.remedy))
         else:
             rows.append(Row(layer.name, "ok", evidence, ""))
