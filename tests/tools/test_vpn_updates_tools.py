@@ -44,7 +44,7 @@ def test_an_upgrade_may_begin_only_while_the_peer_answers_echoes_and_probes(rele
     said = {name: lines[0] for name, lines in parts.items()}
     assert said == {
         "not-installed": "upgrade: held: unattended-upgrades is not installed",
-        "no-tunnel": "upgrade: held: 172.31.12.198 answers no ping through uk-to-au",
+        "no-tunnel": "upgrade: held: uk-to-au has no Child SA",
         "no-daemon": "upgrade: held: the IKE daemon of 198.51.100.20 does not answer on UDP port 500",
         "well": "upgrade: upgrade",
         "finished": "restart: nothing: no update needs it",

@@ -1,6 +1,5 @@
 """A minute of echoes through each tunnel."""
 
-import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -30,16 +29,12 @@ def measure(gateway: Gateway, number: int) -> Mapping[str, Answers]:
 
 def _minute(source: str, target: str, number: int) -> Answers:
     answers: list[float | None] = []
-    echoes: Echoes | None = None
-    for each in range(number):
-        began = time.monotonic()
-        # While pluto blocks the traffic of a tunnel, the kernel opens no socket to its other end.
-        with contextlib.suppress(OSError):
-            echoes = echoes or Echoes(source, target, only_target=True)
-        answers.append(_echo(echoes, each) if echoes else None)
-        time.sleep(max(0.0, began + 1 - time.monotonic()))
-    if echoes:
-        echoes.socket.close()
+    echoes = Echoes(source, target, only_target=True)
+    with echoes.socket:
+        for each in range(number):
+            began = time.monotonic()
+            answers.append(_echo(echoes, each))
+            time.sleep(max(0.0, began + 1 - time.monotonic()))
     return answers
 
 

@@ -105,15 +105,11 @@ def _without_sa(connection: str) -> str:
 
 
 def _unanswered(gateway: Gateway, peer: Peer) -> str:
-    try:
-        echoes = Echoes(gateway.address, peer.private_ip, only_target=True)
-    except OSError as error:
-        # Without SAs, the kernel says EPERM, because nothing may go to the peer in the clear.
-        return _without_sa(peer.connection) or f"no ping through {peer.connection}: {error}"
+    echoes = Echoes(gateway.address, peer.private_ip, only_target=True)
     with echoes.socket:
-        if not any(_answers(echoes, number) for number in range(ECHOES)):
-            return f"{peer.private_ip} answers no ping through {peer.connection}"
-    return ""
+        if any(_answers(echoes, number) for number in range(ECHOES)):
+            return ""
+    return _without_sa(peer.connection) or f"{peer.private_ip} answers no ping through {peer.connection}"
 
 
 def _answers(echoes: Echoes, number: int) -> bool:
