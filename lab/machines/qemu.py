@@ -32,7 +32,7 @@ DISK_NODE = "disk"
 
 # tb-size: MiB of translated code that QEMU keeps; all of it becomes resident. A first boot fills 480 MiB. When it is
 # full, QEMU forgets all of it.
-_ACCELERATION = {"kvm": "kvm", "tcg": "tcg,thread=multi,tb-size=1024"}
+_ACCELERATION = {"kvm": "kvm", "tcg": "tcg,thread=multi,tb-size=512"}
 # An emulated processor is faster without the registers of AVX, which each switch of processes saves. This one has AES.
 _PROCESSOR = {"kvm": "max", "tcg": "Westmere"}
 

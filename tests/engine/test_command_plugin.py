@@ -23,7 +23,7 @@ from pulumi_command import local, remote
 from tests.engine.inline_stack import InlineStack, Up
 from tests.engine.ssh_server import SshServer
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.whole
 
 UNUSED_PORT = 1
 """Where nothing listens. The kernel gives this port to no other test."""

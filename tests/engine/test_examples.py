@@ -94,9 +94,8 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "python" else pytest.mark.whole) for name in OWN]
-)
+@pytest.mark.whole
+@pytest.mark.parametrize("name", OWN)
 def test_an_example_is_deployed_stays_unchanged_and_leaves_nothing(
     name: str, checkout: Path, api: ApiProcess, engine_environment: dict[str, str]
 ) -> None:

@@ -11,6 +11,8 @@ from pulumi.runtime.settings import Settings
 
 import tests.engine.inline_stack  # noqa: F401 - sets the options of the channels
 
+pytestmark = pytest.mark.whole
+
 
 @contextmanager
 def engine(port: int = 0) -> Iterator[int]:

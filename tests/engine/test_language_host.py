@@ -13,6 +13,8 @@ import pytest
 
 from tests.engine.conftest import Cli
 
+pytestmark = pytest.mark.whole
+
 PROGRAM = """
 import sys
 import pulumi

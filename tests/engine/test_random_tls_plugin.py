@@ -16,7 +16,7 @@ from pulumi.automation import CommandError
 
 from tests.engine.inline_stack import InlineStack
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-import icmp
 from icmp import Echoes
 
 
@@ -33,7 +32,7 @@ class _Raw:
 def raw(monkeypatch: pytest.MonkeyPatch) -> _Raw:
     """Give the socket that the next Echoes opens."""
     made = _Raw()
-    monkeypatch.setattr(icmp.socket, "socket", lambda *_: made)
+    monkeypatch.setattr("icmp.socket.socket", lambda *_: made)
     return made
 
 
