@@ -13,7 +13,7 @@ from lab import settings
 from lab.engine import golang
 from lab.engine.errors import EngineError
 
-# Packages of which the lab runs nothing: the engine's drivers for state and secrets in clouds.
+# Nearly all of these are the engine's drivers for state and secrets in clouds, of which the lab runs nothing.
 _CLOUDS = (
     "cloud.google.com/...",
     "github.com/Azure/...",

@@ -212,6 +212,18 @@ def test_the_service_reads_what_the_component_writes(tmp_path: Path) -> None:
     assert read_settings(str(path)) == SETTINGS
 
 
+PAIR = Gateway(
+    "uk-gateway",
+    "52.0.0.1",
+    "10.1.1.254",
+    "10.1.0.0/16",
+    1400,
+    "",
+    443,
+    [Peer("uk-to-au", "52.0.0.2", "10.2.1.254", "10.2.0.0/16", 2, "", "")],
+)
+
+
 class _Link:
     """Echoes of which each second one is answered."""
 
@@ -230,26 +242,20 @@ class _Link:
 def test_an_echo_counts_if_its_own_answer_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(echoes, "Echoes", _Link)
     monkeypatch.setattr("vpn_metrics.echoes.time.sleep", lambda _: None)
-    peer = Peer("uk-to-au", "52.0.0.2", "10.2.1.254", "10.2.0.0/16", 2, "", "")
-    found = echoes.measure(Gateway("uk-gateway", "52.0.0.1", "10.1.1.254", "10.1.0.0/16", 1400, "", 443, [peer]), 5)
-    assert {name: [each is not None for each in answers] for name, answers in found.items()} == {
+    assert {name: [each is not None for each in answers] for name, answers in echoes.measure(PAIR, 5).items()} == {
         "uk-to-au": [False, True, False, True, False]
     }
 
 
-HUB = Gateway(
-    "uk-gateway",
-    "52.0.0.1",
-    "10.1.1.254",
-    "10.1.0.0/16",
-    1400,
-    "",
-    443,
-    [
-        Peer("uk-to-au", "52.0.0.2", "10.2.1.254", "10.2.0.0/16", 2, "", ""),
-        Peer("uk-to-office", "192.0.2.7", "", "192.168.7.0/24", 2, "", ""),
-    ],
-)
+def test_a_tunnel_whose_socket_cannot_be_opened_has_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: str, **__: bool) -> None:
+        raise OSError(99, "Cannot assign requested address")
+
+    monkeypatch.setattr(echoes, "Echoes", refuse)
+    assert echoes.measure(PAIR, 5) == {"uk-to-au": []}
+
+
+HUB = PAIR._replace(peers=[*PAIR.peers, Peer("uk-to-office", "192.0.2.7", "", "192.168.7.0/24", 2, "", "")])
 
 
 def test_no_echo_is_sent_to_a_peer_whose_address_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

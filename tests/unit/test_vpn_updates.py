@@ -224,6 +224,14 @@ def test_a_peer_that_answers_no_echo_is_ill_and_a_missing_sa_is_the_reason(
     assert machine.faults(gateway) == faults
 
 
+def test_a_ping_that_cannot_be_sent_is_a_fault(gateway: expectations.Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: str, **__: bool) -> None:
+        raise OSError("Cannot assign requested address")
+
+    monkeypatch.setattr(machine, "Echoes", refuse)
+    assert machine.faults(gateway) == ["no ping through uk-to-au: Cannot assign requested address"]
+
+
 class Command:
     """vpn-updates in a test's folder: the time, the tunnels, and what it runs."""
 

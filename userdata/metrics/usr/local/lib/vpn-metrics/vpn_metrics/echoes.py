@@ -1,5 +1,6 @@
 """A minute of echoes through each tunnel."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -14,12 +15,16 @@ def measure(gateway: Gateway, number: int) -> Mapping[str, Answers]:
 
     Each tunnel has its own thread, so that a silent peer delays no other.
     """
-    found: dict[str, Answers] = {}
+    peers = [peer for peer in gateway.peers if peer.private_ip]
+    # What cannot be sent is not answered.
+    found: dict[str, Answers] = {peer.connection: [] for peer in peers}
 
     def run(peer: Peer) -> None:
-        found[peer.connection] = _minute(gateway.address, peer.private_ip, number)
+        # The kernel opens no socket while the gateway's interface lacks its address.
+        with contextlib.suppress(OSError):
+            found[peer.connection] = _minute(gateway.address, peer.private_ip, number)
 
-    threads = [threading.Thread(target=run, args=(peer,), daemon=True) for peer in gateway.peers if peer.private_ip]
+    threads = [threading.Thread(target=run, args=(peer,), daemon=True) for peer in peers]
     for thread in threads:
         thread.start()
     for thread in threads:

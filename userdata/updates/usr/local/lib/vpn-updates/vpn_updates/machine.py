@@ -105,7 +105,11 @@ def _without_sa(connection: str) -> str:
 
 
 def _unanswered(gateway: Gateway, peer: Peer) -> str:
-    echoes = Echoes(gateway.address, peer.private_ip, only_target=True)
+    try:
+        echoes = Echoes(gateway.address, peer.private_ip, only_target=True)
+    except OSError as error:
+        # The gateway's interface lacks its address.
+        return f"no ping through {peer.connection}: {error}"
     with echoes.socket:
         if any(_answers(echoes, number) for number in range(ECHOES)):
             return ""
