@@ -74,7 +74,9 @@ def _become(connection: socket.socket) -> NoReturn:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
-        os.setsid()
+        # A group of its own for signals. With a session of its own, its priority would not be the server's: sched(7) on
+        # autogroup.
+        os.setpgrp()
         os.chdir(request["folder"])
         os.environ.clear()
         os.environ.update(request["environment"])
