@@ -22,7 +22,7 @@ lab-down: setup ## run pulumi destroy, then stop the cloud; safe at any time
 
 TIERS = .venv/bin/python -m tests.tiers
 
-test: setup ## lint, unit, engine, tools, machines: what to run before a commit (15 to 20 min)
+test: setup ## lint, unit, engine, tools, machines: what to run before a commit (13 to 18 min)
 	@$(TIERS) test
 
 test-all: setup ## that, and the longer tiers: whole, lab, hub, debian-12, properties (58 min)
@@ -36,7 +36,7 @@ test-lint: setup ## ruff, mypy (a minute more the first time), import-linter, sh
 test-unit: setup ## decisions, rendering, exact resources; no root, no image, no network (1.3 min)
 test-engine: setup ## the real engine against the emulated API, without machines (4 min)
 test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (1 min)
-test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (9.5 min)
+test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (11 min)
 test-whole: setup ## the engine's other tests: examples in each language, docs/changes.md, the stand-ins; the lab's own parts (15 min)
 test-lab: setup ## the lab's own network and machines; a consumer's project and a NAT gateway with machines (15 min)
 test-hub: setup ## a hub with machines: a spoke is added and taken away, then its monitoring is switched on (8 min)

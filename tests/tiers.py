@@ -3,20 +3,25 @@
 This is the only list of tiers. `make help` and docs/architecture.md show it; tests/unit/test_tiers.py compares them.
 The run ends at the first tier that fails. The logs of that tier and the consoles of its machines are kept in
 `.lab/failed/TIER/`. `--within SECONDS` leaves out each tier that would not end in time, and names it.
+
+One tier of `make test` runs in the background: the machines leave a part of the processors idle.
 """
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lab import settings
+from tests.background import Background
 
 _PYTHON: Final = (sys.executable, "-m")
 _PYTEST: Final = (*_PYTHON, "pytest")
@@ -41,6 +46,8 @@ class Tier:
     releases: Sequence[str] = ()
     """Debian releases whose guest images it needs."""
     needs_engine: bool = False
+    in_background: bool = False
+    """Whether it runs beside the tiers that follow it, with a low priority. Its output is printed at the end."""
 
     def preparation(self) -> Iterator[Command]:
         """Yield the command that builds the images or the engine that the tier needs, if any."""
@@ -76,6 +83,7 @@ TEST: Final = (
         minutes=4,
         commands=((*_PARALLEL, "tests/engine", "-m", "not whole"),),
         needs_engine=True,
+        in_background=True,
     ),
     Tier(
         name="tools",
@@ -88,7 +96,7 @@ TEST: Final = (
     Tier(
         name="machines",
         what="one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy",
-        minutes=9.5,
+        minutes=11,
         commands=((*_STREAMED, "tests/scenarios", "-m", "brief", "--untimed"),),
         releases=(_NEWEST,),
     ),
@@ -146,6 +154,10 @@ _RESERVE: Final = 1.25
 class TierFailedError(Exception):
     """A command of a tier failed; the message names it."""
 
+    def __init__(self, tier: Tier, command: Command, code: int) -> None:
+        super().__init__(f"tier {tier.name}: {' '.join(command)} exits with {code}")
+        self.tier = tier
+
 
 def named(name: str) -> Sequence[Tier]:
     """Return the tiers of a group or the one tier of that name. Raises KeyError for any other name."""
@@ -158,35 +170,83 @@ def run(tiers: Sequence[Tier], within: float = float("inf")) -> int:
     `within` is the time for all tiers, in seconds.
     """
     began = time.monotonic()
-    rows: list[tuple[str, str]] = []
-    for number, tier in enumerate(tiers, 1):
-        left = sum(each.minutes for each in tiers[number:])
-        if time.monotonic() - began + tier.minutes * 60 * _RESERVE > within:
-            rows.append(
-                (tier.name, f"left out: takes about {tier.minutes:g} min, too long; run `make test-{tier.name}`")
-            )
-            continue
-        say(f"{number} of {len(tiers)}: {tier.name} ({tier.what}), about {tier.minutes:g} min; then {left:g} min more")
-        tier_began = time.monotonic()
-        try:
-            run_tier(tier)
-        except TierFailedError as error:
-            rows.append((tier.name, f"FAILED after {_duration(tier_began)}"))
-            rows += [(each.name, "not run") for each in tiers[number:]]
-            _print_results(rows, began)
-            say(f"{error}; the cause is above, the logs are in {keep_logs(tier)}")
-            return 1
-        rows.append((tier.name, f"passed in {_duration(tier_began)}"))
-    _print_results(rows, began)
-    return 0
+    results = dict.fromkeys((tier.name for tier in tiers), "not run")
+    failed: TierFailedError | None = None
+    try:
+        for name, result in _run_each(tiers, began, within):
+            results[name] = result
+    except TierFailedError as error:
+        failed = error
+    for name, result in results.items():
+        say(f"{name:<11} {result}")
+    say(f"{'all':<11} {_minutes(time.monotonic() - began)}")
+    if failed:
+        say(f"{failed}; the cause is above, the logs are in {keep_logs(failed.tier)}")
+    return 1 if failed else 0
 
 
-def run_tier(tier: Tier) -> None:
-    """Run one tier. Raises TierFailedError at the first command that fails."""
-    for command in (*tier.preparation(), *tier.commands):
+def _run_each(tiers: Sequence[Tier], began: float, within: float) -> Iterator[tuple[str, str]]:
+    """Yield the name and the result of each tier that has ended. Raises TierFailedError after the one that failed."""
+    background: list[tuple[Tier, Background]] = []
+    with ExitStack() as at_the_end:
+        for number, tier in enumerate(tiers, 1):
+            minutes, rest = tier.minutes, tiers[number:]
+            if time.monotonic() - began + minutes * 60 * _RESERVE > within:
+                yield tier.name, f"left out: takes about {minutes:g} min, too long; run `make test-{tier.name}`"
+                continue
+            left = sum(each.minutes for each in rest if not each.in_background)
+            say(f"{number} of {len(tiers)}: {tier.name} ({tier.what}), about {minutes:g} min; then {left:g} min more")
+            tier_began = time.monotonic()
+            try:
+                run_commands(tier, tier.preparation())
+                if tier.in_background and rest:
+                    background.append((tier, at_the_end.enter_context(in_background(tier))))
+                    # This is its result when a tier that follows fails first.
+                    yield tier.name, "interrupted"
+                    continue
+                run_commands(tier, tier.commands)
+            except TierFailedError:
+                yield tier.name, f"FAILED after {_minutes(time.monotonic() - tier_began)}"
+                with suppress(TierFailedError):
+                    yield from _ended(background)
+                raise
+            yield tier.name, f"passed in {_minutes(time.monotonic() - tier_began)}"
+            yield from _ended(background)
+        yield from _ended(background, wait=True)
+
+
+def _ended(background: list[tuple[Tier, Background]], *, wait: bool = False) -> Iterator[tuple[str, str]]:
+    """Print the output of each tier that has ended in the background, yield its result, and take it from the list.
+
+    Raises TierFailedError after one that failed.
+    """
+    for tier, job in [*background]:
+        if wait or job.has_ended:
+            background.remove((tier, job))
+            code = job.wait()
+            print(job.log.read_text(), end="", flush=True)
+            yield tier.name, f"{'FAILED after' if code else 'passed in'} {_minutes(job.seconds)}, in the background"
+            if code:
+                raise TierFailedError(tier, job.command, code)
+
+
+def in_background(tier: Tier) -> Background:
+    """Return the commands of a tier as one that runs in the background, and say where its output is."""
+    log = _log(tier)
+    say(f"{tier.name} runs beside the tiers that follow; its output is in {log.relative_to(settings.ROOT)}")
+    return Background(("sh", "-c", " && ".join(map(shlex.join, tier.commands))), log)
+
+
+def run_commands(tier: Tier, commands: Iterable[Command]) -> None:
+    """Run commands of a tier. Raises TierFailedError at the first one that fails."""
+    for command in commands:
         done = subprocess.run(command, cwd=settings.ROOT, env={**os.environ, "LAB_TAKE_DOWN": "1"}, check=False)
         if done.returncode:
-            raise TierFailedError(f"tier {tier.name}: {' '.join(command)} exits with {done.returncode}")
+            raise TierFailedError(tier, command, done.returncode)
+
+
+def _log(tier: Tier) -> Path:
+    return settings.STATE / "tests" / f"{tier.name}.log"
 
 
 def keep_logs(tier: Tier) -> Path:
@@ -198,6 +258,9 @@ def keep_logs(tier: Tier) -> Path:
     shutil.rmtree(kept, ignore_errors=True)
     if settings.LOGS.exists():
         shutil.copytree(settings.LOGS, kept)
+    if (log := _log(tier)).exists():
+        kept.mkdir(parents=True, exist_ok=True)
+        shutil.copy(log, kept)
     return kept.relative_to(settings.ROOT)
 
 
@@ -212,15 +275,9 @@ def say(text: str) -> None:
     print(f"tests: {text}", file=sys.stderr, flush=True)
 
 
-def _print_results(rows: Sequence[tuple[str, str]], began: float) -> None:
-    for name, result in rows:
-        say(f"{name:<11} {result}")
-    say(f"{'all':<11} {_duration(began)}")
-
-
-def _duration(began: float) -> str:
-    minutes, seconds = divmod(round(time.monotonic() - began), 60)
-    return f"{minutes}:{seconds:02} min"
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02} min"
 
 
 def main() -> None:

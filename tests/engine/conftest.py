@@ -21,7 +21,7 @@ from tests.engine.api_process import ApiProcess, running_api
 from tests.engine.diagnostics import causes_last
 
 _LIMIT_SECONDS = 1800
-"""For each test: on a busy machine, a test of half a minute may take several."""
+"""For each test: beside machines that boot, a test of half a minute may take several."""
 
 _LONGEST_FIRST = (
     "test_changes",
