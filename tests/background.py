@@ -17,7 +17,7 @@ _PATIENCE_SECONDS: Final = 60.0
 class Background:
     """A command that runs from the beginning of a `with` block. If it still runs at the block's end, it is interrupted.
 
-    It is the leader of its own session, so that it and the processes that it starts are interrupted together.
+    It has its own session (setsid(2)). A signal to its process group also reaches the processes that it has started.
     """
 
     def __init__(self, command: Sequence[str], log: Path) -> None:
@@ -38,7 +38,7 @@ class Background:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        # Where the kernel groups the processes of a session (sched(7), autogroup), the group has a priority of its own.
+        # With autogroup scheduling (sched(7)), nice(1) counts only within a session. This sets the session's own value.
         with suppress(OSError):
             Path(f"/proc/{self._process.pid}/autogroup").write_text(str(_NICE))
         return self

@@ -51,7 +51,7 @@ def served_api() -> Iterator[str]:
 @cache
 def _few_managed_policies() -> str:
     """Return AWS's managed policies that the tests use. moto would read all of them, some 1,600, for each test."""
-    from moto.iam.aws_managed_policies import aws_managed_policies_data as data  # noqa: PLC0415 - moto takes a second
+    from moto.iam.aws_managed_policies import aws_managed_policies_data as data  # noqa: PLC0415 - importing moto is slow
 
     policies = json.loads(data)
     return json.dumps({name: policies[name] for name in ("AdministratorAccess", "AmazonSSMReadOnlyAccess")})
