@@ -25,7 +25,7 @@ TIERS = .venv/bin/python -m tests.tiers
 test: setup ## lint, unit, engine, tools, machines: what to run before a commit (13 to 18 min)
 	@$(TIERS) test
 
-test-all: setup ## that, and the longer tiers: whole, lab, hub, debian-12, properties (58 min)
+test-all: setup ## that, and the longer tiers: whole, lab, hub, debian-12, properties (54 min)
 	@$(TIERS) all
 
 test-rest: setup ## the tiers of test-all that test does not have; WITHIN=SECONDS leaves out what does not fit
@@ -34,7 +34,7 @@ test-rest: setup ## the tiers of test-all that test does not have; WITHIN=SECOND
 # One target for each tier of tests/tiers.py.
 test-lint: setup ## ruff, mypy (a minute more the first time), import-linter, shellcheck (0.1 min)
 test-unit: setup ## decisions, rendering, exact resources; no root, no image, no network (1.3 min)
-test-engine: setup ## the real engine against the emulated API, without machines (4 min)
+test-engine: setup ## the real engine against the emulated API, without machines (10 min)
 test-tools: setup ## every rendered file read by the real tools of Debian 13, in chroots (1 min)
 test-machines: setup ## one deployed stack: the article's evidence, a second `up`, faults, leaks, destroy (11 min)
 test-whole: setup ## the engine's other tests: examples in each language, docs/changes.md, the stand-ins; the lab's own parts (15 min)

@@ -41,7 +41,7 @@ class Tier:
     what: str
     """Description of what it runs, in one line."""
     minutes: float
-    """Measured on two cores without KVM, after `make lab`."""
+    """Measured on two cores without KVM, after `make lab`; a tier that runs in the background, there."""
     commands: Sequence[Command]
     releases: Sequence[str] = ()
     """Debian releases whose guest images it needs."""
@@ -80,7 +80,7 @@ TEST: Final = (
     Tier(
         name="engine",
         what="the real engine against the emulated API, without machines",
-        minutes=4,
+        minutes=10,
         commands=((*_PARALLEL, "tests/engine", "-m", "not whole"),),
         needs_engine=True,
         in_background=True,
