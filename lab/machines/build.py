@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from lab.machines import mirror, recipe
@@ -45,16 +45,13 @@ def install_root(release: Release, root: Path, packages: Path, log: Path) -> Non
     """Install the recipe's packages into the new directory `root`; put the mirrored ones, as files, into `packages`."""
     packages.mkdir(parents=True)
     store = shlex.quote(str(packages))
-    modules = " ".join(recipe.INITRAMFS_MODULES)
+    initramfs = packages.with_name("initramfs-tools")
+    _write(recipe.INITRAMFS_FILES, initramfs)
     # The download runs with the host's apt, and so with its proxy and certificates.
     download = (
         'rm -f "$1"/var/cache/apt/archives/*.deb && '
         'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --download-only install '
         f'{" ".join(recipe.MIRRORED_PACKAGES)} && mv "$1"/var/cache/apt/archives/*.deb {store}'
-    )
-    initramfs = (
-        'mkdir -p "$1/etc/initramfs-tools/conf.d" && echo MODULES=list > "$1/etc/initramfs-tools/conf.d/lab" && '
-        f'printf "%s\\n" {modules} > "$1/etc/initramfs-tools/modules"'
     )
     run_logged(
         [
@@ -68,7 +65,7 @@ def install_root(release: Release, root: Path, packages: Path, log: Path) -> Non
             ),
             *(f"--dpkgopt={option}" for option in recipe.DPKG_OPTIONS),
             f"--include={','.join((*recipe.PACKAGES, release.dhcp_client))}",
-            f"--essential-hook={initramfs}",
+            f'--essential-hook=cp --recursive {shlex.quote(str(initramfs))} "$1/etc"',
             f"--customize-hook={download}",
             *(release.codename, str(root), *debian_sources(release.codename)),
         ],
@@ -78,11 +75,7 @@ def install_root(release: Release, root: Path, packages: Path, log: Path) -> Non
 
 def customise_root(release: Release, root: Path, ca_certificate_pem: str, log: Path) -> None:
     """Write the recipe's files, enable and mask its units, and remove the files that must differ between machines."""
-    for file in recipe.files(release, ca_certificate_pem):
-        path = root / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.content)
-        path.chmod(file.mode)
+    _write(recipe.files(release, ca_certificate_pem), root)
     # These are mmdebstrap's apt options for the build.
     (root / "etc/apt/apt.conf.d/99mmdebstrap").unlink(missing_ok=True)
     for key in (root / "etc/ssh").glob("ssh_host_*"):
@@ -94,6 +87,14 @@ def customise_root(release: Release, root: Path, ca_certificate_pem: str, log: P
     # Newer than /usr, so that the first boot does not rebuild the packages' caches (ConditionNeedsUpdate=).
     for stamp in ("etc/.updated", "var/.updated"):
         (root / stamp).touch()
+
+
+def _write(files: Iterable[recipe.File], folder: Path) -> None:
+    for file in files:
+        path = folder / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.content)
+        path.chmod(file.mode)
 
 
 def make_disk(root: Path, disk: Path, log: Path) -> None:

@@ -22,6 +22,8 @@ _KERNEL_ARGUMENTS = (
     "apparmor=0",
     # Emulation translates a library again for each address that a process has it at.
     "norandmaps",
+    # EC2 has neither an IDE controller nor VM sockets.
+    "module_blacklist=scsi_common,vsock",
     "loglevel=4",
     # No colours in the console log.
     "TERM=dumb",
