@@ -24,6 +24,7 @@ def prepare(
     from lab import preflight
     from lab.engine.build import ensure_engine
     from lab.engine.plugins import install_plugins
+    from lab.machines import accelerator
     from lab.machines.image import ensure_image
     from lab.progress import phase
 
@@ -35,7 +36,9 @@ def prepare(
     def images() -> None:
         for name in release or ["debian-13"]:
             with phase(f"guest image {name}") as say:
-                ensure_image(name, say)
+                image = ensure_image(name, say)
+                # The first machine would wait for this.
+                accelerator.choose(image)
 
     _run_or_fail(preflight.check)
     # In parallel: an image mostly waits for packages and for the disk, the engine for the processor.
