@@ -3,6 +3,9 @@
 `python -m benchmarks.times ROW... [--runs N]` measures single rows. With `--busy` it keeps one core busy meanwhile and
 writes nothing. benchmarks/times.json has the measured seconds. It needs the lab for itself. A cold row runs in a new
 clone with empty caches of Go and Python; installed Debian packages stay installed.
+
+Where the machine is virtual, each line of progress says how much of the processors other machines took (steal in
+proc_stat(5)), because a row takes longer then.
 """
 
 import argparse
@@ -19,6 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 from lab import environment, settings
 from lab.progress import phase, say
@@ -147,9 +152,16 @@ def _measure_all(names: Sequence[str], runs: int, measured: dict[str, list[float
     """Measure all rows once, then all again: a row finds most of its preparation done, and a disturbance hits few."""
     for number in range(1, runs + 1):
         for name in names:
+            began, stolen = time.monotonic(), _stolen()
             with phase(f"{ROWS[name].title}, run {number} of {runs}"):
                 measured.setdefault(name, []).append(round(measure(ROWS[name]), 1))
-            say(f"{name}: {measured[name][-1]} s")
+            share = (_stolen() - stolen) / (time.monotonic() - began)
+            say(f"{name}: {measured[name][-1]} s; other machines took {share:.0%} of the processors")
+
+
+def _stolen() -> float:
+    """Return the seconds since boot in which other virtual machines had this one's processors, per processor."""
+    return statistics.mean(processor.steal for processor in psutil.cpu_times(percpu=True))
 
 
 def main() -> None:
