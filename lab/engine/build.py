@@ -90,7 +90,7 @@ def _compilation(target: Path, version: str) -> Compilation:
         ldflags=f"-s -w -X {_VERSION_VARIABLE}=v{version}",
         target=target,
         stamp=settings.CACHE / "engine.json",
-        cost="about 3 minutes and 3 GB of Go caches when these are empty",
+        cost="3 to 4 minutes and 3 GB of Go caches when these are empty",
     )
 
 
